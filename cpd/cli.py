@@ -1,0 +1,220 @@
+"""The command line: parse, one call, print."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+
+import typer
+
+from cpd.cli_options import Format, Gap, Shared, Store, training_options
+from cpd.console import ConsoleListener, clean, say
+from cpd.errors import CpdError
+
+if TYPE_CHECKING:
+    from cpd.runner import Result
+
+app = typer.Typer(
+    name="cpd",
+    help="Which settings satisfy my constraints, what do they cost, and how much tuning did it take?",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+TaskArgument = Annotated[str, typer.Argument(metavar="TASK", help="A bundled task or sweep, or a YAML file.")]
+
+
+@app.command()
+@training_options
+def sweep(task: TaskArgument, *, shared: Shared) -> None:
+    """Train every setting of a task or sweep and say which satisfy the constraints.
+
+    Example: cpd sweep rate --method penalized --set penalized.coefficient=1e-3:1e1:9:log
+    """
+    from cpd import runner
+
+    with ConsoleListener(shared.quiet) as listener:
+        result = runner.sweep(task, shared.overrides(), shared.options(), listener)
+    finish(result, shared)
+
+
+@app.command()
+@training_options
+def compare(
+    methods: Annotated[list[str], typer.Argument(metavar="METHOD METHOD...", help="The methods to put side by side.")],
+    *,
+    task: Annotated[str, typer.Option("--task", "-t", help="A bundled task or sweep, or a YAML file.")] = "rate",
+    shared: Shared,
+) -> None:
+    """Train several methods over their own settings and put them side by side.
+
+    Example: cpd compare penalized lagrangian --task rate
+    """
+    from cpd import runner
+
+    with ConsoleListener(shared.quiet) as listener:
+        result = runner.compare(
+            *methods, task=task, overrides=shared.overrides(), options=shared.options(), listener=listener
+        )
+    finish(result, shared)
+
+
+@app.command()
+@training_options
+def bisect(
+    task: TaskArgument = "sparsity",
+    *,
+    target: Annotated[
+        str | None,
+        typer.Option(help="Value to reach: VALUE, or NAME=VALUE where a task has several constraints; --target-NAME."),
+    ] = None,
+    tolerance: Annotated[float | None, typer.Option(help="Stop within this of the target [default: 0.01].")] = None,
+    low: Annotated[float | None, typer.Option(help="Smallest coefficient [default: 1e-3].")] = None,
+    high: Annotated[float | None, typer.Option(help="Largest coefficient [default: 1].")] = None,
+    max_trainings: Annotated[int | None, typer.Option(help="Most trainings [default: 40].")] = None,
+    strategy: Annotated[
+        Literal["bisection", "illinois"] | None, typer.Option(help="How the next coefficient is chosen.")
+    ] = None,
+    parallel: Annotated[int, typer.Option(help="Coefficients to train at once in a round.", min=1)] = 1,
+    shared: Shared,
+) -> None:
+    """Search the penalty coefficient that brings a constraint's value to a target.
+
+    Example: cpd bisect --target-density 0.5
+    """
+    from cpd import runner
+    words = {
+        "target": target,
+        "tolerance": tolerance,
+        "low": low,
+        "high": high,
+        "max_trainings": max_trainings,
+        "strategy": strategy,
+    }
+    with ConsoleListener(shared.quiet, iterations=shared.format == "table") as listener:
+        aimed = runner.aim(task, words, shared.overrides())
+        result = runner.bisect(aimed, options=shared.options(), listener=listener, parallel=parallel)
+    finish(result, shared, printed=shared.format == "table")
+
+
+@app.command()
+def tasks(format: Format = "table") -> None:
+    """List the bundled tasks and sweeps."""
+    from cpd import tables
+    from cpd.bundled import bundled
+
+    rows = [{"name": b.name, "kind": b.kind, "description": b.description} for b in bundled()]
+    tables.print_rows(rows, format, "tasks")
+
+
+@app.command()
+def check(
+    task: TaskArgument,
+    *,
+    assign: Annotated[list[str] | None, typer.Option("--set", help="As for sweep.")] = None,
+    device: Annotated[str, typer.Option(help="Where to evaluate.")] = "cpu",
+    format: Format = "table",
+) -> None:
+    """Check a task without training: spec, one evaluation, names, shapes, gradients, fusable or not."""
+    from cpd import runner, tables
+    from cpd.spec_reader import Overrides
+
+    report = runner.check(task, Overrides(set=tuple(assign or ())), device)
+    tables.print_rows(report.rows, format, "checks")
+    if not report.passed:
+        raise typer.Exit(2)
+    say(f"{task}: ready to train")
+
+
+def finish(result: "Result", shared: Shared, printed: bool = False) -> None:
+    """Print a result, draw it if asked to, and leave with its exit code."""
+    from cpd import tables
+
+    tables.show(result.document, shared.format, sys.stdout, iterations_shown=printed)
+    if result.advice:
+        say(result.advice)
+    report_failures(result)
+    if shared.plot:
+        draw(result.document, result.curves, shared.plot)
+    if result.store_error is not None:
+        raise result.store_error
+    raise typer.Exit(result.exit_code)
+
+
+def report_failures(result: "Result") -> None:
+    """List every failed run once more at the end, with the traceback of each distinct error."""
+    seen: set[str] = set()
+    for run in result.failures:
+        if run.error and run.error not in seen:
+            seen.add(run.error)
+            same = sum(other.error == run.error for other in result.failures)
+            say(f"\n{same} run(s) failed with this error, the first with seed {run.key.seed}:\n{run.error.rstrip()}")
+
+
+def draw(document: dict[str, Any], curves: list[Any], to: str, kind: str | None = None) -> None:
+    """Draw a document's picture into a file."""
+    from pathlib import Path
+
+    from cpd import plots
+
+    plots.plot(kind or plots.default_kind(document), document, curves, Path(to))
+    say(f"drawn: {to}")
+
+
+def main() -> NoReturn:
+    """The ``cpd`` command."""
+    debug = "--debug" in sys.argv[1:]
+    words = read_targets([word for word in sys.argv[1:] if word != "--debug"])
+    try:
+        code = app(args=words, prog_name="cpd", standalone_mode=False)
+    except CpdError as error:
+        code = _report(error, debug)
+    except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    except BrokenPipeError:
+        sys.stdout = None  # type: ignore[assignment]
+        code = 1
+    except BaseException as error:
+        code = _ended(error)
+    sys.exit(code or 0)
+
+
+def read_targets(words: list[str]) -> list[str]:
+    """Read ``--target-density 0.5`` as ``--target density=0.5``: constraints are named by the task, not by us."""
+    read: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        name, equals, value = word.removeprefix("--target-").partition("=")
+        if not word.startswith("--target-") or not name:
+            read.append(word)
+        else:
+            read += ["--target", f"{name}={value if equals else next(rest, '')}"]
+    return read
+
+
+def _report(error: CpdError, debug: bool) -> int:
+    if debug:
+        import traceback
+
+        traceback.print_exception(error)
+    own = getattr(error, "traceback", None)
+    if own:
+        print(clean(own.rstrip()), file=sys.stderr)
+    say(f"cpd: {error}")
+    return error.exit_code
+
+
+def _ended(error: BaseException) -> int:
+    """A wrong option or argument as typer reports it, an exit, or a request to stop; anything else goes on."""
+    message = getattr(error, "format_message", None)
+    if message is not None:
+        say(f"cpd: {message()}; see cpd --help")
+        return int(getattr(error, "exit_code", 2))
+    code = getattr(error, "exit_code", None)
+    if code is None:
+        raise error
+    if isinstance(error, typer.Exit):
+        return int(code)
+    say(f"stopped ({error}); what was done is stored: run the same command again to go on")
+    return int(code)

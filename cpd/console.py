@@ -1,0 +1,140 @@
+"""What the user sees while cpd works: progress and messages on stderr, data on stdout."""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from cpd.execution_options import Listener
+from cpd.outcome import Run
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def messages() -> Console:
+    """The console for progress and messages: stderr."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """One plain line on stderr, with control characters made harmless."""
+    print(clean(text), file=sys.stderr)
+
+
+def clean(text: str) -> str:
+    """Text from specs and errors without control characters that a terminal would obey."""
+    return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
+
+
+class ConsoleListener(Listener):
+    """Shows a sweep under way: one progress line where stderr is a terminal, short messages otherwise.
+
+    Args:
+        quiet: Show failures only.
+        iterations: Print each iteration of a search to stdout as it ends.
+    """
+
+    def __init__(self, quiet: bool = False, iterations: bool = False) -> None:
+        self.quiet = quiet
+        self.iterations = iterations
+        self._printer: Any = None
+        self.shown_notes: set[str] = set()
+        self._progress: Any = None
+        self._runs_task: Any = None
+        self._steps_task: Any = None
+        self._live = sys.stderr.isatty() and not quiet and os.environ.get("TERM") != "dumb"
+
+    def __enter__(self) -> ConsoleListener:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take the progress line away."""
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+    def planned(self, total: int, found: int, batches: int, workers: int) -> None:
+        """Say how many runs there are and how many the store had."""
+        if found and not self.quiet:
+            say(f"{found} of {total} runs found in the store, {total - found} to do")
+        if self._live and total > found:
+            self._start(total - found, batches, workers)
+
+    def progress(self, done: int, steps: int, runs: int) -> None:
+        """Steps of the program under way in this process."""
+        if self._progress is not None:
+            if self._steps_task is None:
+                self._steps_task = self._progress.add_task("steps", total=steps, unit="")
+            self._progress.update(
+                self._steps_task, completed=done, total=steps, description="steps", unit=f"{runs} runs fused"
+            )
+
+    def batch_done(self, runs: int, batches: int, workers: int) -> None:
+        """Runs and batches finished so far."""
+        if self._progress is not None:
+            self._progress.update(self._runs_task, completed=runs, unit=self._unit(batches, workers))
+
+    def run_failed(self, run: Run) -> None:
+        """Show a failure when it happens: the last line of its error."""
+        last = (run.error or "failed").strip().splitlines()[-1]
+        setting = ", ".join(f"{n}={v}" for n, v in run.key.setting.items())
+        self._say(f"failed: {run.key.method} {setting} seed {run.key.seed}: {last}")
+
+    def note(self, text: str) -> None:
+        """Show a message, each only once."""
+        if text not in self.shown_notes and not self.quiet:
+            self.shown_notes.add(text)
+            self._say(f"note: {text}")
+
+    def search(self, constraint: str, objective: str) -> None:
+        """Set up the lines of a search."""
+        if self.iterations:
+            from cpd.tables import IterationPrinter
+
+            self._printer = IterationPrinter(sys.stdout, constraint, objective)
+
+    def iteration(self, iteration: dict[str, Any]) -> None:
+        """Print an iteration of a search as it ends."""
+        self.close()
+        if self._printer is not None:
+            self._printer(iteration)
+            sys.stdout.flush()
+
+    def _say(self, text: str) -> None:
+        if self._progress is not None:
+            self._progress.console.print(clean(text), markup=False)
+        else:
+            say(text)
+
+    def _unit(self, batches: int, workers: int) -> str:
+        left = f"{batches} of {self._batches} batches"
+        return f"{left}, {workers} workers" if workers > 1 else left
+
+    def _start(self, runs: int, batches: int, workers: int) -> None:
+        if self._progress is not None:
+            self._progress.update(self._runs_task, total=runs, completed=0)
+            return
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._batches = batches
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[unit]}"),
+            TimeRemainingColumn(),
+            console=messages(),
+            transient=True,
+        )
+        self._progress.start()
+        self._runs_task = self._progress.add_task("runs", total=runs, unit=self._unit(0, workers))

@@ -1,0 +1,99 @@
+"""Whole or not at all: how every file but the store itself is written.
+
+A plain ``open(path, "w")`` first cuts the old file to nothing, and on a full disk the error of its implicit close is
+lost. Here the bytes go to a temporary file in the same folder, are synced, and take the old file's place in one step.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+_PREFIX, _SUFFIX = ".cpd-", ".tmp"
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A binary file to write, which takes the place of ``path`` when the block ends well.
+
+    When it does not, or the process dies, ``path`` is as it was. A pipe or device is written directly.
+
+    Raises:
+        OSError: The folder is missing or read-only, or the disk is full.
+    """
+    if path.exists() and not path.is_file():
+        with path.open("wb") as direct:
+            yield direct
+        return
+    path = Path(os.path.realpath(path))
+    with _temporary(path) as (file, name):
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+        os.replace(name, path)
+    sync_folder(path.parent)
+
+
+def write(path: Path, content: bytes | str) -> None:
+    """Write a whole file, text as UTF-8; see :func:`replacing`."""
+    with replacing(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable: a rename survives a power cut only after this."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sweep_stale(folder: Path) -> int:
+    """Remove the temporary files of processes that died while writing; those still being written stay.
+
+    Returns:
+        How many were removed.
+    """
+    return sum(_remove_if_stale(path) for path in folder.glob(f"{_PREFIX}*{_SUFFIX}"))
+
+
+@contextmanager
+def _temporary(path: Path) -> Iterator[tuple[BinaryIO, str]]:
+    """A new locked file beside ``path``; it is gone afterwards unless it was renamed."""
+    file = _create(path)
+    try:
+        with file:
+            if path.exists():
+                shutil.copymode(path, file.name)
+            yield file, file.name
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(file.name)
+
+
+def _create(path: Path) -> BinaryIO:
+    while True:
+        name = path.parent / f"{_PREFIX}{path.name[:100]}-{secrets.token_hex(4)}{_SUFFIX}"
+        file = name.open("xb")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if name.exists():
+            return file
+        file.close()  # swept in the instant before it was locked
+
+
+def _remove_if_stale(path: Path) -> bool:
+    """A dead process holds no lock."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+            return True
+    except (BlockingIOError, FileNotFoundError, PermissionError):
+        return False

@@ -1,0 +1,118 @@
+"""The engine: trains batches of runs, fused where the problem allows it."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+
+from cpd.checkpoint import CheckpointStore
+from cpd.engine.batch import Batch
+from cpd.engine.building import Builder, Prepared, Refused
+from cpd.engine.finishing import finished_runs
+from cpd.engine.loading import ProblemRaised, user_traceback
+from cpd.engine.choice import choose
+from cpd.engine.training import Hooks, Interrupted, Training
+from cpd.errors import CpdError
+from cpd.methods import REGISTRY
+from cpd.outcome import Run, RunKey, Status
+from cpd.spec import canonical_json
+
+__all__ = ["Batch", "Hooks", "Interrupted", "ProblemRaised", "Trained", "forget", "hyperparameters", "train"]
+
+
+@dataclass
+class Trained:
+    """The runs of a batch, in the order of its keys, and what the user should know."""
+
+    runs: list[Run]
+    notes: list[str] = field(default_factory=list)
+
+
+def hyperparameters() -> dict[str, Any]:
+    """Every method's hyperparameters by name, for reading specs."""
+    return {name: method.hyperparameters for name, method in REGISTRY.items()}
+
+
+def train(batch: Batch, hooks: Hooks | None = None) -> Trained:
+    """Train all runs of a batch.
+
+    The caller's random state is left as it was.
+
+    Raises:
+        CpdError: The problem breaks its contract, or the device is not there.
+        ProblemRaised: The user's code raised before the first step, whatever the run.
+        MemoryError: There was not enough memory for this many runs.
+        Interrupted: ``hooks.stop`` said so.
+    """
+    hooks = hooks or Hooks()
+    done: dict[str, Run] = {}
+    with torch.random.fork_rng(devices=_cuda_devices(batch.device)):
+        builder = Builder(batch)
+        try:
+            for group in builder.groups():
+                for run in _train_group(batch, group, hooks, builder.notes):
+                    done[_identity(run.key)] = run
+        except torch.OutOfMemoryError as error:
+            raise MemoryError(str(error)) from error
+        except RuntimeError as error:
+            if "can't allocate memory" in str(error):
+                raise MemoryError(str(error)) from error
+            raise
+    return Trained([done[_identity(key)] for key in batch.keys], builder.notes)
+
+
+def forget(batch: Batch) -> None:
+    """Remove the checkpoints of a batch whose runs are stored."""
+    if batch.checkpoint:
+        shutil.rmtree(batch.checkpoint, ignore_errors=True)
+
+
+def _train_group(batch: Batch, group: Prepared | Refused, hooks: Hooks, notes: list[str]) -> list[Run]:
+    if isinstance(group, Refused):
+        return [Run(group.key, Status.FAILED, error=group.error)]
+    keys = group.keys[:1] if group.padded else group.keys
+    try:
+        training = Training.begin(group, batch.constraints, batch.train)
+        _resume(batch, training)
+        advance = choose(batch, training)
+        training.run(_with_checkpoints(batch, training, hooks), advance)
+        notes.extend([advance.note] if advance.note else [])
+        return finished_runs(training)
+    except (CpdError, MemoryError, torch.OutOfMemoryError, Interrupted):
+        raise
+    except Exception as error:
+        if "can't allocate memory" in str(error):
+            raise
+        return [Run(key, Status.FAILED, error=user_traceback(error), steps=training.done) for key in keys]
+
+
+def _resume(batch: Batch, training: Training) -> None:
+    if batch.checkpoint is None:
+        return
+    saved = CheckpointStore(batch.checkpoint).load(_name(training.prepared.keys))
+    if saved is not None:
+        training.resume(*saved)
+
+
+def _with_checkpoints(batch: Batch, training: Training, hooks: Hooks) -> Hooks:
+    if batch.checkpoint is None:
+        return hooks
+    store, name = CheckpointStore(batch.checkpoint), _name(training.prepared.keys)
+    return replace(hooks, save=lambda tensors, meta: store.save(name, tensors, meta), every=batch.checkpoint_every)
+
+
+def _identity(key: RunKey) -> str:
+    return canonical_json([key.method, key.setting, key.levels, key.seed, key.id])
+
+
+def _name(keys: tuple[RunKey, ...]) -> str:
+    """Name of a group's checkpoint: the hash of its runs in order."""
+    return hashlib.sha256("".join(map(_identity, keys)).encode()).hexdigest()[:24]
+
+
+def _cuda_devices(name: str) -> list[torch.device]:
+    return [torch.device(name)] if name.startswith("cuda") and torch.cuda.is_available() else []

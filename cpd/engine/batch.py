@@ -1,0 +1,37 @@
+"""A batch of runs: all that a worker needs to train them, as plain picklable objects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from cpd.outcome import RunKey
+from cpd.spec import Constraint, ProblemSource, Train
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Runs of one task that are trained as one fused program.
+
+    Attributes:
+        constraints: By name, in the order of the spec; the levels of a run are in its key.
+        keys: The runs; the result keeps their order.
+        device: A torch device, e.g. ``"cpu"`` or ``"cuda:0"``.
+        fuse: Whether runs are trained as one program; otherwise one at a time.
+        engine: ``auto``, ``eager``, ``captured`` or ``compiled``.
+        checkpoint: Folder for checkpoints of this batch, or None to keep none.
+        checkpoint_every: Seconds of work that may be lost when the machine dies.
+    """
+
+    problem: ProblemSource
+    constraints: dict[str, Constraint]
+    train: Train
+    keys: tuple[RunKey, ...]
+    device: str = "cpu"
+    fuse: bool = True
+    engine: str = "auto"
+    checkpoint: str | None = None
+    checkpoint_every: float = 60.0
+
+    def with_keys(self, keys: tuple[RunKey, ...]) -> Batch:
+        """Return the same batch over other runs."""
+        return replace(self, keys=keys)

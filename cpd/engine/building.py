@@ -1,0 +1,190 @@
+"""From keys to a stack of models ready to train: seeds, dtype, fusable or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from cpd.engine.batch import Batch
+from cpd.engine.loading import ProblemRaised, load_data, load_problem, user_traceback
+from cpd.engine.minibatches import Minibatches
+from cpd.engine.segments import segment_name
+from cpd.engine.stacking import RandomState, Stack
+from cpd.errors import CpdError, DeviceError
+from cpd.outcome import RunKey
+from cpd.problem import Problem
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+@dataclass
+class Prepared:
+    """Runs that train together, and what they start from.
+
+    Attributes:
+        keys: The runs, those of one segment side by side; the last one is repeated where a lone run is padded to two.
+        padded: Whether it was.
+        random: The generators as they stood after the models were built.
+    """
+
+    keys: tuple[RunKey, ...]
+    padded: bool
+    stack: Stack
+    random: RandomState
+    batches: Minibatches
+    data: Any
+
+
+@dataclass
+class Refused:
+    """A run that cannot start, and why."""
+
+    key: RunKey
+    error: str
+
+
+class Builder:
+    """Builds the models of a batch.
+
+    Raises:
+        CpdError: The problem, its data or the device are not usable.
+    """
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+        self.device = check_device(batch.device)
+        self.dtype = DTYPES[batch.train.dtype]
+        self.problem: Problem = load_problem(batch.problem)
+        self.data = load_data(batch.problem, self.device, self.dtype)
+        self.notes: list[str] = []
+
+    def groups(self) -> Iterable[Prepared | Refused]:
+        """The runs of the batch, cut into groups that can train as one program, one group at a time.
+
+        Runs of different seeds share a program where nothing random happens in a step. A problem that ``vmap``
+        refuses gives a group per run.
+        """
+        keys = sorted(self.batch.keys, key=lambda k: (str(segment_name(k)), k.seed))
+        by_seed: dict[int, list[RunKey]] = {}
+        for key in keys:
+            by_seed.setdefault(key.seed, []).append(key)
+        models: dict[int, tuple[nn.Module, RandomState]] = {}
+        for seed, own in by_seed.items():
+            try:
+                models[seed] = self._model(seed)
+            except Exception as error:
+                if isinstance(error, CpdError | MemoryError):
+                    raise
+                yield from (Refused(key, user_traceback(error)) for key in own)
+        alive = [key for key in keys if key.seed in models]
+        if not alive:
+            return
+        together = self.batch.train.batch_size is None or self.data is None
+        if together and len(models) > 1:
+            prepared = self._prepare(alive, models)
+            if prepared is not None and self._draws_nothing(prepared):
+                yield prepared
+                return
+        for seed, own in by_seed.items():
+            if seed in models:
+                yield from self._seed_group(own, {seed: models[seed]})
+
+    def _seed_group(self, keys: list[RunKey], models: dict[int, tuple[nn.Module, RandomState]]) -> Iterable[Prepared]:
+        prepared = self._prepare(keys, models)
+        if prepared is not None:
+            yield prepared
+            return
+        for key in keys:
+            yield self._prepare([key], models, fused=False)  # type: ignore[misc]
+
+    def _model(self, seed: int) -> tuple[nn.Module, RandomState]:
+        torch.manual_seed(seed)
+        model = self.problem.model()
+        if not isinstance(model, nn.Module):
+            raise CpdError(
+                f"returned {type(model).__name__}",
+                place=f"{type(self.problem).__name__}.model()",
+                hint="return a torch.nn.Module",
+            )
+        state = RandomState.now(self.device)
+        return model.to(self.device, self.dtype), state
+
+    def _prepare(
+        self, keys: Sequence[RunKey], models: dict[int, tuple[nn.Module, RandomState]], fused: bool | None = None
+    ) -> Prepared | None:
+        """Stack the models of these runs; None where they cannot be fused and ``fused`` is not False."""
+        fused = self.batch.fuse if fused is None else fused
+        if not fused and len(keys) > 1:
+            return None
+        padded = fused and len(keys) == 1
+        own = tuple(keys) * 2 if padded else tuple(keys)
+        stack = Stack(self.problem, [models[k.seed][0] for k in own], list(self.batch.constraints), fused)
+        random = models[keys[0].seed][1]
+        batches = Minibatches(self.data, self.batch.train.batch_size, keys[0].seed)
+        prepared = Prepared(own, padded, stack, random, batches, self.data)
+        return prepared if self._first_evaluation(prepared) else None
+
+    def _first_evaluation(self, prepared: Prepared) -> bool:
+        """Evaluate once before training, leaving the generators as they were: False where ``vmap`` refuses.
+
+        Raises:
+            CpdError: What the problem returns does not keep the contract.
+            ProblemRaised: The user's code raised, fused or not.
+        """
+        try:
+            self._evaluate(prepared)
+        except (CpdError, MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:
+            where = f"{type(self.problem).__name__}.evaluate()"
+            if not prepared.stack.fused:
+                raise ProblemRaised(where, error, place=self.batch.problem.target) from error
+            self._evaluate_alone(prepared, where)
+            first = str(error).strip().splitlines()
+            self.notes.append(f"cannot be fused, runs train one at a time: {first[0] if first else type(error).__name__}")
+            return False
+        return True
+
+    def _evaluate(self, prepared: Prepared) -> None:
+        batch = Minibatches(self.data, self.batch.train.batch_size, prepared.keys[0].seed).next()
+        prepared.random.restore()
+        prepared.stack.evaluate(prepared.stack.parameters, batch)
+
+    def _evaluate_alone(self, prepared: Prepared, where: str) -> None:
+        """Raise the user's own error where the problem fails without ``vmap`` too."""
+        bound = prepared.stack.bound
+        alone = Stack(self.problem, [bound.model], prepared.stack.names, fused=False)
+        prepared.stack = alone
+        try:
+            self._evaluate(prepared)
+        except (CpdError, MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:
+            raise ProblemRaised(where, error, place=self.batch.problem.target) from error
+
+    def _draws_nothing(self, prepared: Prepared) -> bool:
+        self._evaluate(prepared)
+        return RandomState.now(self.device).same(prepared.random)
+
+
+def check_device(name: str) -> torch.device:
+    """Return the device, or say which ones there are.
+
+    Raises:
+        DeviceError: Unknown or not on this machine.
+    """
+    available = ["cpu", *(f"cuda:{k}" for k in range(torch.cuda.device_count()))]
+    if torch.backends.mps.is_available():
+        available.append("mps")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise DeviceError(f"unknown device '{name}'", place="--device", hint=f"valid: {', '.join(available)}") from None
+    there = device.type == "cpu" or any(a == name or a.split(":")[0] == name for a in available)
+    if not there:
+        raise DeviceError(f"no device '{name}' here", place="--device", hint=f"available: {', '.join(available)}")
+    return device

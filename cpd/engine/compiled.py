@@ -1,0 +1,162 @@
+"""The step compiled ahead of time: a loop over steps in one native program, kept on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cpd.engine.minibatches import Minibatches
+from cpd.engine.program import Captured, Trace, capture, is_first
+from cpd.engine.recording import Record
+from cpd.engine.step import State, Step
+
+HISTORY = 32
+"""Steps whose records one call of a program returns."""
+FORMAT = 2
+"""Raised when what is compiled changes without the graph's text changing."""
+
+
+class Compiled:
+    """Many steps in one call of a native program, for trainings that see the same batch at every step.
+
+    The program holds no numbers of the sweep: levels, hyperparameters and data are its arguments, so one program serves
+    every setting. Gives the eager step's numbers to rounding.
+
+    Args:
+        step: The step to compile.
+        cache: Folder of compiled programs.
+    """
+
+    history = HISTORY
+
+    def __init__(self, step: Step, cache: Path) -> None:
+        self.step = step
+        self.cache = cache
+        self._captured = Captured(step)
+        self._ready: tuple[Trace, Callable[..., Any]] | None = None
+
+    def __call__(self, state: State, batches: Minibatches, n: int) -> tuple[State, Record]:
+        """Advance ``n`` steps."""
+        if is_first(state):
+            state, record = self._captured(state, batches, 1)
+            return (state, record) if n == 1 else self._go_on(state, batches, n - 1)
+        return self._go_on(state, batches, n)
+
+    def _go_on(self, state: State, batches: Minibatches, n: int) -> tuple[State, Record]:
+        batch = batches.next()
+        trace, program = self._ready or self._prepare(state, batch)
+        leaves = trace.flatten(state, batch)
+        tensors = tuple(leaf.detach() for leaf in leaves if isinstance(leaf, Tensor))
+        carried = sum(isinstance(leaf, Tensor) for leaf in leaves[: trace.carried])
+        with torch.no_grad():
+            outputs = program(torch.tensor(n), tensors[:carried], (*tensors[carried:], *trace.constants))
+        state, record = trace.unflatten(_refill(leaves[: trace.carried], outputs[1:]))
+        last = torch.arange(n - min(n, HISTORY), n) % HISTORY
+        return state, Record(*(value[last] for value in record))
+
+    def _prepare(self, state: State, batch: Any) -> tuple[Trace, Callable[..., Any]]:
+        trace = capture(self.step, state, batch)
+        self._ready = trace, load(package(trace, trace.flatten(state, batch), self.cache))
+        return self._ready
+
+
+def compilable(step: Step, batches: Minibatches, draws: bool) -> str | None:
+    """Why a training cannot be compiled, or None if it can."""
+    if batches.batch_size is not None:
+        return "minibatches change from step to step"
+    if draws:
+        return "the problem draws random numbers"
+    if not step.stack.fused:
+        return "the problem cannot be fused"
+    if not any(shutil.which(name) for name in ("g++", "clang++", "c++")):
+        return "there is no C++ compiler (g++ or clang++)"
+    return None
+
+
+class _Loop(nn.Module):
+    """``n`` steps: a while loop whose body is the captured step."""
+
+    def __init__(self, trace: Trace, whole: list[Any]) -> None:
+        super().__init__()
+        self.step = trace.graph
+        self.whole = whole
+        self.carried = trace.carried
+
+    def forward(self, n: Tensor, state: tuple[Tensor, ...], fixed: tuple[Tensor, ...]) -> Any:
+        from torch._higher_order_ops.while_loop import while_loop
+
+        record = self._tensors(state, fixed)[len(state) :]
+        slots = torch.arange(HISTORY)
+        kept = [t.new_zeros(HISTORY, *t.shape) for t in record]
+        start = (torch.zeros((), dtype=torch.int64), *state, *kept)
+
+        def unfinished(k: Tensor, *_: Tensor) -> Tensor:
+            return k < n
+
+        def body(k: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
+            new = self._tensors(rest[: len(state)], fixed)
+            here = slots == k % HISTORY
+            pairs = zip(rest[len(state) :], new[len(state) :], strict=True)
+            kept = [torch.where(here.view(-1, *[1] * t.dim()), t, old) for old, t in pairs]
+            return (k + 1, *(t.clone() for t in new[: len(state)]), *kept)
+
+        return while_loop(unfinished, body, start)
+
+    def _tensors(self, state: tuple[Tensor, ...], fixed: tuple[Tensor, ...]) -> list[Tensor]:
+        return [t for t in self.step(*_refill(self.whole, list(state)), *fixed) if isinstance(t, Tensor)]
+
+
+def _refill(whole: list[Any], tensors: list[Tensor]) -> list[Any]:
+    """Put tensors where ``whole`` has some, and keep its other leaves; tensors left over follow."""
+    rest = iter(tensors)
+    return [next(rest) if isinstance(leaf, Tensor) else leaf for leaf in whole] + list(rest)
+
+
+def package(trace: Trace, leaves: list[Any], cache: Path) -> Path:
+    """Compile a captured step into a file of the cache, if it is not there yet."""
+    path = cache / f"{_fingerprint(trace, leaves)}.pt2"
+    if path.exists():
+        return path
+    cache.mkdir(parents=True, exist_ok=True)
+    tensors = tuple(leaf.detach() for leaf in leaves if isinstance(leaf, Tensor))
+    carried = sum(isinstance(leaf, Tensor) for leaf in leaves[: trace.carried])
+    arguments = (torch.tensor(2), tensors[:carried], (*tensors[carried:], *trace.constants))
+    with tempfile.TemporaryDirectory(dir=cache) as folder, warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        exported = torch.export.export(_Loop(trace, leaves[: trace.carried]), arguments, strict=False)
+        made = torch._inductor.aoti_compile_and_package(exported, package_path=str(Path(folder) / "program.pt2"))
+        os.replace(made, path)
+    return path
+
+
+def load(path: Path) -> Callable[..., list[Tensor]]:
+    """Load a compiled program: ``(n, state, fixed) -> tensors``, all flat.
+
+    The loader is called directly: ``torch._inductor.aoti_load_package`` probes the processor with a compiler first, which
+    takes a second, and the file's name already holds what it is for.
+    """
+    loader = torch._C._aoti.AOTIModelPackageLoader(str(path), "model", False, 1, -1)
+    return lambda n, state, fixed: loader.boxed_run([n, *state, *fixed])
+
+
+def cached(trace: Trace, leaves: list[Any], cache: Path) -> bool:
+    """Whether this step has been compiled before."""
+    return (cache / f"{_fingerprint(trace, leaves)}.pt2").exists()
+
+
+def _fingerprint(trace: Trace, leaves: list[Any]) -> str:
+    """Hash of all that the program depends on: the graph's text, shapes, types, versions and the processor."""
+    shapes = [f"{tuple(t.shape)}{t.stride()}{t.dtype}{t.device}" for t in [*leaves, *trace.constants] if isinstance(t, Tensor)]
+    machine = (platform.machine(), torch.backends.cpu.get_cpu_capability(), torch.__version__, platform.python_version())
+    text = "\n".join([str(FORMAT), trace.graph.code, *shapes, *machine])
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -1,0 +1,112 @@
+"""From a finished training to plain runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cpd.engine.stacking import Stacked
+from cpd.engine.training import Training
+from cpd.outcome import ConstraintOutcome, Curves, Run, RunKey, Status
+
+
+def finished_runs(training: Training) -> list[Run]:
+    """Measure every run of a finished training and turn it into plain numbers.
+
+    A run's seconds are its share of the training's time.
+    """
+    prepared, stack = training.prepared, training.prepared.stack
+    prepared.random.restore()
+    measured = stack.measure(training.state.parameters, prepared.data)
+    kept = {n: b.tolist() for n, b in training.recorder.on_host().items()}
+    finals = _finals(training, measured)
+    count = 1 if prepared.padded else len(prepared.keys)
+    seconds = training.seconds / count
+    return [_run(training, prepared.keys[r], r, finals, kept, seconds) for r in range(count)]
+
+
+def _finals(training: Training, measured: Stacked) -> dict[str, Any]:
+    step, state = training.step, training.state
+    sampled = torch.stack(training.norms)
+    largest = sampled.nan_to_num(0, 0, 0).max(0).values
+    relative = torch.where(largest > 0, sampled[-1] / largest, torch.zeros_like(largest))
+    host: dict[str, Tensor] = {
+        "objective": measured.objective,
+        "surrogate": measured.surrogate,
+        "strict": measured.strict,
+        "multiplier": step.segments.multipliers(state.dual, measured.strict),
+        "gradient_norm": relative,
+        "active": state.active,
+        "steps": state.steps,
+    }
+    numbers = {n: t.detach().cpu().tolist() for n, t in host.items()}
+    return numbers | {"metrics": {n: t.detach().cpu().tolist() for n, t in measured.metrics.items()}}
+
+
+def _run(
+    training: Training, key: RunKey, r: int, finals: Mapping[str, Any], kept: Mapping[str, Any], seconds: float
+) -> Run:
+    stack = training.prepared.stack
+    names = list(stack.names)
+    columns = _columns(stack.sizes)
+    finite = finals["active"][r] and all(map(math.isfinite, [finals["objective"][r], *finals["strict"][r]]))
+    constraints = {
+        n: ConstraintOutcome(
+            value=_numbers(finals["strict"][r], columns[n]),
+            surrogate=_numbers(finals["surrogate"][r], columns[n]),
+            multiplier=_multiplier(_numbers(finals["multiplier"][r], columns[n])),
+            tail=[_numbers(point, columns[n]) for point in kept["tail"][r]],
+            gradient_norm=_number(finals["gradient_norm"][r][k]),
+        )
+        for k, n in enumerate(names)
+    }
+    return Run(
+        key=key,
+        status=Status.COMPLETED if finite else Status.DIVERGED,
+        objective=_number(finals["objective"][r]) if finite else None,
+        constraints=constraints,
+        metrics={n: _number(v[r]) for n, v in finals["metrics"].items()},
+        steps=finals["steps"][r],
+        seconds=seconds,
+        curves=_curves(training, r, kept, columns),
+    )
+
+
+def _curves(training: Training, r: int, kept: Mapping[str, Any], columns: Mapping[str, int | slice]) -> Curves:
+    multipliers = {n: [_numbers(p, c) for p in kept["multipliers"][r]] for n, c in columns.items()}
+    return Curves(
+        steps=list(training.recorder.marks),
+        objective=[_number(x) for x in kept["objective"][r]],
+        constraints={n: [_numbers(p, c) for p in kept["strict"][r]] for n, c in columns.items()},
+        multipliers={n: m for n, m in multipliers.items() if _multiplier(m) is not None},
+    )
+
+
+def _columns(sizes: Mapping[str, int]) -> dict[str, int | slice]:
+    """Where each constraint stands among the components: a scalar's index, a vector's slice."""
+    columns: dict[str, int | slice] = {}
+    at = 0
+    for name, size in sizes.items():
+        columns[name] = at if size == 1 else slice(at, at + size)
+        at += size
+    return columns
+
+
+def _number(x: float) -> float | None:
+    return float(x) if math.isfinite(x) else None
+
+
+def _numbers(row: list[float], column: int | slice) -> Any:
+    if isinstance(column, slice):
+        return [_number(x) for x in row[column]]
+    return _number(row[column])
+
+
+def _multiplier(value: Any) -> Any:
+    """None for a method without multipliers, whose every number is missing."""
+    flat = value if isinstance(value, list) else [value]
+    return None if all(x is None or (isinstance(x, list) and _multiplier(x) is None) for x in flat) else value

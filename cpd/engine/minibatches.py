@@ -1,0 +1,83 @@
+"""The order in which a run's seed sees the examples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cpd.spec import Train
+
+
+def steps_per_epoch(examples: int, batch_size: int | None) -> int:
+    """Steps that see every example once; the last minibatch may be smaller."""
+    return 1 if batch_size is None else max(1, math.ceil(examples / batch_size))
+
+
+def total_steps(train: Train, data: Any) -> int:
+    """Number of steps of a training: ``steps``, or ``epochs`` times the steps of one."""
+    if train.steps is not None:
+        return train.steps
+    examples = 0 if data is None else len(data[0])
+    return max(1, round((train.epochs or 0) * steps_per_epoch(examples, train.batch_size)))
+
+
+class Minibatches:
+    """Batches of ``data``: all of it each time, or shuffled minibatches in an order that only the seed decides.
+
+    Args:
+        data: Tuple of tensors, or None.
+        batch_size: Examples in a minibatch, or None for all.
+        seed: Seeds a generator of its own, so that the order does not depend on what the model draws.
+    """
+
+    def __init__(self, data: Any, batch_size: int | None, seed: int) -> None:
+        self.data = data
+        self.batch_size = batch_size if data is not None else None
+        self.generator = torch.Generator().manual_seed(seed)
+        self.epoch_start = self.generator.get_state()
+        self.taken = 0
+        self._order = self._next_epoch()
+
+    def __iter__(self) -> Iterator[Any]:
+        """Endless."""
+        while True:
+            yield self.next()
+
+    def next(self) -> Any:
+        """The next batch."""
+        if self.batch_size is None:
+            return self.data
+        index = next(self._order, None)
+        if index is None:
+            self.epoch_start = self.generator.get_state()
+            self.taken = 0
+            self._order = self._next_epoch()
+            index = next(self._order)
+        self.taken += 1
+        return tuple(t[index] for t in self.data)
+
+    def sample(self) -> Any:
+        """A fixed batch, taken without moving on: the first examples."""
+        return self.data if self.batch_size is None else tuple(t[: self.batch_size] for t in self.data)
+
+    def state(self) -> tuple[Tensor, int]:
+        """What :meth:`restore` needs: the generator at the start of the epoch, and the minibatches taken since."""
+        return self.epoch_start, self.taken
+
+    def restore(self, epoch_start: Tensor, taken: int) -> None:
+        """Go on where :meth:`state` was taken."""
+        self.generator.set_state(epoch_start)
+        self.epoch_start, self.taken = epoch_start.clone(), taken
+        self._order = self._next_epoch()
+        for _ in range(taken):
+            next(self._order)
+
+    def _next_epoch(self) -> Iterator[Tensor]:
+        if self.batch_size is None:
+            return iter(())
+        order = torch.randperm(len(self.data[0]), generator=self.generator).to(self.data[0].device)
+        return iter(order.split(self.batch_size))

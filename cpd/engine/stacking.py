@@ -1,0 +1,221 @@
+"""Many models as one: parameters stacked to ``[R, ...]`` and the user's ``evaluate`` mapped over them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from cpd.errors import CpdError
+from cpd.problem import Evaluation, Problem
+
+Tensors = dict[str, Tensor]
+
+
+class Stacked(NamedTuple):
+    """What one evaluation of R models gives.
+
+    Attributes:
+        objective: ``[R]``.
+        surrogate: ``[R, C]``, differentiable.
+        strict: ``[R, C]``, detached.
+        metrics: Each ``[R]``.
+    """
+
+    objective: Tensor
+    surrogate: Tensor
+    strict: Tensor
+    metrics: Tensors
+
+
+class _Bound(nn.Module):
+    """A problem's methods as a module, so that ``functional_call`` reaches the model's parameters inside them."""
+
+    def __init__(self, problem: Problem, model: nn.Module) -> None:
+        super().__init__()
+        self.problem = problem
+        self.model = model
+
+    def forward(self, method: str, batch: Any) -> Evaluation:
+        return getattr(self.problem, method)(self.model, batch)
+
+
+class Stack:
+    """One model per run, evaluated together.
+
+    Args:
+        problem: The user's problem.
+        models: One model per run, all of one architecture, on the right device and dtype.
+        names: The constraints in the order of the spec.
+        fused: Map with ``vmap``; otherwise there is one model, called as it is.
+    """
+
+    def __init__(self, problem: Problem, models: Sequence[nn.Module], names: Sequence[str], fused: bool = True) -> None:
+        self.problem = problem
+        self.names = tuple(names)
+        self.fused = fused
+        self.sizes: dict[str, int] = {}
+        self._checked: set[str] = set()
+        self.bound = _Bound(problem, models[0])
+        trained = {n for n, p in models[0].named_parameters() if p.requires_grad}
+        tensors = [{**dict(m.named_parameters()), **dict(m.named_buffers())} for m in models]
+        stacked = {n: torch.stack([t[n].detach() for t in tensors]) for n in tensors[0]}
+        self.parameters: Tensors = {n: t.requires_grad_() for n, t in stacked.items() if n in trained}
+        self.fixed: Tensors = {n: t for n, t in stacked.items() if n not in trained}
+        self.projects = type(problem).project is not Problem.project
+
+    @property
+    def runs(self) -> int:
+        """Number of stacked models."""
+        return len(next(iter({**self.parameters, **self.fixed}.values())))
+
+    def evaluate(self, parameters: Tensors, batch: Any) -> Stacked:
+        """Evaluate every run on ``batch`` in training mode, without metrics."""
+        self.bound.train()
+        return self._apply("evaluate", parameters, batch, metrics=False)
+
+    def measure(self, parameters: Tensors, batch: Any) -> Stacked:
+        """Judge every run on ``batch`` in evaluation mode."""
+        self.bound.eval()
+        with torch.no_grad():
+            return self._apply("measure", parameters, batch, metrics=True)
+
+    def project(self, parameters: Tensors) -> Tensors:
+        """Project every run's parameters on the problem's feasible set."""
+        if not self.projects:
+            return parameters
+        if self.fused:
+            return vmap(self.problem.project)(parameters)
+        projected = self.problem.project({n: p[0] for n, p in parameters.items()})
+        return {n: p[None] for n, p in projected.items()}
+
+    def _apply(self, method: str, parameters: Tensors, batch: Any, metrics: bool) -> Stacked:
+        def one(tensors: Tensors) -> tuple[Tensor, Tensor, Tensor, Tensors]:
+            result = functional_call(self.bound, {f"model.{n}": t for n, t in tensors.items()}, (method, batch))
+            return self._flatten(result, method, metrics)
+
+        tensors = {**parameters, **self.fixed}
+        with _default_dtype(next(iter(tensors.values())).dtype):
+            if self.fused:
+                return Stacked(*vmap(one, randomness="same")(tensors))
+            objective, surrogate, strict, shown = one({n: t[0] for n, t in tensors.items()})
+        return Stacked(objective[None], surrogate[None], strict[None], {n: v[None] for n, v in shown.items()})
+
+    def _flatten(self, result: Evaluation, method: str, metrics: bool) -> tuple[Tensor, Tensor, Tensor, Tensors]:
+        place = f"{type(self.problem).__name__}.{method}()"
+        if method not in self._checked:
+            check_evaluation(result, self.names, place)
+            self._checked.add(method)
+        strict = result.strict or {}
+        objective = result.objective
+        values = [result.constraints[n] for n in self.names]
+        true = [strict.get(n, result.constraints[n]) for n in self.names]
+        self.sizes = {n: max(1, v.numel()) for n, v in zip(self.names, values, strict=True)}
+        shown = {n: torch.as_tensor(v) for n, v in result.metrics.items()} if metrics else {}
+        return (
+            objective,
+            _row(values, objective),
+            _row(true, objective).detach(),
+            {n: v.detach().to(objective.dtype) for n, v in shown.items()},
+        )
+
+
+@contextmanager
+def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    """Tensors that the user's code makes are of the run's dtype."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def _row(values: Sequence[Tensor], like: Tensor) -> Tensor:
+    """Concatenate scalars and vectors to ``[C]``."""
+    if not values:
+        return like.new_zeros(0)
+    flat = [v.reshape(-1).to(like.dtype) for v in values]
+    return flat[0] if len(flat) == 1 else torch.cat(flat)
+
+
+class RandomState(NamedTuple):
+    """The state of torch's generators that a training on ``device`` draws from."""
+
+    device: torch.device
+    cpu: Tensor
+    cuda: Tensor | None
+
+    @classmethod
+    def now(cls, device: torch.device) -> RandomState:
+        """Take the state as it is."""
+        cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+        return cls(device, torch.get_rng_state(), cuda)
+
+    def restore(self) -> None:
+        """Set the generators back to this state."""
+        torch.set_rng_state(self.cpu)
+        if self.cuda is not None:
+            torch.cuda.set_rng_state(self.cuda, self.device)
+
+    def same(self, other: RandomState) -> bool:
+        """Whether nothing was drawn between the two."""
+        cuda = self.cuda is None or (other.cuda is not None and torch.equal(self.cuda, other.cuda))
+        return torch.equal(self.cpu, other.cpu) and cuda
+
+
+def check_evaluation(result: Any, names: Sequence[str], place: str) -> None:
+    """Check that what the user's method returned keeps contract 1.
+
+    Raises:
+        CpdError: Wrong type, constraints missing or not in the spec, wrong shapes.
+    """
+    if not isinstance(result, Evaluation):
+        raise CpdError(f"returned {type(result).__name__}", place=place, hint="return cpd.Evaluation(objective, ...)")
+    _check_scalar(result.objective, "objective", place)
+    returned, wanted = set(result.constraints), set(names)
+    if missing := [n for n in names if n not in returned]:
+        raise CpdError(
+            f"does not return the constraint '{missing[0]}' of the spec",
+            place=place,
+            hint=f"it returns: {', '.join(sorted(returned)) or 'none'}",
+        )
+    if extra := sorted(returned - wanted):
+        raise CpdError(
+            f"returns the constraint '{extra[0]}', which the spec does not have",
+            place=place,
+            hint=f"add it under constraints: (it has: {', '.join(names) or 'none'})",
+        )
+    for name, value in result.constraints.items():
+        _check_value(value, f"constraints['{name}']", place)
+    for name, value in (result.strict or {}).items():
+        if name not in wanted:
+            raise CpdError(
+                f"strict names '{name}', which is no constraint", place=place, hint=f"valid: {', '.join(names)}"
+            )
+        _check_value(value, f"strict['{name}']", place)
+        expected = tuple(result.constraints[name].shape)
+        if tuple(value.shape) != expected:
+            raise CpdError(
+                f"strict['{name}'] has shape {list(value.shape)}, constraints['{name}'] has {list(expected)}",
+                place=place,
+                hint="give both the same shape",
+            )
+    for name, value in result.metrics.items():
+        _check_scalar(torch.as_tensor(value), f"metrics['{name}']", place)
+
+
+def _check_scalar(value: Any, name: str, place: str) -> None:
+    if not isinstance(value, Tensor) or value.dim() != 0:
+        got = f"shape {list(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+        raise CpdError(f"{name} must be a scalar tensor, got {got}", place=place, hint="reduce it, e.g. with .mean()")
+
+
+def _check_value(value: Any, name: str, place: str) -> None:
+    if not isinstance(value, Tensor) or value.dim() > 1 or value.numel() == 0:
+        got = f"shape {list(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+        raise CpdError(f"{name} must be a scalar or [k] tensor, got {got}", place=place, hint="reduce or flatten it")

@@ -1,0 +1,205 @@
+"""From runs to results: minus what is stored, in batches, through an executor, into the store."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+from cpd import engine
+from cpd.batching import cut
+from cpd.engine import Batch, Hooks, Interrupted, ProblemRaised, Trained
+from cpd.errors import StoreError
+from cpd.execution_options import Listener, Options
+from cpd.outcome import Run, RunKey, Status
+from cpd.provenance import git_commit, machine, versions
+from cpd.spec import Task, task_to_json
+from cpd.stopping import StopSignals
+from cpd.store import Store, SweepRecord, default_path, open_store
+
+Kind = Literal["sweep", "bisect", "compare"]
+
+
+@dataclass
+class Session:
+    """Trains the runs of one command and stores them as they end.
+
+    Attributes:
+        found: Runs that the store had.
+        notes: What the user should know.
+        store_error: Why storing ended midway; what was trained is in the results all the same.
+    """
+
+    kind: Kind
+    task: Task
+    options: Options
+    listener: Listener
+    found: int = 0
+    notes: list[str] = field(default_factory=list)
+    store_error: StoreError | None = None
+    store: Store | None = None
+    sweep: str | None = None
+    stop: StopSignals = field(default_factory=StopSignals)
+
+    def __enter__(self) -> Session:
+        self._note(*self.task.notes)
+        if self.options.keep:
+            self.store = open_store(self.options.store, "write")
+            self.sweep = self.store.begin_sweep(self._record())
+        self.stop.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop.__exit__(kind, error, trace)
+        if self.store is not None:
+            self.store.close()
+
+    def end(self, exit_status: int, search: dict[str, Any] | None = None) -> None:
+        """Write how it ended."""
+        if self.store is not None and self.sweep is not None and self.store_error is None:
+            self.store.end_sweep(self.sweep, exit_status, search)
+
+    def train(self, keys: Sequence[RunKey]) -> list[Run]:
+        """Return the finished runs, found or trained, in the order of the keys.
+
+        Raises:
+            CpdError: The problem, its data or the device is not usable.
+            ProblemRaised: The user's code raised before the first step of every run.
+            Stopped: The user asked to stop; what was done is stored.
+        """
+        done = self._stored(keys)
+        self.found += len(done)
+        batches = self._batches(keys, done)
+        self.listener.planned(len(keys), len(done), len(batches), 1)
+        finished, raised = 0, {}
+        for count, (batch, outcome) in enumerate(self._results(batches), start=1):
+            if isinstance(outcome, ProblemRaised):
+                raised |= {_name(key): outcome for key in batch.keys}
+                continue
+            self._note(*outcome.notes)
+            self._keep(batch, outcome.runs)
+            done |= {_name(run.key): run for run in outcome.runs}
+            finished += len(outcome.runs)
+            self.listener.batch_done(finished, count, 1)
+            failed = any(run.status is Status.FAILED for run in outcome.runs)
+            if self.store_error is not None or (failed and self.options.fail_fast):
+                break
+            self.stop.check()
+        if raised and not done:
+            raise next(iter(raised.values()))
+        self._fail(keys, raised, done)
+        return [done[_name(key)] for key in keys if _name(key) in done]
+
+    def _stored(self, keys: Sequence[RunKey]) -> dict[str, Run]:
+        if self.store is None or self.sweep is None:
+            return {}
+        ids = [key.id for key in keys if key.id is not None]
+        known = {} if self.options.fresh else self.store.known(ids)
+        self.store.link(self.sweep, ids)
+        # Shown as this sweep writes them: the store may have the same run from a spec that wrote out a default.
+        return {key.id: _as_asked(known[key.id], key) for key in keys if key.id in known}
+
+    def _batches(self, keys: Sequence[RunKey], done: dict[str, Run]) -> list[Batch]:
+        share = self.task.train.batch_size is None
+        groups = cut(keys, jobs=1, fuse=self.options.fuse, share_seeds=share)
+        left = [tuple(key for key in group if _name(key) not in done) for group in groups]
+        return [self._batch(group) for group in left if group]
+
+    def _batch(self, keys: tuple[RunKey, ...]) -> Batch:
+        return Batch(
+            problem=self.task.problem,
+            constraints=self.task.constraints,
+            train=self.task.train,
+            keys=keys,
+            device=self.options.device,
+            fuse=self.options.fuse != 1,
+            engine=self.options.engine,
+            checkpoint=self._checkpoint_folder(keys),
+            checkpoint_every=self.options.checkpoint_every,
+        )
+
+    def _checkpoint_folder(self, keys: Sequence[RunKey]) -> str | None:
+        """A folder of the batch's own beside the store."""
+        if self.store is None:
+            return None
+        name = hashlib.sha256("".join(map(_name, keys)).encode()).hexdigest()[:16]
+        path = Path(self.store.path)
+        return str(path.parent / f"{path.stem}-checkpoints" / name)
+
+    def _results(self, batches: Sequence[Batch]) -> Iterator[tuple[Batch, Trained | ProblemRaised]]:
+        """Train batch after batch in this process; one that does not fit into memory is halved."""
+        queue = list(batches)
+        while queue:
+            batch = queue.pop(0)
+            hooks = Hooks(progress=self.listener.progress, stop=self.stop.asked)
+            try:
+                yield batch, engine.train(batch, hooks)
+            except ProblemRaised as error:
+                yield batch, error
+            except Interrupted:
+                self.stop.check()
+            except MemoryError as error:
+                if len(batch.keys) == 1:
+                    yield batch, Trained([Run(batch.keys[0], Status.FAILED, error=f"out of memory: {error}")])
+                    continue
+                half = len(batch.keys) // 2
+                self._note(f"a batch of {len(batch.keys)} runs does not fit into memory: tried again in halves")
+                queue[:0] = [self._batch(batch.keys[:half]), self._batch(batch.keys[half:])]
+
+    def _keep(self, batch: Batch, runs: list[Run]) -> None:
+        for run in runs:
+            if run.status is Status.FAILED:
+                self.listener.run_failed(run)
+        if self.store is None or self.sweep is None:
+            return
+        try:
+            self.store.add_runs(self.sweep, runs, fresh=self.options.fresh)
+        except StoreError as error:
+            self.store_error = error
+            return
+        engine.forget(batch)
+
+    def _fail(self, keys: Sequence[RunKey], raised: dict[str, ProblemRaised], done: dict[str, Run]) -> None:
+        """Runs whose code raised before their first step, where others did train, are failed runs."""
+        runs = [Run(key, Status.FAILED, error=raised[_name(key)].traceback) for key in keys if _name(key) in raised]
+        if runs:
+            self._keep(self._batch(tuple(run.key for run in runs)), runs)
+            done |= {_name(run.key): run for run in runs}
+
+    def _note(self, *texts: str) -> None:
+        for text in texts:
+            if text not in self.notes:
+                self.notes.append(text)
+                self.listener.note(text)
+
+    def _record(self) -> SweepRecord:
+        return SweepRecord(
+            command=self.kind,
+            task=self.task.name,
+            text=self.task.text,
+            spec=task_to_json(self.task),
+            command_line=self.options.command_line,
+            versions=versions(),
+            git_commit=git_commit(),
+            machine=machine(self.options.device),
+            options={"gap": self.options.gap},
+        )
+
+
+def _name(key: RunKey) -> str:
+    assert key.id is not None, "runs are given their ids before they are trained"
+    return key.id
+
+
+def _as_asked(run: Run, key: RunKey) -> Run:
+    from dataclasses import replace
+
+    return replace(run, key=key)
+
+
+__all__ = ["Kind", "Listener", "Options", "Session", "default_path"]

@@ -1,0 +1,86 @@
+"""The augmented Lagrangian method: multipliers and a quadratic penalty."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from cpd.methods.hyperparameter import Hyperparameter
+from cpd.methods.lagrangian import MULTIPLIER_INIT, UPDATE
+from cpd.methods.method import Method, Setting, project_multiplier
+from cpd.methods.quadratic_penalty import grown
+
+
+class State(NamedTuple):
+    """Multipliers and the penalty as it stands; each ``[..., C]``."""
+
+    multiplier: Tensor
+    penalty: Tensor
+
+
+def init(setting: Setting, like: Tensor) -> State:
+    """Start at ``multiplier_init`` and the setting's penalty."""
+    return State(setting["multiplier_init"].expand_as(like), setting["penalty"].expand_as(like))
+
+
+def penalty_term(g: Tensor, state: State, setting: Setting, equality: Tensor) -> Tensor:
+    r"""The augmented part of the objective.
+
+    .. math:: \sum_i \frac{1}{2c} ([\lambda_i + c g_i]_+^2 - \lambda_i^2) + \sum_j (\mu_j h_j + \frac{c}{2} h_j^2)
+
+    Where ``lambda + c g`` > 0 the inequality's term is ``lambda g + c/2 g^2``, which needs no division by c; with c = 0
+    it is the Lagrangian's.
+
+    Args:
+        g: Surrogate violation ``[..., C]``.
+        state: Multipliers and penalty.
+        setting: Not used here.
+        equality: ``[C]``.
+
+    Returns:
+        ``[...]``.
+
+    Source: Nocedal and Wright, Numerical Optimization (2006), equations (17.36) and (17.65).
+    """
+    multiplier, c = state
+    inside = multiplier * g + c * g.square() / 2
+    outside = -multiplier.square() / (2 * torch.where(c > 0, c, torch.ones_like(c)))
+    slack = ~equality & (multiplier + c * g < 0) & (c > 0)
+    return torch.where(slack, outside, inside).sum(-1)
+
+
+def update(g: Tensor, state: State, setting: Setting, equality: Tensor) -> State:
+    r"""Ascend on the strict violation, then let the penalty grow where it is not met.
+
+    .. math:: \lambda \leftarrow [\lambda + \eta g(x)]_+, \qquad c \leftarrow \gamma c \text{ where violated}
+
+    The textbook takes eta = c.
+
+    Source: Nocedal and Wright (2006), Algorithm 17.4.
+    """
+    multiplier = project_multiplier(state.multiplier + setting["dual_lr"] * g, equality)
+    return State(multiplier, grown(state.penalty, g, setting["growth"], equality))
+
+
+def multipliers(state: State) -> Tensor:
+    """The multipliers ``[..., C]``."""
+    return state.multiplier
+
+
+METHOD = Method(
+    name="augmented_lagrangian",
+    summary="gradient descent-ascent on f + lambda g + c/2 g^2",
+    hyperparameters={
+        "dual_lr": Hyperparameter(per_constraint=True),
+        "penalty": Hyperparameter(per_constraint=True),
+        "growth": Hyperparameter(default=1.0, minimum=1.0),
+        "update": UPDATE,
+        "multiplier_init": MULTIPLIER_INIT,
+    },
+    init=init,
+    penalty_term=penalty_term,
+    update=update,
+    multipliers=multipliers,
+)

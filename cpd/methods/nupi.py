@@ -1,0 +1,81 @@
+"""nuPI: a proportional-integral controller moves the multipliers."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from cpd.methods.hyperparameter import Hyperparameter
+from cpd.methods.lagrangian import MULTIPLIER_INIT, UPDATE, penalty_term
+from cpd.methods.method import Method, Setting, project_multiplier
+
+
+class State(NamedTuple):
+    """Multipliers, the smoothed error xi, and 1 before the first step, else 0; each ``[..., C]``."""
+
+    multiplier: Tensor
+    smoothed: Tensor
+    first: Tensor
+
+
+def init(setting: Setting, like: Tensor) -> State:
+    """Start at ``multiplier_init``; the first step sets the smoothed error."""
+    return State(setting["multiplier_init"].expand_as(like), torch.zeros_like(like), torch.ones_like(like))
+
+
+def update(g: Tensor, state: State, setting: Setting, equality: Tensor) -> State:
+    r"""One step of the controller on the strict violation e.
+
+    .. math::
+        \xi_t = \nu \xi_{t-1} + (1 - \nu) e_t, \qquad
+        \lambda_{t+1} = [\lambda_t + \eta (k_i e_t + k_p (\xi_t - \xi_{t-1}))]_+
+
+    ``dual_lr`` eta multiplies both gains, so eta 0.3 and kp 40 are an effective gain of 12; other codes fold eta in.
+    The published versions differ in the first step, named by ``init``:
+
+    - ``released`` (what the paper's tables were made with): the first step leaves the kp term out, and xi_0 = 0.
+    - ``documented`` (the algorithm as printed): xi_0 = e_0, so that the kp term of the first step is 0 too.
+
+    Args:
+        g: Strict violation e ``[..., C]``.
+        state: Multipliers and smoothed error.
+        setting: ``dual_lr``, ``kp`` >= 0, ``ki`` >= 0, ``nu`` in [0, 1); tensors ``[..., 1]`` or ``[..., C]``.
+        equality: ``[C]``.
+
+    Source: Sohrabi, Ramirez, Zhang, Lacoste-Julien and Gallego-Posada, "On PI Controllers for Updating Lagrange
+    Multipliers in Constrained Optimization" (2024), equations (10)-(11) and Algorithm 1.
+    """
+    nu, first = setting["nu"], state.first > 0
+    smoothed = nu * state.smoothed + (1 - nu) * g
+    started = g if setting["init"] == "documented" else torch.zeros_like(g)
+    smoothed = torch.where(first, started, smoothed)
+    change = torch.where(first, torch.zeros_like(g), smoothed - state.smoothed)
+    step = setting["ki"] * g + setting["kp"] * change
+    multiplier = project_multiplier(state.multiplier + setting["dual_lr"] * step, equality)
+    return State(multiplier, smoothed, torch.zeros_like(state.first))
+
+
+def multipliers(state: State) -> Tensor:
+    """The multipliers ``[..., C]``."""
+    return state.multiplier
+
+
+METHOD = Method(
+    name="nupi",
+    summary="a PI controller moves the multipliers: damped gradient descent-ascent",
+    hyperparameters={
+        "dual_lr": Hyperparameter(per_constraint=True),
+        "kp": Hyperparameter(default=0.0),
+        "ki": Hyperparameter(default=1.0),
+        "nu": Hyperparameter(default=0.0, minimum=float("-inf")),
+        "update": UPDATE,
+        "init": Hyperparameter(default="released", choices=("released", "documented")),
+        "multiplier_init": MULTIPLIER_INIT,
+    },
+    init=init,
+    penalty_term=penalty_term,
+    update=update,
+    multipliers=multipliers,
+)

@@ -1,0 +1,72 @@
+"""The quadratic penalty: a coefficient, fixed or growing, times the squared violation."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from cpd.methods.hyperparameter import Hyperparameter
+from cpd.methods.method import Method, Setting
+
+
+class State(NamedTuple):
+    """The coefficient as it stands, ``[..., C]``."""
+
+    coefficient: Tensor
+
+
+def init(setting: Setting, like: Tensor) -> State:
+    """Start at the setting's coefficient."""
+    return State(setting["coefficient"].expand_as(like))
+
+
+def penalty_term(g: Tensor, state: State, setting: Setting, equality: Tensor) -> Tensor:
+    r"""Half the coefficient times the squared violation.
+
+    .. math:: \tfrac{1}{2} \sum_i c_i [g_i(x)]_+^2 + \tfrac{1}{2} \sum_j c_j h_j(x)^2
+
+    Args:
+        g: Surrogate violation ``[..., C]``.
+        state: The coefficient as it stands.
+        setting: Not used here.
+        equality: ``[C]``.
+
+    Returns:
+        ``[...]``.
+
+    Source: Nocedal and Wright, Numerical Optimization (2006), equation (17.5).
+    """
+    violated = torch.where(equality, g, g.clamp_min(0))
+    return (state.coefficient * violated.square()).sum(-1) / 2
+
+
+def update(g: Tensor, state: State, setting: Setting, equality: Tensor) -> State:
+    r"""Let the coefficient grow where the strict violation is not met.
+
+    .. math:: c_i \leftarrow \gamma c_i \quad \text{where } g_i > 0 \ (h_i \ne 0)
+
+    Source: Nocedal and Wright (2006), Framework 17.1.
+    """
+    return State(grown(state.coefficient, g, setting["growth"], equality))
+
+
+def grown(coefficient: Tensor, g: Tensor, growth: Tensor, equality: Tensor) -> Tensor:
+    """The coefficient times ``growth`` where the strict violation ``g`` ``[..., C]`` is not met."""
+    violated = torch.where(equality, g != 0, g > 0)
+    return torch.where(violated, coefficient * growth, coefficient)
+
+
+METHOD = Method(
+    name="quadratic_penalty",
+    summary="minimise f + c/2 [g]+^2 with a fixed or growing coefficient c",
+    hyperparameters={
+        "coefficient": Hyperparameter(per_constraint=True),
+        "growth": Hyperparameter(default=1.0, minimum=1.0),
+    },
+    init=init,
+    penalty_term=penalty_term,
+    update=update,
+    multipliers=None,
+)

@@ -1,0 +1,98 @@
+"""What a run came to: plain numbers, no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+Number = float | list[float | None] | None
+"""A scalar constraint's number, a vector constraint's list, or None where it is not finite or does not exist."""
+
+
+class Status(StrEnum):
+    """How a run ended."""
+
+    COMPLETED = "completed"
+    DIVERGED = "diverged"
+    FAILED = "failed"
+
+
+class Diagnosis(StrEnum):
+    """Why a run did not settle."""
+
+    OSCILLATING = "oscillating"
+    MULTIPLIER_DIVERGING = "multiplier_diverging"
+    BUDGET_EXHAUSTED = "budget_exhausted"
+    VANISHING_CONSTRAINT_GRADIENT = "vanishing_constraint_gradient"
+
+
+@dataclass(frozen=True)
+class RunKey:
+    """One training to do: a method's setting at given constraint levels with a seed.
+
+    Attributes:
+        setting: The hyperparameters as given (defaults left out), e.g. ``{"coefficient": 0.1}``.
+        levels: Every constraint's level.
+        id: Hash of all that changes the run's number, or None where there is no store.
+    """
+
+    method: str
+    setting: Mapping[str, Any]
+    levels: Mapping[str, float]
+    seed: int
+    id: str | None = None
+
+
+@dataclass(frozen=True)
+class ConstraintOutcome:
+    """One constraint of a finished run.
+
+    Attributes:
+        value: The strict value of the finished model.
+        surrogate: The differentiable value of the finished model.
+        multiplier: Its multiplier; None for methods without one.
+        tail: Strict values over the last tenth of the steps, oldest first, thinned to at most about 1000 points
+            (``[points]``, or ``[points][k]`` for a vector constraint).
+        gradient_norm: Norm of the surrogate's gradient at the end, relative to the largest one seen at the recorded
+            points of the run (the largest component of a vector constraint); None when not measured.
+    """
+
+    value: Number = None
+    surrogate: Number = None
+    multiplier: Number = None
+    tail: list[Any] = field(default_factory=list)
+    gradient_norm: float | None = None
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Recorded points of a run, thinned to at most about 500.
+
+    Attributes:
+        steps: Step of each point, ``[points]``.
+        objective: ``[points]``.
+        constraints: Strict value by name, ``[points]`` or ``[points][k]``.
+        multipliers: Likewise; empty for methods without multipliers.
+    """
+
+    steps: list[int]
+    objective: list[float | None]
+    constraints: dict[str, list[Any]]
+    multipliers: dict[str, list[Any]]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished training: key, status and plain numbers. Verdicts are computed when shown, see :mod:`cpd.verdict`."""
+
+    key: RunKey
+    status: Status
+    objective: float | None = None
+    constraints: dict[str, ConstraintOutcome] = field(default_factory=dict)
+    metrics: dict[str, float | None] = field(default_factory=dict)
+    steps: int = 0
+    seconds: float = 0.0
+    error: str | None = None
+    curves: Curves | None = None

@@ -1,0 +1,1 @@
+"""The bundled problems, one file each, written exactly as a user would write theirs."""

@@ -1,0 +1,377 @@
+"""The one orchestrator: spec -> settings -> minus what is stored -> batches -> executor -> store."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cpd import engine, verdict
+from cpd.errors import CpdError, StoreError, closest
+from cpd.execution import Kind, Session
+from cpd.execution_options import Listener, Options
+from cpd.outcome import Run, RunKey, Status
+from cpd.search import STRATEGIES, Outcome, observe, outcome, propose, start
+from cpd.spec import Search, Task, task_from_json, with_ids
+from cpd.spec import runs as expand
+from cpd.spec_reader import Overrides, load_task
+from cpd.store import StoredSweep, open_store
+
+if TYPE_CHECKING:
+    import pandas
+
+__all__ = [
+    "Listener",
+    "Options",
+    "Overrides",
+    "Result",
+    "aim",
+    "bisect",
+    "compare",
+    "load",
+    "load_runs",
+    "load_stored",
+    "stored_result",
+    "sweep",
+]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a sweep, a comparison or a search came to: the same object that the command line prints.
+
+    Attributes:
+        runs: In the order of the spec.
+        gap: How far above the best feasible objective a setting is still useful.
+        search: The search block of contract 3, for a bisection.
+        advice: What the end of a search means, and what to do.
+        found: Runs that the store had already.
+        id: The sweep's id in the store, or None.
+        notes: What the user should know.
+        store_error: Why storing ended midway.
+    """
+
+    task: Task
+    runs: list[Run]
+    gap: float = 0.05
+    search: dict[str, Any] | None = None
+    advice: str | None = None
+    found: int = 0
+    id: str | None = None
+    notes: list[str] = field(default_factory=list)
+    store_error: StoreError | None = None
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """Contract 3's object: what ``--format json`` prints."""
+        return verdict.document(self.task, self.runs, gap=self.gap, search=self.search, summary=self.search is None)
+
+    @property
+    def curves(self) -> list[dict[str, Any] | None]:
+        """What was recorded of each run, in the order of the document's runs."""
+        return [None if run.curves is None else asdict(run.curves) for run in self.runs]
+
+    @property
+    def failures(self) -> list[Run]:
+        """The failed runs."""
+        return [run for run in self.runs if run.status is Status.FAILED]
+
+    def to_frame(self) -> pandas.DataFrame:
+        """One row per run."""
+        from cpd.tables import to_frame
+
+        return to_frame(self.document)
+
+    @property
+    def exit_code(self) -> int:
+        """0 done; 1 some run failed; 3 nothing feasible or the search missed its target; 4 not all stored."""
+        if self.store_error is not None:
+            return 4
+        if self.failures:
+            return 1
+        if self.search is not None:
+            return 0 if self.search["outcome"] == "solved" else 3
+        return 0 if any(row["feasible"] for row in self.document["runs"]) else 3
+
+
+def load(task: str | Task, overrides: Overrides | None = None) -> Task:
+    """Read a task or sweep by name or path and check it.
+
+    Raises:
+        CpdError: The spec is not valid; the message names the place and the mend.
+    """
+    if isinstance(task, Task):
+        return task
+    return load_task(task, engine.hyperparameters(), overrides or Overrides())
+
+
+def sweep(
+    task: str | Task,
+    overrides: Overrides | None = None,
+    options: Options | None = None,
+    listener: Listener | None = None,
+) -> Result:
+    """Train every run of a task or sweep, or do its search if it has one.
+
+    Args:
+        task: A bundled name, a path, or a loaded task.
+        overrides: Methods, hyperparameters, levels and seeds in the command line's words.
+        options: Where and how to run.
+        listener: Told what happens.
+
+    Raises:
+        CpdError: The spec, the problem or the device is not usable.
+    """
+    task = load(task, overrides)
+    if task.search is not None:
+        return bisect(task, options=options, listener=listener)
+    return _sweep("sweep", task, options, listener)
+
+
+def compare(
+    *methods: str,
+    task: str | Task = "rate",
+    overrides: Overrides | None = None,
+    options: Options | None = None,
+    listener: Listener | None = None,
+) -> Result:
+    """Train each method over its own settings and put them side by side.
+
+    Args:
+        methods: Two or more methods' names.
+        task: As for :func:`sweep`.
+        overrides: As for :func:`sweep`.
+        options: As for :func:`sweep`.
+        listener: As for :func:`sweep`.
+    """
+    if not isinstance(task, Task):
+        task = load(task, replace(overrides or Overrides(), methods=tuple(methods)))
+    return _sweep("compare", task, options, listener)
+
+
+def _sweep(kind: Kind, task: Task, options: Options | None, listener: Listener | None) -> Result:
+    options = options or Options()
+    with Session(kind, task, options, listener or Listener()) as session:
+        runs = session.train(expand(task, engine.hyperparameters()))
+        result = _result(session, runs)
+        session.end(result.exit_code)
+    return result
+
+
+def _result(session: Session, runs: list[Run], **search: Any) -> Result:
+    return Result(
+        session.task,
+        runs,
+        session.options.gap,
+        found=session.found,
+        id=session.sweep,
+        notes=session.notes,
+        store_error=session.store_error,
+        **search,
+    )
+
+
+def bisect(
+    task: str | Task = "sparsity",
+    search: Search | None = None,
+    *,
+    overrides: Overrides | None = None,
+    options: Options | None = None,
+    listener: Listener | None = None,
+    parallel: int = 1,
+) -> Result:
+    """Search the penalty coefficient that brings a constraint's value to a target.
+
+    Args:
+        task: As for :func:`sweep`.
+        search: Target, ends, tolerance and strategy; default: the task's own.
+        overrides: As for :func:`sweep`.
+        options: As for :func:`sweep`.
+        listener: As for :func:`sweep`.
+        parallel: Coefficients to train at once in each round.
+    """
+    task = load(task, overrides)
+    search = search or task.search
+    if search is None:
+        raise CpdError("has no search", place=task.place, hint="give a target: --target VALUE")
+    task = _aimed(task, search)
+    with Session("bisect", task, options or Options(), listener or Listener()) as session:
+        result = _searched(session, parallel)
+        session.end(result.exit_code, result.search)
+    return result
+
+
+def _aimed(task: Task, search: Search) -> Task:
+    """The task with its constraint's level at the target, judged with the search's tolerance."""
+    names = list(task.constraints)
+    name = search.constraint or (names[0] if len(names) == 1 else None)
+    if name is None:
+        raise CpdError(
+            f"{task.name} has {len(names)} constraints", place="--target", hint=f"write --target-{names[0]} VALUE"
+        )
+    if name not in task.constraints:
+        raise CpdError(f"no constraint '{name}'", place=f"--target-{name}", hint=closest(name, names))
+    aimed = task.constraints[name].model_copy(update={"level": search.target, "tolerance": search.tolerance})
+    search = search.model_copy(update={"constraint": name})
+    return task.model_copy(update={"constraints": {**task.constraints, name: aimed}, "search": search, "levels": {}})
+
+
+def _searched(session: Session, parallel: int) -> Result:
+    """Rounds of trainings until the search has an outcome."""
+    search = session.task.search
+    assert search is not None
+    assert search.constraint is not None
+    session.listener.search(search.constraint, session.task.objective)
+    state = start(
+        search.target,
+        search.low,
+        search.high,
+        tolerance=search.tolerance,
+        max_trainings=search.max_trainings,
+        parallel=parallel,
+    )
+    strategy = STRATEGIES[search.strategy]
+    runs: list[Run] = []
+    iterations: list[dict[str, Any]] = []
+    while (end := outcome(state)) is None:
+        coefficients = propose(state, strategy)
+        trained = session.train(_keys_at(session.task, coefficients))
+        runs += trained
+        values = {}
+        for coefficient in coefficients:
+            row = _iteration(trained, coefficient, search.constraint, len(iterations) + 1)
+            iterations.append(row)
+            session.listener.iteration(row)
+            values[coefficient] = row["value"]
+        state = observe(state, values)
+        if any(run.status is Status.FAILED for run in trained) or session.store_error is not None:
+            break
+    block = {
+        "constraint": search.constraint,
+        "target": search.target,
+        "tolerance": search.tolerance,
+        "outcome": end.kind if end is not None else "out_of_budget",
+        "trainings": len(runs),
+        "iterations": iterations,
+    }
+    return _result(session, runs, search=block, advice=_advice(session.task, end))
+
+
+def _keys_at(task: Task, coefficients: Sequence[float]) -> list[RunKey]:
+    """The penalised runs of these coefficients, every seed."""
+    levels = {n: c.level for n, c in task.constraints.items()}
+    keys = [RunKey("penalized", {"coefficient": c}, levels, seed) for c in coefficients for seed in task.seeds]
+    return with_ids(task, keys, engine.hyperparameters())
+
+
+def _iteration(runs: Sequence[Run], coefficient: float, constraint: str, number: int) -> dict[str, Any]:
+    """One line of the search: means over the seeds; None where a training gave no number."""
+    own = [run for run in runs if run.key.setting["coefficient"] == coefficient]
+    good = [run for run in own if run.status is Status.COMPLETED]
+    whole = bool(own) and len(good) == len(own)
+    names = good[0].metrics if good else {}
+    return {
+        "iteration": number,
+        "coefficient": coefficient,
+        "value": _mean([_scalar(run.constraints[constraint].value) for run in good]) if whole else None,
+        "objective": _mean([run.objective for run in good]) if whole else None,
+        "metrics": {name: _mean([run.metrics[name] for run in good]) if whole else None for name in names},
+    }
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [v for v in values if v is not None]
+    return sum(known) / len(known) if known and len(known) == len(values) else None
+
+
+def _scalar(value: Any) -> float | None:
+    if isinstance(value, list):
+        raise CpdError("is a vector", place="--target", hint="search a scalar constraint")
+    return None if value is None else float(value)
+
+
+def _advice(task: Task, end: Outcome | None) -> str | None:
+    """What the end of a search means and which command to try."""
+    if end is None:
+        return "The search ended before its outcome."
+    if end.kind == "solved":
+        return None
+    constrained = next((m for m in ("nupi", "augmented_lagrangian", "lagrangian") if m in task.methods), "lagrangian")
+    name = task.search.constraint if task.search else ""
+    command = f"cpd sweep {task.place} --method {constrained} --levels {name}={task.search.target if task.search else ''}"
+    advice = f"{end.sentence} {end.hint[:1].upper()}{end.hint[1:]}."
+    return f"{advice} Try: {command}" if end.kind == "unattainable" and end.bracket is not None else advice
+
+
+def aim(task: str, words: Mapping[str, Any], overrides: Overrides | None = None) -> Task:
+    """Read a task for a search, with the command line's ``--target`` and the like over the task's own search.
+
+    Args:
+        task: A bundled name or a path.
+        words: ``target`` (``VALUE`` or ``NAME=VALUE``), ``tolerance``, ``low``, ``high``, ``max_trainings``,
+            ``strategy``; None where not given.
+        overrides: As for :func:`sweep`.
+    """
+    given = {name: value for name, value in words.items() if value is not None}
+    name, _, text = str(given.pop("target", "")).rpartition("=")
+    place = f"--target-{name}" if name else "--target"
+    if text:
+        try:
+            given["target"] = float(text)
+        except ValueError:
+            raise CpdError(f"'{text}' is not a number", place=place, hint="give a number, e.g. 0.5") from None
+    loaded = load(task, overrides)
+    own = loaded.search.model_dump() if loaded.search else {}
+    fields = {**own, **given, **({"constraint": name} if name else {})}
+    if "target" not in fields:
+        raise CpdError("no target", place="--target", hint=f"write --target-{next(iter(loaded.constraints))} VALUE")
+    if not math.isfinite(fields["target"]):
+        raise CpdError(f"{text} is not finite", place=place, hint="give a finite number")
+    low, high = fields.get("low", 1e-3), fields.get("high", 1.0)
+    for option, value in (("--low", low), ("--high", high), ("--tolerance", fields.get("tolerance", 0.01))):
+        if not 0 < value < math.inf:
+            raise CpdError(f"{value:g} is not above 0", place=option, hint="the search is on a log scale")
+    if high <= low:
+        raise CpdError(f"{high:g} is not above --low, {low:g}", place="--high", hint="swap them")
+    search = Search.model_validate(fields)
+    return _aimed(loaded, search)
+
+
+def load_stored(sweep: str, path: str | Path | None = None, *, curves: bool = False) -> StoredSweep:
+    """Read a stored sweep.
+
+    Args:
+        sweep: An id, a unique prefix, a task's name for its newest, or ``last``.
+        path: The store; default: ``CPD_STORE``, else ``.cpd/runs.sqlite`` under the current folder.
+        curves: Whether to read the recorded curves too.
+    """
+    with open_store(path, "read") as store:
+        return store.load(store.resolve(sweep), curves=curves)
+
+
+def load_runs(path: str | Path | None = None, sweep: str | None = None) -> pandas.DataFrame:
+    """Stored runs as a table, one row per run.
+
+    Args:
+        path: The store; default: ``CPD_STORE``, else ``.cpd/runs.sqlite`` under the current folder.
+        sweep: An id, a unique prefix, a task's name or ``last``; None for every sweep.
+    """
+    import pandas
+
+    with open_store(path, "read") as store:
+        names = [store.resolve(sweep)] if sweep is not None else [info.id for info in store.sweeps()]
+        frames = [stored_result(store.load(name)).to_frame().assign(sweep=name) for name in names]
+    return pandas.concat(frames, ignore_index=True) if frames else pandas.DataFrame()
+
+
+def stored_result(stored: StoredSweep, tolerance: float | None = None, gap: float | None = None) -> Result:
+    """A stored sweep as a result again, judged at another tolerance or gap if given."""
+    task = task_from_json(dict(stored.record.spec))
+    if tolerance is not None:
+        constraints = {n: c.model_copy(update={"tolerance": tolerance}) for n, c in task.constraints.items()}
+        task = task.model_copy(update={"constraints": constraints})
+    gap = gap if gap is not None else float(stored.record.options.get("gap", 0.05))
+    return Result(task, stored.runs, gap, stored.search, found=stored.found, id=stored.info.id)

@@ -1,0 +1,162 @@
+"""The state of a search: two ends that bracket the target, and every training seen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from cpd.errors import CpdError
+
+FINEST_RESOLUTION = 1e-9
+"""In decades. Coefficients are kept to 12 significant digits, so anything much finer could not be told apart."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One training: its coefficient and the constraint's value, NaN where the training diverged."""
+
+    coefficient: float
+    value: float
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the training gave no finite value."""
+        return not math.isfinite(self.value)
+
+
+@dataclass(frozen=True)
+class Bracket:
+    """Two coefficients whose values lie on opposite sides of the target; ``low.coefficient < high.coefficient``."""
+
+    low: Point
+    high: Point
+
+    @property
+    def decades(self) -> float:
+        """Width on the log scale: ``log10(high / low)``."""
+        return math.log10(self.high.coefficient) - math.log10(self.low.coefficient)
+
+
+@dataclass(frozen=True)
+class State:
+    """A search, immutable; made by :func:`start` and carried on by :func:`observe`.
+
+    Attributes:
+        target: The value sought.
+        low: Smallest coefficient, > 0.
+        high: Largest coefficient.
+        tolerance: A value solves the search when ``|value - target| < tolerance``.
+        max_trainings: Most trainings, the two ends included.
+        resolution: Width in decades below which a bracket is not cut further.
+        parallel: Most coefficients trained at once in a round.
+        points: Every training, in the order observed.
+        brackets: One per round since the ends were trained, newest last; empty when the ends do not bracket the target.
+    """
+
+    target: float
+    low: float
+    high: float
+    tolerance: float
+    max_trainings: int
+    resolution: float
+    parallel: int
+    points: tuple[Point, ...] = ()
+    brackets: tuple[Bracket, ...] = ()
+
+    @property
+    def ends(self) -> tuple[Point | None, Point | None]:
+        """The trainings at ``low`` and ``high``, None where not trained yet."""
+        trained = {point.coefficient: point for point in self.points}
+        return trained.get(self.low), trained.get(self.high)
+
+
+def start(
+    target: float,
+    low: float = 1e-3,
+    high: float = 1.0,
+    *,
+    tolerance: float = 0.01,
+    max_trainings: int = 40,
+    resolution: float = 1e-3,
+    parallel: int = 1,
+) -> State:
+    """Begin a search for the coefficient at which a constraint's value meets the target.
+
+    Args:
+        target: The value sought, finite.
+        low: Smallest coefficient, > 0 (the scale is logarithmic).
+        high: Largest coefficient, > low.
+        tolerance: How near is near enough, > 0.
+        max_trainings: At least 2, for both ends are trained.
+        resolution: In decades, at least 1e-9.
+        parallel: Coefficients per round, at least 1.
+
+    Raises:
+        CpdError: An argument is outside its range.
+    """
+    for name, value, valid, need in (
+        ("target", target, math.isfinite(target), "a finite number"),
+        ("low", low, 0 < low < math.inf, "a number above 0, for the search is on a log scale"),
+        ("high", high, low < high < math.inf, f"a finite number above low, which is {low:g}"),
+        ("tolerance", tolerance, 0 < tolerance < math.inf, "a number above 0"),
+        ("max_trainings", max_trainings, max_trainings >= 2, "at least 2: one for each end"),
+        (
+            "resolution",
+            resolution,
+            FINEST_RESOLUTION <= resolution < math.inf,
+            f"at least {FINEST_RESOLUTION:g} decades",
+        ),
+        ("parallel", parallel, parallel >= 1, "at least 1"),
+    ):
+        if not valid:
+            raise CpdError(f"{value:g} cannot be used", place=f"search.{name}", hint=f"give {need}")
+    return State(target, low, high, tolerance, max_trainings, resolution, parallel)
+
+
+def observe(state: State, results: Mapping[float, float | None]) -> State:
+    """Take in the values of finished trainings and shrink the bracket.
+
+    The invariant, whatever the values do in between: the bracket's low end is on the side of the target that ``low``
+    is on, its high end is not. A diverged training (None, NaN or infinite) counts as being on the side of ``high``.
+    Of several sign changes inside the bracket the one at the smallest coefficients is kept.
+
+    Args:
+        state: The search so far.
+        results: Value by coefficient; all that :func:`cpd.search.propose` named, or some of them.
+
+    Raises:
+        ValueError: No result, or a coefficient outside ``[low, high]`` or trained before.
+    """
+    trained = {point.coefficient for point in state.points}
+    if not results:
+        raise ValueError("observe needs at least one result")
+    for coefficient in results:
+        if not state.low <= coefficient <= state.high or coefficient in trained:
+            raise ValueError(
+                f"coefficient {coefficient!r} is outside [{state.low!r}, {state.high!r}] or trained before"
+            )
+    new = (Point(c, math.nan if value is None else float(value)) for c, value in results.items())
+    state = replace(state, points=(*state.points, *new))
+    bracket = _bracket(state)
+    return state if bracket is None else replace(state, brackets=(*state.brackets, bracket))
+
+
+def across(state: State, point: Point) -> bool:
+    """Whether a training is on the other side of the target than the one at ``low``; a diverged one is."""
+    low, _ = state.ends
+    if low is None:
+        raise ValueError("the side of a training is known once the low end has been trained")
+    return point.diverged or (point.value > state.target) != (low.value > state.target)
+
+
+def _bracket(state: State) -> Bracket | None:
+    """Narrow the last bracket by all points within it; None while the ends are unknown or do not bracket."""
+    low, high = state.ends
+    if low is None or high is None or low.diverged or not across(state, high):
+        return None
+    outer = state.brackets[-1] if state.brackets else Bracket(low, high)
+    inside = [p for p in state.points if outer.low.coefficient <= p.coefficient <= outer.high.coefficient]
+    inside.sort(key=lambda point: point.coefficient)
+    first = next(i for i, point in enumerate(inside) if across(state, point))
+    return Bracket(inside[first - 1], inside[first])

@@ -1,0 +1,143 @@
+"""The settings of each method: the product of its gridded hyperparameters."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from cpd.errors import CpdError, closest
+from cpd.spec.grid_values import Grid, read_grid
+from cpd.spec.validation import At, Invalid, at_least, joined, one_of, shown
+
+
+class Hyperparameter(Protocol):
+    """What a spec must know about a hyperparameter; see ``cpd.methods.hyperparameter``."""
+
+    @property
+    def default(self) -> float | str | bool | None:
+        """Used where the spec gives none; None means the spec must give it."""
+
+    @property
+    def minimum(self) -> float:
+        """Smallest valid number."""
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether ``minimum`` itself is invalid."""
+
+    @property
+    def choices(self) -> tuple[str | bool, ...]:
+        """Valid words or booleans; empty for a number."""
+
+    @property
+    def per_constraint(self) -> bool:
+        """Whether a list, one number per constraint, is accepted."""
+
+
+Registry = Mapping[str, Mapping[str, Hyperparameter]]
+"""Hyperparameters by method; the first one of a method is the swept one."""
+
+Setting = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class SettingGrid:
+    """One block of a method: a grid for each hyperparameter that it gives."""
+
+    grids: dict[str, Grid]
+
+    @property
+    def count(self) -> int:
+        """How many settings it has."""
+        return math.prod(grid.count for grid in self.grids.values())
+
+    def expand(self) -> Iterator[Setting]:
+        """All settings; the hyperparameter written last changes fastest."""
+        columns = [grid.expand() for grid in self.grids.values()]
+        return (dict(zip(self.grids, values, strict=True)) for values in itertools.product(*columns))
+
+
+def read_methods(
+    raw: Any, registry: Registry, constraints: Sequence[str], at: At
+) -> dict[str, list[SettingGrid]]:
+    """Read ``methods``: by name, a block of hyperparameters or a list of such blocks.
+
+    Args:
+        raw: What the spec has.
+        registry: The methods there are.
+        constraints: Names, in order.
+        at: From a dotted key to its place.
+
+    Raises:
+        CpdError: An unknown method or hyperparameter, one that is missing, or a value that does not fit.
+    """
+    if not isinstance(raw, dict):
+        raise CpdError(f"{shown(raw)} is not a mapping", place=at("methods"), hint="write NAME: {HYPERPARAMETER: VALUE}")
+    return {name: _read_method(name, value, registry, constraints, at) for name, value in raw.items()}
+
+
+def defaults(registry: Registry) -> dict[str, Setting]:
+    """What each method takes for the hyperparameters that a setting leaves out."""
+    return {
+        method: {name: h.default for name, h in hyperparameters.items() if h.default is not None}
+        for method, hyperparameters in registry.items()
+    }
+
+
+def _read_method(
+    name: str, raw: Any, registry: Registry, constraints: Sequence[str], at: At
+) -> list[SettingGrid]:
+    key = joined("methods", name)
+    if name not in registry:
+        raise CpdError(f"unknown method '{name}'", place=at(key), hint=closest(name, registry))
+    if isinstance(raw, list):
+        if not raw:
+            raise CpdError("has no settings", place=at(key), hint=_example(registry[name]))
+        keys = [f"{key}[{k}]" for k in range(len(raw))]
+        return [_read_block(k, block, registry[name], constraints, at) for k, block in zip(keys, raw, strict=True)]
+    return [_read_block(key, {} if raw is None else raw, registry[name], constraints, at)]
+
+
+def _read_block(
+    key: str, raw: Any, hyperparameters: Mapping[str, Hyperparameter], constraints: Sequence[str], at: At
+) -> SettingGrid:
+    if not isinstance(raw, dict):
+        raise CpdError(f"{shown(raw)} is not a mapping", place=at(key), hint=_example(hyperparameters))
+    grids: dict[str, Grid] = {}
+    for name, value in raw.items():
+        where = joined(key, name)
+        if name not in hyperparameters:
+            raise CpdError(f"unknown hyperparameter '{name}'", place=at(where), hint=closest(name, hyperparameters))
+        try:
+            grids[name] = read_grid(value, lambda v, h=hyperparameters[name]: _value(v, h, constraints))
+        except Invalid as error:
+            raise error.at(at, where) from None
+    for name, hyperparameter in hyperparameters.items():
+        if hyperparameter.default is None and name not in grids:
+            message = f"the hyperparameter '{name}' is missing"
+            raise CpdError(message, place=at(key), hint=_example({name: hyperparameter}))
+    return SettingGrid(grids)
+
+
+def _value(value: Any, hyperparameter: Hyperparameter, constraints: Sequence[str]) -> Any:
+    """One value of a hyperparameter: a choice, a number, or a list with a number per constraint."""
+    if hyperparameter.choices:
+        return one_of(*hyperparameter.choices)(value)
+    number = at_least(hyperparameter.minimum, hyperparameter.exclusive)
+    if not isinstance(value, list):
+        return number(value)
+    sweep = f"to try each, write {{values: {shown(value)}}}"
+    if not hyperparameter.per_constraint:
+        raise Invalid(f"{shown(value)} is a list, where one number belongs", sweep)
+    if len(value) != len(constraints):
+        names = f"{len(constraints)} constraint{'s' * (len(constraints) != 1)} ({', '.join(constraints)})"
+        raise Invalid(f"{shown(value)} has {len(value)} numbers for {names}", f"give one for each; {sweep}")
+    return [number(entry) for entry in value]
+
+
+def _example(hyperparameters: Mapping[str, Hyperparameter]) -> str:
+    name = next(iter(hyperparameters))
+    return f"write e.g. {name}: 0.1, or {name}: {{min: 1e-4, max: 100, num: 19, scale: log}}"

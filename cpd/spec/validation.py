@@ -1,0 +1,161 @@
+"""From pydantic's findings to one line: the place, the value, the valid choices and the mend."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from cpd.errors import CpdError, closest
+
+At = Callable[[str], str]
+"""From a dotted key to the place that an error names, e.g. ``"tasks/rate.yaml: train.steps"``."""
+
+
+class Invalid(ValueError):
+    """A value that does not fit, and the mend.
+
+    Args:
+        message: What is wrong, with the value as the user typed it.
+        hint: The mend.
+        key: The key below the one that is being validated, if the fault lies there.
+    """
+
+    def __init__(self, message: str, hint: str, key: str = "") -> None:
+        self.message = message
+        self.hint = hint
+        self.key = key
+        super().__init__(message)
+
+    def at(self, at: At, key: str) -> CpdError:
+        """The error a user sees."""
+        return CpdError(self.message, place=at(joined(key, self.key)), hint=self.hint)
+
+
+class Checked(BaseModel):
+    """A frozen part of a spec that knows no other keys than its fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+Part = TypeVar("Part", bound=Checked)
+
+
+def checked(kind: type[Part], raw: Any, at: At, key: str) -> Part:
+    """Validate a section of a spec.
+
+    Args:
+        kind: What it must be.
+        raw: What was read.
+        at: From a dotted key to its place.
+        key: The section's dotted key.
+
+    Raises:
+        CpdError: The first thing that does not fit.
+    """
+    if not isinstance(raw, dict):
+        raise CpdError(f"{shown(raw)} is not a mapping", place=at(key), hint=f"write {{{fields(kind)}}}")
+    try:
+        return kind.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+    inner = ".".join(str(part) for part in first["loc"])
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, Invalid):
+        raise cause.at(at, joined(key, inner))
+    if first["type"] == "extra_forbidden":
+        raise CpdError(
+            f"unknown key '{inner}'", place=at(joined(key, inner)), hint=closest(inner, kind.model_fields)
+        )
+    if first["type"] == "missing":
+        raise CpdError(f"the key '{inner}' is missing", place=at(key), hint=f"add {inner}: VALUE")
+    raise CpdError(f"{shown(first['input'])}: {first['msg']}", place=at(joined(key, inner)))
+
+
+def fields(kind: type[Checked]) -> str:
+    """The keys of a section, listed."""
+    return ", ".join(kind.model_fields)
+
+
+def joined(*keys: str) -> str:
+    """``("train", "steps")`` -> ``"train.steps"``."""
+    return ".".join(key for key in keys if key)
+
+
+def finite(value: Any) -> float:
+    """Return a finite number as a float.
+
+    Raises:
+        Invalid: It is a word, a boolean, a list, or not finite.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not _representable(value):
+        raise Invalid(f"{shown(value)} is not a finite number", "write a number like 0.5 or 1e-3")
+    return float(value) + 0.0  # -0.0 becomes 0.0
+
+
+def at_least(minimum: float, exclusive: bool = False) -> Callable[[Any], float]:
+    """Return a check for a finite number from ``minimum`` on (above it where ``exclusive``)."""
+
+    def check(value: Any) -> float:
+        number = finite(value)
+        if number < minimum or (exclusive and number == minimum):
+            bound = f"above {minimum:g}" if exclusive else f"from {minimum:g} on"
+            raise Invalid(f"{shown(value)} is out of range", f"write a number {bound}")
+        return number
+
+    return check
+
+
+def whole(minimum: int) -> Callable[[Any], int]:
+    """Return a check for a whole number from ``minimum`` on; ``1e3`` is one."""
+
+    def check(value: Any) -> int:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and _representable(value)
+        if not is_number or value != int(value) or value < minimum:
+            raise Invalid(f"{shown(value)} is not a whole number from {minimum} on", f"write e.g. {max(minimum, 1)}")
+        return int(value)
+
+    return check
+
+
+def one_of(*choices: str | bool) -> Callable[[Any], Any]:
+    """Return a check for one of a few words or booleans; ``1`` is not ``true``."""
+
+    def check(value: Any) -> Any:
+        if not any(type(value) is type(choice) and value == choice for choice in choices):
+            hint = closest(value if isinstance(value, str) else "", [_plain(choice) for choice in choices])
+            raise Invalid(f"{shown(value)} is not a valid choice", hint)
+        return value
+
+    return check
+
+
+def word(value: Any) -> str:
+    """Return a string that is not empty.
+
+    Raises:
+        Invalid: It is something else.
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise Invalid(f"{shown(value)} is not a word", "write a word, in quotes where it looks like a number")
+    return value
+
+
+def shown(value: Any) -> str:
+    """A value as a YAML file would give it, on one line and cut where it is long."""
+    text = f"'{' '.join(value.split())}'" if isinstance(value, str) else _plain(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _representable(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False

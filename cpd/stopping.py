@@ -1,0 +1,85 @@
+"""Ctrl-C and SIGTERM: finish what must be finished, then stop; a second signal stops at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import Any
+
+
+class Stopped(BaseException):
+    """The user asked to stop; what was done is kept.
+
+    Attributes:
+        number: The signal's number.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        super().__init__(signal.Signals(number).name)
+
+    @property
+    def exit_code(self) -> int:
+        """130 for SIGINT, 143 for SIGTERM."""
+        return 128 + self.number
+
+
+class StopSignals:
+    """Turns SIGINT, SIGTERM and SIGHUP into one polite request while a sweep runs.
+
+    While :meth:`interruptible` is entered the first signal raises :class:`Stopped` there; elsewhere it is noted, for
+    whoever asks :meth:`asked` or calls :meth:`check`. A second signal ends the process at once: the store's
+    transactions and the checkpoints are whole or absent, whatever happens.
+    """
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        self._raises = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> StopSignals:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                self._before[number] = signal.signal(number, self._received)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def asked(self) -> bool:
+        """Whether a signal came."""
+        return self.number is not None
+
+    def check(self) -> None:
+        """Stop here if a signal came.
+
+        Raises:
+            Stopped: One did.
+        """
+        if self.number is not None:
+            raise Stopped(self.number)
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """A wait that a signal may cut short."""
+        self.check()
+        self._raises = True
+        try:
+            yield
+        finally:
+            self._raises = False
+
+    def _received(self, number: int, frame: FrameType | None) -> None:
+        if self.number is not None:
+            os._exit(128 + number)
+        self.number = number
+        if self._raises:
+            self._raises = False
+            raise Stopped(number)

@@ -1,0 +1,232 @@
+"""The store of runs: one SQLite file, in which nothing computed is lost and by which nothing is computed twice."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from sqlite3 import Connection
+from types import TracebackType
+from typing import Any
+
+from cpd import store_queries, store_rows
+from cpd.errors import CpdError, StoreError
+from cpd.outcome import Run
+from cpd.store_file import Mode, StoreFile
+from cpd.store_packing import DamagedError
+from cpd.store_records import (
+    Removed,
+    StoredSweep,
+    SweepInfo,
+    SweepRecord,
+    new_sweep_id,
+    now,
+    record_columns,
+    resolved,
+    spec_digest,
+    stored_sweep,
+)
+from cpd.store_rows import to_json
+
+__all__ = ["Removed", "Store", "StoredSweep", "SweepInfo", "SweepRecord", "default_path", "open_store"]
+
+
+def default_path() -> Path:
+    """Where runs are stored: ``CPD_STORE``, else ``.cpd/runs.sqlite`` under the current folder."""
+    return Path(os.environ.get("CPD_STORE") or Path(".cpd", "runs.sqlite"))
+
+
+def open_store(path: str | Path | None, mode: Mode) -> Store:
+    """Open the store of runs.
+
+    Args:
+        path: None for :func:`default_path`.
+        mode: ``write`` creates a missing store; ``read`` also works on read-only media.
+
+    Raises:
+        StoreError: It cannot be opened, is not a store, or is a newer cpd's; the file is left as it was.
+    """
+    return Store(StoreFile(default_path() if path is None else Path(path), mode))
+
+
+class Store:
+    """An open store, used by one thread; any number of processes may have the same one open.
+
+    Every writing method is one transaction: durable when it returns, and absent if it raises.
+    """
+
+    def __init__(self, file: StoreFile) -> None:
+        self._file = file
+
+    @property
+    def path(self) -> Path:
+        """As the user named it."""
+        return self._file.path
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave one portable file, unless another process has it open still."""
+        self._file.close()
+
+    def finished(self, ids: Sequence[str]) -> set[str]:
+        """Those of the ids that need no training: completed or diverged. Failed runs are tried again."""
+        return {row[0] for row in self._file.rows(store_queries.FINISHED, [json.dumps(list(ids))])}
+
+    def known(self, ids: Sequence[str]) -> dict[str, Run]:
+        """The finished runs among the ids, with tails and without curves; see :meth:`finished`."""
+        rows = self._file.rows(store_queries.KNOWN, [json.dumps(list(ids))])
+        return {run.key.id: run for run in self._runs(rows) if run.key.id is not None}
+
+    def begin_sweep(self, record: SweepRecord) -> str:
+        """Write what is about to be run.
+
+        Returns:
+            The sweep's id, such as ``20260131-142530-3f2a``.
+        """
+        with self._file.transaction() as connection:
+            identity = new_sweep_id(record.started)
+            while connection.execute("SELECT 1 FROM sweeps WHERE id = ?", [identity]).fetchone():
+                identity = new_sweep_id(record.started)
+            values = [identity, _spec(connection, record.spec), *record_columns(record)]
+            connection.execute(store_queries.BEGIN_SWEEP, values)
+        return identity
+
+    def link(self, sweep: str, ids: Sequence[str]) -> set[str]:
+        """Let a sweep show these runs after those that it shows already, whether they are finished or still to do.
+
+        Returns:
+            Those that are finished: found, with nothing to do.
+        """
+        with self._file.transaction() as connection:
+            number, _ = _sweep(connection, sweep)
+            _link(connection, number, ids, computed=False)
+            return self.finished(ids)
+
+    def add_runs(self, sweep: str, runs: Sequence[Run], *, fresh: bool = False) -> int:
+        """Store runs that a sweep has trained; those that it does not show yet come last in it.
+
+        A result is never changed by a later one of the same id, but takes the place of a failure.
+
+        Args:
+            sweep: The id from :meth:`begin_sweep`.
+            runs: Their keys have ids.
+            fresh: The user asked to train again: a new result takes the old one's place. A failure never does.
+
+        Returns:
+            How many are new, or took the place of an earlier one.
+        """
+        packed = [(store_rows.to_row(run), store_rows.pack_tails(run), store_rows.pack_curves(run)) for run in runs]
+        with self._file.transaction() as connection:
+            number, spec = _sweep(connection, sweep)
+            shared = {"spec": spec, "stored": now(), "fresh": fresh}
+            new = sum(_add(connection, shared, row, recording) for row, *recording in packed)
+            _link(connection, number, [row[0] for row, *_ in packed], computed=True)
+        return new
+
+    def end_sweep(self, sweep: str, exit_status: int, search: Mapping[str, Any] | None = None) -> None:
+        """Write how a sweep ended; ``search`` is a bisection's block of contract 3."""
+        values = [now(), int(exit_status), None if search is None else to_json(search), sweep]
+        with self._file.transaction() as connection:
+            _sweep(connection, sweep)
+            connection.execute(store_queries.END_SWEEP, values)
+
+    def remove(self, sweep: str) -> Removed:
+        """Remove a sweep and the runs that no other sweep shows; the file reuses their space, it does not shrink."""
+        with self._file.transaction() as connection:
+            number, _ = _sweep(connection, sweep)
+            (stored,) = connection.execute(store_queries.COUNT_STORED, [number]).fetchone()
+            gone = connection.execute(store_queries.REMOVE_RUNS, {"sweep": number}).rowcount
+            connection.execute("DELETE FROM sweeps WHERE number = ?", [number])
+            connection.execute(store_queries.REMOVE_SPECS)
+        return Removed(runs=gone, kept=stored - gone)
+
+    def sweeps(self) -> list[SweepInfo]:
+        """All sweeps, the newest first."""
+        return [SweepInfo(*row) for row in self._file.rows(store_queries.SWEEPS)]
+
+    def load(self, sweep: str, *, curves: bool = False) -> StoredSweep:
+        """A sweep with its finished runs in order, tails included.
+
+        Args:
+            sweep: A whole id; :meth:`resolve` finds it.
+            curves: Whether to read the recorded curves too.
+
+        Raises:
+            CpdError: There is no such sweep.
+            StoreError: What is stored is not what was written.
+        """
+        with self._file.snapshot():
+            infos = self._file.rows(store_queries.SWEEP, [sweep])
+            if not infos:
+                raise CpdError(f"no sweep '{sweep}'", place=str(self.path))
+            (record,) = self._file.rows(store_queries.RECORD, [sweep])
+            rows = self._file.rows(store_queries.RUNS_AND_CURVES if curves else store_queries.RUNS, [sweep])
+        with self._undamaged():
+            return stored_sweep(SweepInfo(*infos[0]), record, self._runs(rows))
+
+    def resolve(self, ref: str) -> str:
+        """The id of the sweep that a user means.
+
+        Args:
+            ref: An id, ``last``, a task's name for its newest, or the start of an id that no other shares.
+
+        Raises:
+            CpdError: It means none or several; the message lists what there is.
+        """
+        return resolved(ref, self._file.rows(store_queries.NAMES), str(self.path))
+
+    def _runs(self, rows: Sequence[tuple[Any, ...]]) -> list[Run]:
+        """Rows of a run's columns, its tails, and its curves where they were asked for."""
+        width = len(store_rows.COLUMNS)
+        with self._undamaged():
+            runs = [store_rows.with_tails(store_rows.from_row(row[:width]), row[width]) for row in rows]
+            return [store_rows.with_curves(run, *row[width + 1 :]) for run, row in zip(runs, rows, strict=True)]
+
+    @contextmanager
+    def _undamaged(self) -> Iterator[None]:
+        try:
+            yield
+        except DamagedError as error:
+            hint = "train it again with --fresh, or restore the file from a copy"
+            raise StoreError(f"{error} was changed since it was stored", place=str(self.path), hint=hint) from error
+
+
+def _sweep(connection: Connection, sweep: str) -> tuple[int, int]:
+    """The numbers of a sweep and of its spec."""
+    found = connection.execute("SELECT number, spec FROM sweeps WHERE id = ?", [sweep]).fetchone()
+    if found is None:
+        raise CpdError(f"the store has no sweep '{sweep}' any more", hint="it was removed; run it again")
+    number, spec = found
+    return number, spec
+
+
+def _spec(connection: Connection, spec: Mapping[str, Any]) -> int:
+    """The number of a spec, which is stored once however many sweeps ask for it."""
+    written = to_json(spec)
+    digest = spec_digest(written)
+    connection.execute("INSERT INTO specs (digest, task) VALUES (?, ?) ON CONFLICT DO NOTHING", [digest, written])
+    (number,) = connection.execute("SELECT number FROM specs WHERE digest = ?", [digest]).fetchone()
+    return int(number)
+
+
+def _add(connection: Connection, shared: Mapping[str, Any], row: tuple[Any, ...], recording: Sequence[Any]) -> bool:
+    """Store one run, unless its result is there already."""
+    values = {**dict(zip(store_rows.COLUMNS, row, strict=True)), **shared}
+    stored = connection.execute(store_queries.ADD_RUN, values).fetchone()
+    if stored is not None:
+        connection.execute(store_queries.ADD_RECORDING, [*stored, *recording])
+    return stored is not None
+
+
+def _link(connection: Connection, sweep: int, ids: Sequence[str], *, computed: bool) -> None:
+    statement = store_queries.LINK_COMPUTED if computed else store_queries.LINK_PLANNED
+    connection.execute(statement, {"sweep": sweep, "ids": json.dumps(list(ids))})

@@ -1,0 +1,176 @@
+"""What the store says of a sweep: what was asked, on which machine, and what came of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from cpd.errors import CpdError, closest
+from cpd.outcome import Run
+from cpd.store_packing import DamagedError
+from cpd.store_rows import text, to_json
+
+_LISTED = 10
+
+
+def now() -> str:
+    """The present moment in UTC, ISO 8601, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def new_sweep_id(started: str) -> str:
+    """A short text that sorts by time, e.g. ``20260131-142530-3f2a`` (UTC)."""
+    return f"{datetime.fromisoformat(started).astimezone(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+@dataclass(frozen=True)
+class SweepRecord:
+    """What was asked, written when a sweep begins.
+
+    Attributes:
+        task: The task's name.
+        text: The spec as written.
+        spec: The whole task as plain values, from which it is built again; kept in its own order.
+        command_line: As the user typed it, or empty.
+        versions: Of cpd, torch, Python ...
+        git_commit: Of the folder in which it ran, None outside a repository.
+        machine: CPU, cores, device ...
+        options: What else shapes the tables, such as ``gap``.
+        started: ISO 8601.
+    """
+
+    command: Literal["sweep", "bisect", "compare"]
+    task: str
+    text: str
+    spec: Mapping[str, Any]
+    command_line: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    git_commit: str | None = None
+    machine: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    started: str = field(default_factory=now)
+
+
+@dataclass(frozen=True)
+class SweepInfo:
+    """A line of ``cpd runs``.
+
+    Attributes:
+        ended: None while it runs, and for one that was killed.
+        runs: Those that the sweep shows, finished or not.
+    """
+
+    id: str
+    task: str
+    command: str
+    started: str
+    ended: str | None
+    runs: int
+    completed: int
+    diverged: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class StoredSweep:
+    """A sweep as it was stored.
+
+    Attributes:
+        runs: The finished ones, in the sweep's order.
+        found: How many of its runs the store had when it began.
+        exit_status: None unless it came to its end.
+        search: The search block of a bisection.
+    """
+
+    info: SweepInfo
+    record: SweepRecord
+    runs: list[Run]
+    found: int
+    exit_status: int | None = None
+    search: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Removed:
+    """What the removal of a sweep came to: runs that are gone, and runs kept because another sweep shows them."""
+
+    runs: int
+    kept: int
+
+
+def record_columns(record: SweepRecord) -> tuple[Any, ...]:
+    """A record's columns of ``sweeps``, all but the spec."""
+    return (
+        record.command,
+        text(record.task),
+        text(record.text),
+        text(record.command_line),
+        to_json(record.versions),
+        None if record.git_commit is None else text(record.git_commit),
+        to_json(record.machine),
+        to_json(record.options),
+        record.started,
+    )
+
+
+def spec_digest(written: str) -> bytes:
+    """What a spec's JSON is known by."""
+    return hashlib.sha256(written.encode()).digest()
+
+
+def stored_sweep(info: SweepInfo, columns: Sequence[Any], runs: list[Run]) -> StoredSweep:
+    """A sweep from its columns, in the order of :func:`record_columns` and what follows them in the query.
+
+    Raises:
+        DamagedError: The spec, or another part of the record, is not as it was written.
+    """
+    command, task, written, line, versions, commit, machine, options, started, *rest = columns
+    spec, digest, found, exit_status, search = rest
+    if spec_digest(spec) != digest:
+        raise DamagedError(f"the spec of sweep {info.id}")
+    try:
+        record = SweepRecord(
+            command=command,
+            task=task,
+            text=written,
+            spec=json.loads(spec),
+            command_line=line,
+            versions=json.loads(versions),
+            git_commit=commit,
+            machine=json.loads(machine),
+            options=json.loads(options),
+            started=started,
+        )
+        return StoredSweep(info, record, runs, found, exit_status, None if search is None else json.loads(search))
+    except json.JSONDecodeError as error:
+        raise DamagedError(f"the record of sweep {info.id}") from error
+
+
+def resolved(ref: str, sweeps: Sequence[tuple[str, str]], place: str) -> str:
+    """The id of the sweep that a user means: an id, ``last``, a task's name, or the start of an id.
+
+    Args:
+        ref: As the user typed it.
+        sweeps: Id and task's name of every sweep, the newest first.
+        place: The store's path, for messages.
+    """
+    if not sweeps:
+        raise CpdError("holds no sweep yet", place=place, hint="run one: cpd sweep TASK")
+    newest = {task: identity for identity, task in reversed(sweeps)} | {"last": sweeps[0][0]}
+    if ref in newest:
+        return newest[ref]
+    meant = [identity for identity, _ in sweeps if ref and identity.startswith(ref)]
+    if ref in meant:
+        return ref
+    if not meant:
+        hint = f"{closest(ref, sorted(newest))}; an id or the start of one will do too"
+        raise CpdError(f"no sweep '{ref}'", place=place, hint=hint)
+    if len(meant) > 1:
+        listed = ", ".join(meant[:_LISTED]) + (", ..." if len(meant) > _LISTED else "")
+        raise CpdError(f"{len(meant)} sweeps start with '{ref}'", place=place, hint=f"give more of one: {listed}")
+    return meant[0]

@@ -1,0 +1,171 @@
+"""A run as a row of the store, and back: the one place where numbers are coerced."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import numbers
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from cpd.outcome import ConstraintOutcome, Curves, Number, Run, RunKey, Status
+from cpd.store_packing import DamagedError, pack, unpack
+
+COLUMNS = ("id", "method", "setting", "levels", "seed", "status", "numbers", "steps", "seconds", "error", "digest")
+"""The columns of ``runs`` that make up a run."""
+
+Row = tuple[Any, ...]
+
+
+def to_row(run: Run) -> Row:
+    """The values of :data:`COLUMNS`.
+
+    Raises:
+        ValueError: The run's key has no id.
+    """
+    if run.key.id is None:
+        raise ValueError("a run is stored under its id, and this one has none")
+    row = (
+        run.key.id,
+        text(run.key.method),
+        to_json(run.key.setting),
+        to_json(_numbers(run.key.levels)),
+        str(int(run.key.seed)),
+        Status(run.status).value,
+        to_json(_outcome(run)),
+        int(run.steps),
+        number(run.seconds) or 0.0,
+        None if run.error is None else text(run.error),
+    )
+    return (*row, _digest(row))
+
+
+def from_row(row: Row) -> Run:
+    """The run of a row, without its tails and curves.
+
+    Raises:
+        DamagedError: The row is not as it was written.
+    """
+    *content, digest = row
+    if _digest(tuple(content)) != digest:
+        raise DamagedError(f"run {row[0]}")
+    identity, method, setting, levels, seed, status, outcome, steps, seconds, error = content
+    found = json.loads(outcome)
+    return Run(
+        key=RunKey(method, json.loads(setting), json.loads(levels), int(seed), identity),
+        status=Status(status),
+        objective=found["objective"],
+        constraints={name: ConstraintOutcome(**values) for name, values in found["constraints"].items()},
+        metrics=found["metrics"],
+        steps=steps,
+        seconds=seconds,
+        error=error,
+    )
+
+
+def pack_tails(run: Run) -> bytes:
+    """The tails of all constraints."""
+    return pack({name: outcome.tail for name, outcome in run.constraints.items()}, _owner(run, "tails"))
+
+
+def with_tails(run: Run, blob: bytes) -> Run:
+    """The run with the tails that :func:`pack_tails` stored."""
+    tails = unpack(blob, _owner(run, "tails"))
+    return replace(run, constraints={n: replace(c, tail=tails.get(n, [])) for n, c in run.constraints.items()})
+
+
+def pack_curves(run: Run) -> bytes | None:
+    """The recorded curves, None where there are none."""
+    if run.curves is None:
+        return None
+    named = {f"constraints:{name}": points for name, points in run.curves.constraints.items()}
+    named |= {f"multipliers:{name}": points for name, points in run.curves.multipliers.items()}
+    return pack({"steps": run.curves.steps, "objective": run.curves.objective, **named}, _owner(run, "curves"))
+
+
+def with_curves(run: Run, blob: bytes | None = None) -> Run:
+    """The run with the curves that :func:`pack_curves` stored."""
+    if blob is None:
+        return run
+    series = unpack(blob, _owner(run, "curves"))
+    curves = Curves(
+        steps=[int(step) for step in series["steps"]],
+        objective=series["objective"],
+        constraints=_named(series, "constraints:"),
+        multipliers=_named(series, "multipliers:"),
+    )
+    return replace(run, curves=curves)
+
+
+def number(value: Any) -> float | None:
+    """A Python float; None where the number is missing or not finite."""
+    if value is None:
+        return None
+    value = float(value)
+    return value if math.isfinite(value) else None
+
+
+def text(value: str) -> str:
+    """Text that SQLite takes: lone surrogates, as in names of undecodable files, are written out."""
+    return str(value).encode("utf-8", "backslashreplace").decode()
+
+
+def to_json(value: Any) -> str:
+    """Tight JSON in the given order, of plain numbers: whatever numpy or torch gave has become Python's."""
+    return json.dumps(_plain(value), allow_nan=False, separators=(",", ":"))
+
+
+def _outcome(run: Run) -> dict[str, Any]:
+    return {
+        "objective": number(run.objective),
+        "constraints": {
+            name: {
+                "value": _vector(outcome.value),
+                "surrogate": _vector(outcome.surrogate),
+                "multiplier": _vector(outcome.multiplier),
+                "gradient_norm": number(outcome.gradient_norm),
+            }
+            for name, outcome in run.constraints.items()
+        },
+        "metrics": _numbers(run.metrics),
+    }
+
+
+def _numbers(named: Mapping[str, Any]) -> dict[str, float | None]:
+    return {name: number(value) for name, value in named.items()}
+
+
+def _vector(value: Any) -> Number:
+    return [number(x) for x in value] if isinstance(value, Sequence) else number(value)
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, numbers.Real):
+        return number(value)
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, Sequence):
+        return [_plain(item) for item in value]
+    if hasattr(value, "tolist"):  # numpy's arrays and truth values, torch's tensors
+        return _plain(value.tolist())
+    raise TypeError(f"cannot be stored: {value!r} of type {type(value).__name__}")
+
+
+def _named(series: Mapping[str, list[Any]], prefix: str) -> dict[str, list[Any]]:
+    return {name.removeprefix(prefix): points for name, points in series.items() if name.startswith(prefix)}
+
+
+def _digest(row: Row) -> bytes:
+    return hashlib.sha256(json.dumps(row).encode()).digest()
+
+
+def _owner(run: Run, part: str) -> str:
+    return f"run {run.key.id}: {part}"

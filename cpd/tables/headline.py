@@ -1,0 +1,109 @@
+"""What is said in words: the lines above the tables, and the verdict in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cpd.tables.lines import Document, Line, constants, lines, setting_text, share_decimals, varied_setting
+from cpd.tables.numbers import measured, number
+from cpd.tables.section import clean
+
+
+def title(document: Document) -> str:
+    """``rate: minimise cross_entropy subject to class0_rate >= 70 % (tolerance 0.25 %)``."""
+    rows = lines(document)
+    bounds = " and ".join(_bound(document, name, rows) for name in document["constraints"])
+    return f"{clean(document['task'])}: minimise {clean(document['objective'])} subject to {bounds}"
+
+
+def subtitle(document: Document) -> str:
+    """What all runs share: methods with their constant hyperparameters, seeds, steps."""
+    rows = lines(document)
+    methods = [_method(rows, method) for method in dict.fromkeys(row.method for row in rows)]
+    steps = sorted({run["steps"] for run in document["runs"] if run["status"] == "completed"})
+    budget = [f"{steps[0]} steps" if len(steps) == 1 else f"{steps[0]} to {steps[-1]} steps"] if steps else []
+    return "; ".join([*methods, *_seeds(document), *budget])
+
+
+def verdict_sentence(document: Document) -> str:
+    """The document's answer in a sentence or two: which methods satisfy the constraints, how widely, at what cost."""
+    return " ".join(verdict_sentences(document))
+
+
+def verdict_sentences(document: Document) -> list[str]:
+    """The sentences of :func:`verdict_sentence`, one per method, then what did not complete."""
+    if "search" in document:
+        return [_search_verdict(document)]
+    entries = document.get("summary", [])
+    unfinished = [run["status"] for run in document["runs"] if run["status"] != "completed"]
+    counts = [f"{unfinished.count(s)} of {len(document['runs'])} runs {s}" for s in dict.fromkeys(unfinished)]
+    if not entries:
+        feasible = sum(run["feasible"] for run in document["runs"])
+        counts.insert(0, f"{feasible} of {len(document['runs'])} runs feasible")
+    return [f"{text}." for text in [*_summary_verdicts(document, entries), *counts]]
+
+
+def _bound(document: Document, name: str, rows: Sequence[Line]) -> str:
+    entry, percent = document["constraints"][name], share_decimals(document, name)
+    scale, unit = (100, " %") if percent is not None else (1, "")
+    levels = [row.levels[name] for row in rows] or [entry["level"]]
+    ends = [number(level * scale, 6) for level in dict.fromkeys([min(levels), max(levels)])]
+    tolerance = number(entry["tolerance"] * scale)
+    return f"{clean(name)} {entry['sense']} {' to '.join(ends)}{unit} (tolerance {tolerance}{unit})"
+
+
+def _method(rows: Sequence[Line], method: str) -> str:
+    same = constants(rows, method)
+    return f"{clean(method)} with {setting_text(same)}" if same else clean(method)
+
+
+def _seeds(document: Document) -> list[str]:
+    seeds = sorted({run["seed"] for run in document["runs"]})
+    if len(seeds) < 2:
+        return [f"seed {seed}" for seed in seeds]
+    dense = len(seeds) > 2 and seeds == list(range(seeds[0], seeds[-1] + 1))
+    listed = f"{seeds[0]} to {seeds[-1]}" if dense else ", ".join(map(str, seeds))
+    return [f"{len(seeds)} seeds ({listed}): mean ± standard deviation, worst violation"]
+
+
+def _summary_verdicts(document: Document, entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    methods = dict.fromkeys(entry["method"] for entry in entries)
+    return [_method_verdict(document, m, [e for e in entries if e["method"] == m]) for m in methods]
+
+
+def _method_verdict(document: Document, method: str, entries: Sequence[Mapping[str, Any]]) -> str:
+    if len(entries) > 1:
+        solved = sum(entry["useful_settings"] > 0 for entry in entries)
+        return f"{clean(method)}: a useful setting at {solved} of {len(entries)} choices of levels"
+    entry = entries[0]
+    counted = f"{clean(method)}: {entry['feasible_settings']} of {entry['settings']} settings feasible"
+    if not entry["feasible_settings"]:
+        return counted
+    useful = f"{entry['useful_settings']} useful" if entry["useful_settings"] else "none useful"
+    if entry["useful_settings"] > 1:
+        useful += f" over {entry['useful_decades']:.2f} decades"
+    setting = varied_setting(lines(document), method, entry["best_setting"])
+    best = f"best {setting_text(setting)} with {clean(document['objective'])}"
+    return f"{counted}, {useful}, {best} {measured(entry['best_objective'])}"
+
+
+def _search_verdict(document: Document) -> str:
+    search = document["search"]
+    name = search["constraint"]
+    scale, unit = (100, " %") if share_decimals(document, name) is not None else (1, "")
+    aim = f"{clean(name)} {number(search['target'] * scale, 6)}{unit}"
+    trainings = f"after {search['trainings']} trainings"
+    nearest = nearest_iteration(search)
+    if nearest is None:
+        return f"{search['outcome']}: {aim} was not reached {trainings}."
+    found = f"{number(nearest['coefficient'], 6)} gives {number(nearest['value'] * scale, 6)}{unit}"
+    if search["outcome"] == "solved":
+        return f"solved: for {aim}, coefficient {found}, {trainings}."
+    return f"{search['outcome']}: {aim} was not reached {trainings}; coefficient {found}, the nearest."
+
+
+def nearest_iteration(search: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The iteration whose value is nearest to the target, the earliest of equals."""
+    found = [iteration for iteration in search["iterations"] if iteration["value"] is not None]
+    return min(found, key=lambda iteration: abs(iteration["value"] - search["target"]), default=None)

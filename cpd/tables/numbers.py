@@ -1,0 +1,91 @@
+"""How a number is written for a reader: four significant digits, shares in percent."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from statistics import fmean, stdev
+from typing import Any
+
+SHARES = {"rate", "rates", "density", "accuracy", "sparsity", "share", "precision", "recall"}
+"""Words in a name that make a value between 0 and 1 a share, shown in percent."""
+
+DIGITS = 4
+
+
+def number(value: float | None, digits: int = DIGITS) -> str:
+    """Write ``0.3507``, ``75.1``, ``5.894e-10``; ``-`` for a missing number."""
+    if value is None:
+        return "-"
+    text = f"{value:.{digits}g}"
+    if "e" not in text:
+        return text
+    size, _, exponent = text.partition("e")
+    return f"{value:.0f}" if 1 <= abs(value) < 1e6 else f"{size}e{int(exponent)}"
+
+
+def measured(value: float | None, digits: int = DIGITS) -> str:
+    """Like :func:`number`, with the zeros that say how precisely it is given: ``0.3500``."""
+    text = number(value, digits)
+    if value is None or value == 0 or "e" in text or abs(value) >= 10 ** (digits - 1):
+        return text
+    return f"{value:#.{digits}g}"
+
+
+def signed(value: float | None, percent: int | None = None) -> str:
+    """Write a violation with its sign, ``+0.25`` or ``-1.2e-5``; with ``percent`` decimals where it is a share."""
+    if value is None:
+        return "-"
+    text = number(value, 3) if percent is None else f"{100 * value:.{percent}f}"
+    if float(text) == 0:
+        return text.removeprefix("-")
+    return text if text.startswith("-") else f"+{text}"
+
+
+def spread(values: Sequence[float | None], percent: int | None = None) -> str:
+    """Mean over seeds, with the sample standard deviation where there are several: ``0.3507 ± 0.0012``.
+
+    Missing numbers are left out; with ``percent`` decimals where the value is a share.
+    """
+    found = [v for v in values if v is not None]
+    if not found:
+        return "-"
+    if percent is not None:
+        texts = [f"{100 * v:.{percent}f}" for v in [fmean(found), *([stdev(found)] if len(found) > 1 else [])]]
+        return " ± ".join(texts)
+    mean = measured(fmean(found))
+    return f"{mean} ± {number(stdev(found), 2)}" if len(found) > 1 else mean
+
+
+def distinct(values: Sequence[Any]) -> list[str]:
+    """Write values with as many digits, at least 4, as tell them apart."""
+    different = len({str(v) for v in values})
+    texts = [setting_value(v) for v in values]
+    for digits in range(DIGITS, 18):
+        texts = [setting_value(v, digits) for v in values]
+        if len(set(texts)) == different:
+            break
+    return texts
+
+
+def setting_value(value: Any, digits: int = DIGITS) -> str:
+    """A hyperparameter's value: a number, a word, a truth or a list of numbers."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return "[" + ", ".join(setting_value(v, digits) for v in value) + "]"
+    return number(value, digits) if isinstance(value, int | float) else str(value)
+
+
+def is_share(name: str, values: Iterable[float | None]) -> bool:
+    """Whether a quantity is a share: its name says so (rate, density, accuracy ...) and its values allow it."""
+    named = SHARES & set(re.split(r"[^a-z0-9]+", name.lower()))
+    return bool(named) and all(v is None or -1e-6 <= v <= 1 + 1e-6 for v in values)
+
+
+def decimals(tolerance: float) -> int:
+    """Decimals of a percentage: two, or more where the tolerance is finer than that."""
+    return max(2, math.ceil(-math.log10(100 * tolerance))) if tolerance > 0 else 2

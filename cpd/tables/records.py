@@ -1,0 +1,91 @@
+"""Tidy data: one flat record per run, at full precision."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from cpd.tables.section import ESCAPES, clean
+
+if TYPE_CHECKING:
+    import pandas
+
+Document = Mapping[str, Any]
+Record = dict[str, Any]
+
+GROUPS = ("setting", "levels", "constraints", "metrics")
+"""The parts of a run whose keys differ from task to task; flattened as ``metrics.accuracy``."""
+
+
+def records(document: Document) -> list[Record]:
+    """Flatten each run: ``setting.dual_lr``, ``constraints.density.value``, ``constraints.g.violation.0`` ...
+
+    Args:
+        document: Contract 3's object.
+
+    Returns:
+        One dict per run, all with the same keys in the same order; None where a run lacks a number.
+    """
+    rows = [dict(_flat(run)) for run in document["runs"]]
+    header = _header(document["runs"], rows)
+    return [{name: row.get(name) for name in header} for row in rows]
+
+
+def to_csv(rows: Sequence[Record]) -> str:
+    """Records as CSV with a header, ``true``/``false`` for truths, empty for None."""
+    out = io.StringIO()
+    if rows:
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(clean(name) for name in rows[0])
+        writer.writerows([_csv_cell(value) for value in row.values()] for row in rows)
+    return out.getvalue()
+
+
+def to_frame(document: Document) -> pandas.DataFrame:
+    """One row per run as a data frame, columns as in :func:`records`."""
+    import pandas
+
+    return pandas.DataFrame.from_records(records(document))
+
+
+def _header(runs: Sequence[Mapping[str, Any]], rows: Sequence[Record]) -> list[str]:
+    """The run's own keys in order, each group's columns of all runs together in its place."""
+    names = [n for n in dict.fromkeys(name for row in rows for name in row) if not _is_absent_vector(n, rows)]
+    keys = list(runs[0]) if runs else []
+    return [name for key in keys for name in names if name == key or (key in GROUPS and name.startswith(f"{key}."))]
+
+
+def _is_absent_vector(name: str, rows: Sequence[Record]) -> bool:
+    """Whether a column only says that some runs lack a vector whose components have columns of their own."""
+    missing = all(row.get(name) is None for row in rows)
+    return missing and any(f"{name}.0" in row for row in rows)
+
+
+def _flat(run: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    for key, value in run.items():
+        if key in GROUPS:
+            yield from _leaves(key, value)
+        else:
+            yield key, value
+
+
+def _leaves(path: str, value: Any) -> Iterable[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _leaves(f"{path}.{key}", inner)
+    elif isinstance(value, list) and path.startswith("constraints."):
+        for k, inner in enumerate(value):
+            yield from _leaves(f"{path}.{k}", inner)
+    else:
+        yield path, value
+
+
+def _csv_cell(value: Any) -> Any:
+    """What a terminal would obey is taken out of text; line ends stay, quoted."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return "".join(c for c in ESCAPES.sub("", value) if c.isprintable() or c in "\n\t")
+    return value

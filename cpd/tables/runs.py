@@ -1,0 +1,153 @@
+"""The table of runs: one row per setting and levels, mean over seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+from cpd.tables.lines import (
+    Document,
+    Line,
+    components,
+    lines,
+    notes_of,
+    share_decimals,
+    swept_levels,
+    varied,
+    worst_component,
+)
+from cpd.tables.numbers import distinct, is_share, signed, spread
+from cpd.tables.section import ALWAYS, Column, Section, clean
+
+VALUE, VIOLATION, METRIC, MULTIPLIER, HELD = 1, 2, 3, 4, 5
+"""Ranks of columns: what is left out first stands last. The first constraint's value always stays."""
+
+
+def runs_section(document: Document) -> Section:
+    """Lay out a document's runs for reading."""
+    rows = lines(document)
+    methods = list(dict.fromkeys(row.method for row in rows))
+    best = [_is_best(row, document.get("summary", [])) for row in rows]
+    notes, markers = notes_of(rows)
+    columns = [
+        *_setting_columns(rows),
+        *_level_columns(document, rows),
+        _feasible_column(rows, best),
+        _objective_column(document, rows),
+        *(c for k, n in enumerate(document["constraints"]) for c in _constraint_columns(document, rows, n, k)),
+        *_metric_columns(rows),
+    ]
+    if notes:
+        columns.append(Column(("note",), markers, right=False))
+    marks = [_mark(row, is_best) for row, is_best in zip(rows, best, strict=True)]
+    groups = [clean(row.method) for row in rows] if len(methods) > 1 else []
+    return Section("runs", columns, marks, groups, notes)
+
+
+def _setting_columns(rows: Sequence[Line]) -> list[Column]:
+    by_method = {method: varied(rows, method) for method in dict.fromkeys(row.method for row in rows)}
+    names = list(dict.fromkeys(name for of_method in by_method.values() for name in of_method))
+    if all(of_method == names for of_method in by_method.values()):
+        return [Column((clean(n),), [clean(t) for t in distinct([r.setting.get(n) for r in rows])]) for n in names]
+    cells = [""] * len(rows)
+    for method, of_method in by_method.items():
+        at = [k for k, row in enumerate(rows) if row.method == method]
+        texts = [distinct([rows[k].setting.get(name) for k in at]) for name in of_method]
+        for place, k in enumerate(at):
+            cells[k] = clean(", ".join(f"{n} {t[place]}" for n, t in zip(of_method, texts, strict=True))) or "-"
+    return [Column(("setting",), cells, right=False)]
+
+
+def _level_columns(document: Document, rows: Sequence[Line]) -> list[Column]:
+    columns = []
+    for name in swept_levels(rows):
+        percent = share_decimals(document, name) is not None
+        cells = distinct([row.levels[name] * (100 if percent else 1) for row in rows])
+        columns.append(Column((clean(name), "level %" if percent else "level"), cells))
+    return columns
+
+
+def _feasible_column(rows: Sequence[Line], best: Sequence[bool]) -> Column:
+    several = any(len(row.runs) > 1 for row in rows)
+    cells = [_verdict(row, is_best, several) for row, is_best in zip(rows, best, strict=True)]
+    return Column(("feasible", "seeds") if several else ("feasible",), cells, right=False)
+
+
+def _verdict(row: Line, is_best: bool, several: bool) -> str:
+    unfinished = row.unfinished()
+    if several:
+        words = [f"{row.feasible}/{len(row.runs)}", *(f"{n} {status}" for status, n in unfinished.items())]
+    else:
+        words = [*unfinished] or ["yes" if row.feasible else "no"]
+    return ", ".join([*words, *(["best"] if is_best else [])])
+
+
+def _mark(row: Line, is_best: bool) -> str:
+    if is_best:
+        return "best"
+    if row.feasible == len(row.runs):
+        return "feasible"
+    return "bad" if row.unfinished() else ""
+
+
+def _is_best(row: Line, summary: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a row is the best of several settings of its method at its levels."""
+    return any(
+        entry["settings"] > 1
+        and entry["method"] == row.method
+        and entry["best_setting"] == row.setting
+        and entry.get("levels", row.levels) == row.levels
+        for entry in summary
+    )
+
+
+def _objective_column(document: Document, rows: Sequence[Line]) -> Column:
+    return Column((clean(document["objective"]),), [spread([run["objective"] for run in row.runs]) for row in rows])
+
+
+def _constraint_columns(document: Document, rows: Sequence[Line], name: str, place: int) -> list[Column]:
+    """Value, violation, multiplier and share of the steps held; a vector is shown by its worst component."""
+    sense = document["constraints"][name]["sense"]
+    percent = share_decimals(document, name)
+    worst = [[worst_component(run["constraints"][name], sense) for run in row.runs] for row in rows]
+    size = max((len(components(run["constraints"][name]["value"])) for run in document["runs"]), default=1)
+    unit = " %" if percent is not None else ""
+    prefix = (clean(name),) if len(document["constraints"]) > 1 else ()
+
+    def several(key: str, show: Callable[..., str], *more: Any) -> list[str]:
+        return [show([seed[key] for seed in seeds], *more) for seeds in worst]
+
+    held = [_mean_percent([seed["feasible_share"] for seed in seeds]) for seeds in worst]
+    columns = [
+        Column(
+            (clean(name) + unit, *([f"worst of {size}"] if size > 1 else [])),
+            several("value", spread, percent),
+            rank=VALUE if place else ALWAYS,
+        ),
+        Column((*prefix, "violation" + unit), several("violation", _worst_violation, sense, percent), rank=VIOLATION),
+        Column((*prefix, "multiplier"), several("multiplier", spread), rank=MULTIPLIER),
+        Column((*prefix, "held %"), held, rank=HELD),
+    ]
+    return [c for c in columns if c.rank <= VIOLATION or any(cell != "-" for cell in c.cells)]
+
+
+def _mean_percent(shares: Sequence[float | None]) -> str:
+    found = [share for share in shares if share is not None]
+    return f"{100 * fmean(found):.0f}" if found else "-"
+
+
+def _worst_violation(violations: Sequence[float | None], sense: str, percent: int | None) -> str:
+    found = [v for v in violations if v is not None]
+    return signed(max(found, key=abs if sense == "==" else None, default=None), percent)
+
+
+def _metric_columns(rows: Sequence[Line]) -> list[Column]:
+    names = dict.fromkeys(name for row in rows for run in row.runs for name in run["metrics"])
+    columns = []
+    for name in names:
+        numbers = [[run["metrics"].get(name) for run in row.runs] for row in rows]
+        percent = 2 if is_share(name, [x for seeds in numbers for x in seeds]) else None
+        header = clean(name) + (" %" if percent is not None else "")
+        columns.append(Column((header,), [spread(seeds, percent) for seeds in numbers], rank=METRIC))
+    return columns

@@ -1,0 +1,74 @@
+"""A table before it is printed: columns of finished text, the same for a terminal, Markdown and LaTeX."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from rich.cells import cell_len
+
+ALWAYS = 0
+"""Rank of a column that is never left out."""
+
+
+ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?)?")
+"""What makes a terminal change colours, clear itself or rename its window."""
+
+
+def clean(text: str) -> str:
+    """Text on one line without characters that a terminal would obey: controls, escapes, direction marks."""
+    return "".join(c if c.isprintable() else " " if c.isspace() else "" for c in ESCAPES.sub("", text)).strip()
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Attributes:
+        header: One or two lines.
+        cells: One text per row.
+        right: Whether it is aligned to the right, as numbers are.
+        rank: :data:`ALWAYS`, or how soon it is left out where the terminal is narrow: the highest goes first.
+    """
+
+    header: tuple[str, ...]
+    cells: Sequence[str]
+    right: bool = True
+    rank: int = ALWAYS
+
+    @property
+    def name(self) -> str:
+        """The header on one line."""
+        return " ".join(self.header)
+
+    @cached_property
+    def width(self) -> int:
+        """Characters that the widest of header and cells takes on a terminal."""
+        return max(cell_len(text) for text in [*self.header, *self.cells])
+
+
+@dataclass(frozen=True)
+class Section:
+    """One table with what is said above and below it.
+
+    Attributes:
+        name: What the table is called.
+        columns: In order of reading.
+        marks: Of each row: ``best``, ``feasible``, ``bad`` (diverged or failed) or empty.
+        groups: The method of each row where there are several, else empty.
+        notes: Footnotes.
+    """
+
+    name: str
+    columns: Sequence[Column]
+    marks: Sequence[str] = ()
+    groups: Sequence[str] = ()
+    notes: Sequence[str] = field(default_factory=tuple)
+
+    @property
+    def flat(self) -> Sequence[Column]:
+        """The columns with the method of each row as the first, for formats without group headings."""
+        method = [Column(("method",), list(self.groups), right=False)] if self.groups else []
+        return [*method, *self.columns]

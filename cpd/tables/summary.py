@@ -1,0 +1,80 @@
+"""The table of methods: how many settings work, over what range, and what the best one costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cpd.tables.lines import (
+    Document,
+    Line,
+    lines,
+    setting_text,
+    share_decimals,
+    swept_levels,
+    varied_setting,
+    worst_component,
+)
+from cpd.tables.numbers import distinct, measured, spread
+from cpd.tables.section import ALWAYS, Column, Section, clean
+
+Entry = Mapping[str, Any]
+
+FEASIBLE_DECADES, AT_BEST, SETTING, FIRST_USEFUL = 4, 3, 2, 1
+"""Ranks of columns: what is left out first has the highest."""
+
+
+def summary_section(document: Document) -> Section | None:
+    """Lay out the summary; None where there is none, or where each method has but one setting."""
+    entries = document.get("summary", [])
+    if all(entry["settings"] == 1 for entry in entries):
+        return None
+    rows = lines(document)
+    columns = [
+        Column(("method",), [clean(e["method"]) for e in entries], right=False),
+        *_level_columns(entries, rows),
+        Column(("feasible", "settings"), [f"{e['feasible_settings']} of {e['settings']}" for e in entries]),
+        _width(entries, "feasible_decades", FEASIBLE_DECADES),
+        _count(entries, "useful_settings", ("useful", "settings")),
+        _width(entries, "useful_decades"),
+        Column(("best setting",), [_setting(e, rows) for e in entries], right=False, rank=SETTING),
+        Column(("best", clean(document["objective"])), [measured(e["best_objective"]) for e in entries]),
+        *(_at_best(document, rows, entries, name) for name in document["constraints"]),
+        _count(entries, "trainings_to_first_useful", ("trainings to", "first useful"), FIRST_USEFUL),
+    ]
+    return Section("summary", columns, ["feasible" if e["useful_settings"] else "" for e in entries])
+
+
+def _level_columns(entries: Sequence[Entry], rows: Sequence[Line]) -> list[Column]:
+    names = swept_levels(rows)
+    return [Column((clean(n), "level"), distinct([e["levels"][n] for e in entries])) for n in names]
+
+
+def _count(entries: Sequence[Entry], key: str, header: tuple[str, ...], rank: int = ALWAYS) -> Column:
+    return Column(header, ["-" if e[key] is None else str(e[key]) for e in entries], rank=rank)
+
+
+def _width(entries: Sequence[Entry], key: str, rank: int = ALWAYS) -> Column:
+    cells = ["-" if e[key] is None else f"{e[key]:.2f}" for e in entries]
+    return Column((key.partition("_")[0], "decades"), cells, rank=rank)
+
+
+def _setting(entry: Entry, rows: Sequence[Line]) -> str:
+    best = entry["best_setting"]
+    return "none" if best is None else setting_text(varied_setting(rows, entry["method"], best))
+
+
+def _at_best(document: Document, rows: Sequence[Line], entries: Sequence[Entry], name: str) -> Column:
+    percent = share_decimals(document, name)
+    cells = [spread(_best_values(document, rows, entry, name), percent) for entry in entries]
+    return Column((clean(name) + (" %" if percent is not None else ""), "at best"), cells, rank=AT_BEST)
+
+
+def _best_values(document: Document, rows: Sequence[Line], entry: Entry, name: str) -> list[float | None]:
+    """A constraint's values at the best setting, one per seed; a vector's worst component."""
+    sense = document["constraints"][name]["sense"]
+    for row in rows:
+        same_levels = entry.get("levels", row.levels) == row.levels
+        if row.method == entry["method"] and row.setting == entry["best_setting"] and same_levels:
+            return [worst_component(run["constraints"][name], sense)["value"] for run in row.runs]
+    return []

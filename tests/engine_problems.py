@@ -1,0 +1,132 @@
+"""Small problems that the engine's tests train, in the form a user writes them."""
+
+import torch
+
+import cpd
+
+
+class Quadratic(cpd.Problem):
+    """min ||x - centre||^2 with a vector inequality x >= floor and an equality on the sum; exact solution known."""
+
+    def __init__(self, size: int = 3, noise: float = 0.0) -> None:
+        self.size = size
+        self.noise = noise
+
+    def model(self) -> torch.nn.Module:
+        """Return a random point."""
+        return torch.nn.Linear(self.size, 1, bias=False)
+
+    def evaluate(self, model: torch.nn.Module, batch: None) -> cpd.Evaluation:
+        """Evaluate with noise of the seed, if any."""
+        x = next(iter(model.parameters()))[0]
+        shaken = x + self.noise * torch.randn(self.size, dtype=x.dtype) if self.noise else x
+        return cpd.Evaluation(
+            objective=((shaken - 1.0) ** 2).sum(),
+            constraints={"each": x, "total": x.sum()},
+            strict={"total": x.sum().round(decimals=2)},
+            metrics={"first": x[0]},
+        )
+
+
+class Boxed(Quadratic):
+    """The same with parameters kept in [-0.25, 0.25]."""
+
+    def project(self, parameters: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Clamp every parameter."""
+        return {name: p.clamp(-0.25, 0.25) for name, p in parameters.items()}
+
+
+class Classifier(cpd.Problem):
+    """Minibatches, dropout and Adam: everything that draws random numbers."""
+
+    def data(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return 50 random examples, which 16 does not divide."""
+        g = torch.Generator().manual_seed(7)
+        x = torch.randn(50, 4, generator=g)
+        return x, (x[:, 0] > 0).long()
+
+    def model(self) -> torch.nn.Module:
+        """Return a small network with dropout."""
+        return torch.nn.Sequential(
+            torch.nn.Linear(4, 8), torch.nn.Tanh(), torch.nn.Dropout(0.3), torch.nn.Linear(8, 2)
+        )
+
+    def evaluate(self, model: torch.nn.Module, batch: tuple[torch.Tensor, torch.Tensor]) -> cpd.Evaluation:
+        """Evaluate the loss and the predicted rate of class 1."""
+        logits = model(batch[0])
+        return cpd.Evaluation(
+            objective=torch.nn.functional.cross_entropy(logits, batch[1]),
+            constraints={"rate": logits.softmax(-1)[:, 1].mean()},
+            strict={"rate": (logits.argmax(-1) == 1).to(logits.dtype).mean()},
+        )
+
+
+class Branching(cpd.Problem):
+    """Data-dependent control flow, which vmap refuses; raises for a run that goes far."""
+
+    def __init__(self, limit: float = 1e9) -> None:
+        self.limit = limit
+
+    def model(self) -> torch.nn.Module:
+        """Return a random number."""
+        return torch.nn.Linear(1, 1, bias=False)
+
+    def evaluate(self, model: torch.nn.Module, batch: None) -> cpd.Evaluation:
+        """Evaluate one of two branches."""
+        x = next(iter(model.parameters())).sum()
+        if x.item() > self.limit:
+            raise ValueError(f"x is {x.item():.1f}, over the limit")
+        objective = (x - 2) ** 2 if x.item() > 0 else (x - 2) ** 2 + 0.0
+        return cpd.Evaluation(objective=objective, constraints={"size": x})
+
+
+class Fails(cpd.Problem):
+    """Breaks in one way or another."""
+
+    def __init__(self, how: str) -> None:
+        self.how = how
+
+    def data(self) -> object:
+        """Break in the data."""
+        if self.how == "data":
+            raise OSError("disk is gone")
+        if self.how == "list":
+            return [1, 2]
+        if self.how == "lengths":
+            return torch.zeros(3), torch.zeros(4)
+        return None
+
+    def model(self) -> torch.nn.Module:
+        """Break in the model, for odd seeds only where ``how`` says so."""
+        if self.how == "odd seeds" and torch.initial_seed() % 2:
+            raise RuntimeError("no model for odd seeds")
+        if self.how == "no module":
+            return 3  # type: ignore[return-value]
+        if self.how == "memory":
+            raise MemoryError("too large")
+        return torch.nn.Linear(1, 1)
+
+    def evaluate(self, model: torch.nn.Module, batch: None) -> cpd.Evaluation:
+        """Break in the evaluation."""
+        x = model(torch.ones(1)).sum()
+        values = {"g": x}
+        match self.how:
+            case "raise":
+                raise KeyError("weights")
+            case "tensor":
+                return x  # type: ignore[return-value]
+            case "other name":
+                values = {"h": x}
+            case "more":
+                values = {"g": x, "h": x}
+            case "shape":
+                values = {"g": torch.stack([x, x]).view(1, 2)}
+            case "strict shape":
+                return cpd.Evaluation(x, values, strict={"g": torch.stack([x, x])})
+            case "strict name":
+                return cpd.Evaluation(x, values, strict={"h": x})
+            case "objective":
+                return cpd.Evaluation(torch.stack([x, x]), values)
+            case "metric":
+                return cpd.Evaluation(x, values, metrics={"m": torch.stack([x, x])})
+        return cpd.Evaluation((x - 1) ** 2, values)

@@ -1,0 +1,51 @@
+"""Runs to store, and a process that stores them: ``python store_runs.py PATH FIRST COUNT BATCH``.
+
+The process says ``ready`` once the store is open, and the number of each batch's first run when its commit returned.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from cpd.outcome import ConstraintOutcome, Curves, Run, RunKey, Status
+from cpd.store import SweepRecord, open_store
+
+RECORD = SweepRecord("sweep", "rate", "problem: x\n", {"problem": {"source": "x = 1"}, "methods": ["b", "a"]})
+
+
+def identity(number: int) -> str:
+    return f"c1:{number:016x}"
+
+
+def make_run(number: int, status: Status = Status.COMPLETED, **changed: Any) -> Run:
+    """A run with a scalar and a vector constraint, points that are missing, tails and curves."""
+    parts: dict[str, Any] = {
+        "objective": number / 3,
+        "constraints": {
+            "rate": ConstraintOutcome(0.7, 0.1 + 0.2, -0.0, [0.5, None, 1 / 3], 0.25),
+            "parts": ConstraintOutcome([1.0, None], [0.5, 2.5], None, [[1.0, 2.0], [None, number / 7]]),
+        },
+        "metrics": {"accuracy": 0.9, "unknown": None},
+        "steps": 1000,
+        "seconds": 1.5,
+        "curves": Curves([0, 500, 999], [1.0, None, 0.5], {"rate": [0.1, 0.2, 0.3], "parts": [[1.0, 2.0]] * 3}, {}),
+    }
+    key = RunKey("lagrangian", {"dual_lr": 0.1, "update": "alternating"}, {"rate": 0.7, "parts": 0.1}, 1)
+    return Run(
+        key=RunKey(key.method, key.setting, key.levels, key.seed, identity(number)), status=status, **(parts | changed)
+    )
+
+
+def main(path: Path, first: int, count: int, batch: int) -> None:
+    with open_store(path, "write") as store:
+        print("ready", flush=True)
+        sweep = store.begin_sweep(RECORD)
+        store.link(sweep, [identity(number) for number in range(first, first + count)])
+        for start in range(first, first + count, batch):
+            store.add_runs(sweep, [make_run(k) for k in range(start, start + batch)])
+            print(start, flush=True)
+        store.end_sweep(sweep, 0)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))

@@ -1,0 +1,384 @@
+"""The engine: fused equals one by one, bad runs stay alone, resumed equals uninterrupted."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from engine_problems import __file__ as PROBLEMS  # noqa: N812
+
+from cpd.checkpoint import CheckpointStore
+from cpd.engine import Batch, Hooks, Interrupted, ProblemRaised, train
+from cpd.engine.minibatches import Minibatches
+from cpd.errors import CpdError
+from cpd.outcome import Run, RunKey, Status
+from cpd.spec import Constraint, Optimizer, ProblemSource, Train
+
+SGD = Optimizer(name="SGD", options={"lr": 0.05})
+ADAM = Optimizer(name="Adam", options={"lr": 0.01})
+
+
+def source(name: str, **arguments: Any) -> ProblemSource:
+    text = Path(PROBLEMS).read_text()
+    return ProblemSource(target=f"engine_problems.py:{name}", path=str(PROBLEMS), source=text, arguments=arguments)
+
+
+def bundled(target: str, **arguments: Any) -> ProblemSource:
+    return ProblemSource(target=target, path=None, source="", arguments=arguments)
+
+
+def recipe(steps: int, batch_size: int | None = None, optimizer: Optimizer = SGD, dtype: str = "float64") -> Train:
+    return Train(steps=steps, epochs=None, batch_size=batch_size, optimizer=optimizer, dtype=dtype)
+
+
+def constraint(level: float, sense: str) -> Constraint:
+    return Constraint(level=level, sense=sense, tolerance=1e-3)
+
+
+QUADRATIC = {"each": constraint(0.5, ">="), "total": constraint(2.0, "==")}
+
+
+def key(method: str, levels: dict[str, float], seed: int = 1, **setting: Any) -> RunKey:
+    return RunKey(method, setting, levels, seed)
+
+
+def quadratic(keys: list[RunKey], steps: int = 60, kind: str = "Quadratic", **options: Any) -> Batch:
+    arguments = options.pop("arguments", {})
+    optimizer = options.pop("optimizer", SGD)
+    return Batch(source(kind, **arguments), QUADRATIC, recipe(steps, optimizer=optimizer), tuple(keys), **options)
+
+
+def mixed_keys(seeds: tuple[int, ...] = (1,)) -> list[RunKey]:
+    """Every method, several settings and levels."""
+    levels = [{"each": 0.5, "total": 2.0}, {"each": 0.25, "total": 1.0}]
+    settings: list[tuple[str, dict[str, Any]]] = [
+        ("penalized", {"coefficient": 0.3}),
+        ("penalized", {"coefficient": [0.1, 0.4]}),
+        ("quadratic_penalty", {"coefficient": 2.0, "growth": 1.01}),
+        ("lagrangian", {"dual_lr": 0.05}),
+        ("lagrangian", {"dual_lr": 0.2, "update": "simultaneous"}),
+        ("nupi", {"dual_lr": 0.1, "kp": 2.0}),
+        ("augmented_lagrangian", {"dual_lr": 0.1, "penalty": 1.0}),
+    ]
+    return [RunKey(m, s, level, seed) for seed in seeds for m, s in settings for level in levels]
+
+
+def numbers(run: Run) -> tuple[Any, ...]:
+    """All that a run measured, for comparison bit by bit."""
+    return (
+        run.status,
+        run.objective,
+        [(c.value, c.surrogate, c.multiplier, c.tail, c.gradient_norm) for c in run.constraints.values()],
+        run.metrics,
+        run.steps,
+        run.curves,
+    )
+
+
+def assert_close(one: Run, other: Run, relative: float = 1e-9) -> None:
+    """The same run to rounding, curves included."""
+    assert one.status is other.status
+    assert one.curves is not None
+    assert other.curves is not None
+    flat_one = [one.objective, *one.metrics.values(), *flat([(c.value, c.surrogate, c.multiplier) for c in one.constraints.values()])]
+    flat_other = [other.objective, *other.metrics.values(), *flat([(c.value, c.surrogate, c.multiplier) for c in other.constraints.values()])]
+    assert flat_one == pytest.approx(flat_other, rel=relative, abs=1e-12, nan_ok=True)
+    curves = [flat(list(c.constraints.values())) + flat(list(c.multipliers.values())) + list(c.objective) for c in (one.curves, other.curves)]
+    assert curves[0] == pytest.approx(curves[1], rel=relative, abs=1e-12)
+
+
+def flat(values: Any) -> list[float]:
+    if isinstance(values, list | tuple):
+        return [x for value in values for x in flat(value)]
+    return [math.nan if values is None else values]
+
+
+def one_by_one(batch: Batch) -> list[Run]:
+    return [train(replace(batch, keys=(key,), fuse=False)).runs[0] for key in batch.keys]
+
+
+CONCAVE = {"g": constraint(0.5, "==")}
+RATE = {"class0_rate": constraint(0.7, ">=")}
+DENSITY = {"density": constraint(0.5, "<=")}
+BUNDLED = {
+    "concave": Batch(
+        bundled("cpd.problems.concave:Concave"),
+        CONCAVE,
+        recipe(200),
+        (
+            key("penalized", {"g": 0.5}, coefficient=0.4),
+            key("nupi", {"g": 0.5}, dual_lr=0.3, kp=40.0, update="simultaneous"),
+            key("nupi", {"g": 0.2}, dual_lr=0.3, kp=40.0, update="simultaneous"),
+        ),
+    ),
+    "rate": Batch(
+        bundled("cpd.problems.rate:Rate"),
+        RATE,
+        recipe(200),
+        (
+            key("penalized", {"class0_rate": 0.7}, coefficient=2.15),
+            key("lagrangian", {"class0_rate": 0.7}, dual_lr=0.1),
+            key("lagrangian", {"class0_rate": 0.6}, dual_lr=10.0, seed=2),
+        ),
+    ),
+    "sparsity": Batch(
+        bundled("cpd.problems.sparsity:Sparsity", hidden=[12, 8]),
+        DENSITY,
+        recipe(200, batch_size=100, optimizer=ADAM),
+        (
+            key("penalized", {"density": 0.5}, coefficient=0.5),
+            key("lagrangian", {"density": 0.5}, dual_lr=0.1),
+            key("lagrangian", {"density": 0.3}, dual_lr=0.1),
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(BUNDLED))
+@pytest.mark.parametrize("engine", ["eager", "captured"])
+def test_fused_equals_one_by_one_for_every_bundled_problem(name: str, engine: str) -> None:
+    batch = replace(BUNDLED[name], engine=engine)
+    for fused, alone in zip(train(batch).runs, one_by_one(batch), strict=True):
+        assert fused.status is Status.COMPLETED
+        assert_close(fused, alone)
+
+
+def test_every_method_in_one_batch_equals_one_by_one() -> None:
+    batch = quadratic(mixed_keys((1, 2)))
+    for fused, alone in zip(train(batch).runs, one_by_one(batch), strict=True):
+        assert_close(fused, alone)
+
+
+def test_dropout_and_minibatches_draw_the_same_numbers_fused_and_alone() -> None:
+    levels = {"rate": 0.7}
+    keys = [key("lagrangian", levels, s, dual_lr=e) for s in (1, 2) for e in (0.1, 0.5)]
+    batch = Batch(source("Classifier"), {"rate": constraint(0.7, ">=")}, recipe(40, 16, ADAM), tuple(keys))
+    for fused, alone in zip(train(batch).runs, one_by_one(batch), strict=True):
+        assert_close(fused, alone)
+
+
+def test_a_runs_bits_do_not_depend_on_who_shares_its_batch() -> None:
+    keys = mixed_keys((1, 2))
+    together = train(quadratic(keys)).runs
+    for k in (0, 5, 9, 17):
+        assert numbers(train(quadratic([keys[k]])).runs[0]) == numbers(together[k])
+    assert [numbers(r) for r in train(quadratic(keys[::-1])).runs] == [numbers(r) for r in together[::-1]]
+
+
+@pytest.mark.parametrize("engine", ["eager", "captured"])
+def test_a_diverging_run_is_frozen_and_its_neighbours_do_not_notice(engine: str) -> None:
+    keys = mixed_keys()
+    wild = key("quadratic_penalty", {"each": 0.5, "total": 2.0}, coefficient=1e6)
+    tame = train(quadratic(keys, engine=engine)).runs
+    runs = train(quadratic([*keys[:4], wild, *keys[4:]], engine=engine)).runs
+    assert runs[4].status is Status.DIVERGED
+    assert runs[4].objective is None
+    assert 0 < runs[4].steps < 60
+    assert [numbers(r) for r in [*runs[:4], *runs[5:]]] == [numbers(r) for r in tame]
+
+
+@pytest.mark.parametrize("optimizer", ["SGD", "Adam", "AdamW", "RMSprop", "NAdam", "Adamax", "Rprop"])
+def test_captured_gives_the_eager_numbers(optimizer: str) -> None:
+    recipe_ = Optimizer(name=optimizer, options={"lr": 0.02} | ({"momentum": 0.9} if optimizer == "SGD" else {}))
+    batch = quadratic(mixed_keys(), optimizer=recipe_)
+    pairs = zip(
+        train(replace(batch, engine="eager")).runs, train(replace(batch, engine="captured")).runs, strict=True
+    )
+    # NAdam keeps a product of momenta in single precision when it runs eagerly.
+    for eager, captured in pairs:
+        assert_close(eager, captured, 1e-6 if optimizer == "NAdam" else 1e-9)
+
+
+def test_an_optimizer_that_cannot_be_captured_runs_eagerly_and_says_so() -> None:
+    batch = quadratic(mixed_keys(), optimizer=Optimizer(name="Adagrad", options={"lr": 0.1, "lr_decay": 0.1}))
+    captured = train(replace(batch, engine="captured"))
+    assert [note.split(":")[0] for note in captured.notes] == ["the step cannot be captured, it runs eagerly"]
+    assert [numbers(r) for r in captured.runs] == [numbers(r) for r in train(replace(batch, engine="eager")).runs]
+
+
+def test_the_known_optimum_and_multipliers_are_reached() -> None:
+    # min sum (x_i - 1)^2 with sum x = 2 and x >= 0.5: x_i = 2/3, mu = 2 (1 - 2/3), no inequality active.
+    run = train(quadratic([key("lagrangian", {"each": 0.5, "total": 2.0}, dual_lr=0.1)], steps=600)).runs[0]
+    assert run.constraints["each"].value == pytest.approx([2 / 3] * 3, abs=5e-3)
+    assert run.constraints["each"].multiplier == [0.0, 0.0, 0.0]
+    assert run.constraints["total"].multiplier == pytest.approx(2 / 3, abs=2e-2)
+    assert run.constraints["total"].value == pytest.approx(2.0, abs=1e-2)
+    # With sum x = 1.2 the floor of 0.5 binds: infeasible together, the equality and the floor pull apart for ever.
+    pulled = train(quadratic([key("lagrangian", {"each": 0.5, "total": 1.2}, dual_lr=0.1)], steps=600)).runs[0]
+    assert min(pulled.constraints["each"].multiplier) > 1.0  # type: ignore[type-var]
+
+
+def test_strict_values_drive_the_multiplier_and_the_verdict() -> None:
+    run = train(quadratic([key("lagrangian", {"each": -9.0, "total": 2.0}, dual_lr=0.1)], steps=1)).runs[0]
+    assert run.curves is not None
+    strict = run.curves.constraints["total"][0]
+    assert strict == round(strict, 2)
+    assert run.curves.multipliers["total"][0] == pytest.approx(0.1 * (strict - 2.0), rel=1e-12)
+
+
+@pytest.mark.parametrize("fuse", [True, False])
+def test_projection_keeps_every_step_inside(fuse: bool) -> None:
+    levels = {"each": 0.5, "total": 2.0}
+    keys = [key("lagrangian", levels, dual_lr=e) for e in (0.1, 0.3)]
+    for run in train(quadratic(keys, kind="Boxed", fuse=fuse)).runs:
+        assert run.constraints["each"].value == [0.25, 0.25, 0.25]
+
+
+@pytest.mark.parametrize("engine", ["eager", "captured"])
+def test_a_problem_that_cannot_be_fused_trains_one_run_at_a_time(engine: str) -> None:
+    keys = tuple(key("lagrangian", {"size": 1.0}, s, dual_lr=e) for s in (1, 2) for e in (0.1, 0.2))
+    batch = Batch(source("Branching"), {"size": constraint(1.0, "<=")}, recipe(300), keys, engine=engine)
+    done = train(batch)
+    assert [note.split(":")[0] for note in dict.fromkeys(done.notes)] == ["cannot be fused, runs train one at a time"]
+    for run in done.runs:
+        assert run.constraints["size"].value == pytest.approx(1.0, abs=1e-2)
+        assert run.constraints["size"].multiplier == pytest.approx(2.0, abs=5e-2)
+
+
+def test_a_run_that_raises_fails_alone_with_its_own_traceback() -> None:
+    keys = tuple(key("penalized", {"size": 1.0}, coefficient=c) for c in (0.5, -40.0, 1.0))
+    batch = Batch(source("Branching", limit=5.0), {"size": constraint(1.0, "<=")}, recipe(50), keys)
+    runs = train(batch).runs
+    assert [r.status for r in runs] == [Status.COMPLETED, Status.FAILED, Status.COMPLETED]
+    assert runs[1].error is not None
+    assert runs[1].error.splitlines()[-1].startswith("ValueError: x is")
+    assert "in evaluate" in runs[1].error
+    assert "engine/" not in runs[1].error
+    calm = Batch(source("Branching", limit=5.0), {"size": constraint(1.0, "<=")}, recipe(50), (keys[0], keys[2]))
+    assert [numbers(r) for r in train(calm).runs] == [numbers(runs[0]), numbers(runs[2])]
+
+
+def test_a_seed_whose_model_raises_fails_and_the_others_complete() -> None:
+    keys = tuple(key("penalized", {"g": 0.0}, s, coefficient=0.1) for s in (1, 2, 3, 4))
+    runs = train(Batch(source("Fails", how="odd seeds"), {"g": constraint(0, "<=")}, recipe(5), keys)).runs
+    assert [r.status for r in runs] == [Status.FAILED, Status.COMPLETED, Status.FAILED, Status.COMPLETED]
+    assert "RuntimeError: no model for odd seeds" in (runs[0].error or "")
+
+
+BAD = {
+    "tensor": "Fails.evaluate(): returned Tensor; return cpd.Evaluation(objective, ...)",
+    "other name": "Fails.evaluate(): does not return the constraint 'g' of the spec; it returns: h",
+    "more": "Fails.evaluate(): returns the constraint 'h', which the spec does not have; add it under constraints: (it has: g)",
+    "shape": "Fails.evaluate(): constraints['g'] must be a scalar or [k] tensor, got shape [1, 2]; reduce or flatten it",
+    "strict shape": "Fails.evaluate(): strict['g'] has shape [2], constraints['g'] has []; give both the same shape",
+    "strict name": "Fails.evaluate(): strict names 'h', which is no constraint; valid: g",
+    "objective": "Fails.evaluate(): objective must be a scalar tensor, got shape [2]; reduce it, e.g. with .mean()",
+    "metric": "Fails.evaluate(): metrics['m'] must be a scalar tensor, got shape [2]; reduce it, e.g. with .mean()",
+    "no module": "Fails.model(): returned int; return a torch.nn.Module",
+    "list": "engine_problems.py:Fails.data(): returned list; return a tuple of tensors, a torch Dataset, or None",
+    "lengths": "engine_problems.py:Fails.data(): tensors of shapes (3,), (4,) do not hold the same number of examples; "
+    "the first dimension of each is the examples",
+}
+
+
+@pytest.mark.parametrize("how", list(BAD))
+def test_a_problem_that_breaks_its_contract_is_told_so(how: str) -> None:
+    batch = Batch(
+        source("Fails", how=how), {"g": constraint(0, "<=")}, recipe(5), (key("penalized", {"g": 0.0}, coefficient=1.0),)
+    )
+    with pytest.raises(CpdError) as caught:
+        train(batch)
+    assert str(caught.value) == BAD[how]
+
+
+@pytest.mark.parametrize(("how", "last"), [("raise", "KeyError: 'weights'"), ("data", "OSError: disk is gone")])
+def test_a_problem_that_raises_keeps_its_traceback(how: str, last: str) -> None:
+    batch = Batch(
+        source("Fails", how=how), {"g": constraint(0, "<=")}, recipe(5), (key("penalized", {"g": 0.0}, coefficient=1.0),)
+    )
+    with pytest.raises(ProblemRaised) as caught:
+        train(batch)
+    assert caught.value.traceback.splitlines()[-1] == last
+    assert "engine_problems.py" in caught.value.traceback
+
+
+def test_out_of_memory_reaches_the_caller_who_halves_the_batch() -> None:
+    keys = (key("penalized", {"g": 0.0}, coefficient=1.0),)
+    with pytest.raises(MemoryError):
+        train(Batch(source("Fails", how="memory"), {"g": constraint(0, "<=")}, recipe(5), keys))
+
+
+@pytest.mark.parametrize("engine", ["eager", "captured"])
+@pytest.mark.parametrize("kind", ["Quadratic", "Classifier", "Branching"])
+def test_a_resumed_training_equals_an_uninterrupted_one_bit_by_bit(kind: str, engine: str, tmp_path: Path) -> None:
+    batch = {
+        "Quadratic": quadratic(mixed_keys((1, 2)), arguments={"noise": 0.1}, optimizer=ADAM, engine=engine),
+        "Classifier": Batch(
+            source("Classifier"),
+            {"rate": constraint(0.7, ">=")},
+            recipe(60, 16, Optimizer(name="SGD", options={"lr": 0.1, "momentum": 0.9})),
+            tuple(key("nupi", {"rate": 0.7}, dual_lr=e, kp=1.0) for e in (0.1, 0.5)),
+            engine=engine,
+        ),
+        "Branching": Batch(
+            source("Branching"),
+            {"size": constraint(1.0, "<=")},
+            recipe(60),
+            tuple(key("lagrangian", {"size": 1.0}, dual_lr=e) for e in (0.1, 0.5)),
+        ),
+    }[kind]
+    whole = train(batch).runs
+    kept = replace(batch, checkpoint=str(tmp_path), checkpoint_every=0.0)
+    asked = 0
+    for _ in range(400):
+        calls = iter(range(10_000))
+
+        def stop(calls: Any = calls) -> bool:
+            return next(calls) >= 6
+
+        try:
+            resumed = train(kept, Hooks(stop=stop)).runs
+            break
+        except Interrupted:
+            asked += 1
+    assert asked >= 8
+    assert [numbers(r) for r in resumed] == [numbers(r) for r in whole]
+
+
+def test_a_checkpoint_is_of_its_own_batch_only(tmp_path: Path) -> None:
+    first = quadratic(mixed_keys(), checkpoint=str(tmp_path), checkpoint_every=0.0)
+    train(first)
+    other = quadratic(mixed_keys()[:5])
+    assert [numbers(r) for r in train(replace(other, checkpoint=str(tmp_path))).runs] == [
+        numbers(r) for r in train(other).runs
+    ]
+    assert CheckpointStore(tmp_path) is not None
+
+
+def test_minibatches_see_every_example_once_an_epoch_in_the_seeds_order() -> None:
+    data = (torch.arange(10), torch.arange(10) * 2)
+    batches = Minibatches(data, 4, seed=3)
+    epochs = [[batches.next()[0] for _ in range(3)] for _ in range(2)]
+    assert [len(b) for b in epochs[0]] == [4, 4, 2]
+    assert [sorted(torch.cat(epoch).tolist()) for epoch in epochs] == [list(range(10))] * 2
+    assert torch.cat(epochs[0]).tolist() != torch.cat(epochs[1]).tolist()
+    again = Minibatches(data, 4, seed=3)
+    assert torch.equal(again.next()[0], epochs[0][0])
+    assert not torch.equal(torch.cat([Minibatches(data, 10, seed=4).next()[0]]), torch.cat(epochs[0]))
+
+
+def test_the_callers_random_numbers_are_left_alone() -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    train(quadratic(mixed_keys((1, 2)), arguments={"noise": 0.1}))
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_recorded_curves_are_thinned_and_the_tail_is_the_last_tenth() -> None:
+    run = train(quadratic([key("lagrangian", {"each": 0.5, "total": 2.0}, dual_lr=0.1)], steps=1234)).runs[0]
+    assert run.curves is not None
+    assert run.curves.steps == [*range(0, 1234, 3)]
+    assert len(run.curves.objective) == len(run.curves.steps)
+    assert len(run.constraints["total"].tail) == 123
+    assert run.constraints["total"].tail[-1] == run.curves.constraints["total"][-1]
+
+
+@pytest.mark.parametrize(("device", "message"), [("cuda:7", "no device 'cuda:7' here"), ("gpu", "unknown device 'gpu'")])
+def test_a_device_that_is_not_there_is_named(device: str, message: str) -> None:
+    with pytest.raises(CpdError) as caught:
+        train(quadratic(mixed_keys(), device=device))
+    assert str(caught.value).startswith(f"--device: {message}")
+    assert "cpu" in str(caught.value)

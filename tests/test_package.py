@@ -1,0 +1,73 @@
+"""What is shipped: the wheel and the source distribution, built from the project's own files."""
+
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from importlib.metadata import entry_points, version
+from pathlib import Path
+
+import pytest
+
+import cpd
+
+ROOT = Path(__file__).resolve().parents[1]
+SPECS = sorted(
+    path.relative_to(ROOT).as_posix() for folder in ("tasks", "sweeps") for path in ROOT.glob(f"{folder}/*.yaml")
+)
+SOURCES = sorted(
+    path.relative_to(ROOT).as_posix()
+    for path in ROOT.glob("cpd/**/*")
+    if path.is_file() and path.parent.name != "__pycache__"
+)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheel and the source distribution, built offline."""
+    folder = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "hatchling", "build", "--directory", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(built: Path) -> zipfile.ZipFile:
+    (path,) = built.glob("*.whl")
+    return zipfile.ZipFile(path)
+
+
+def test_the_wheel_ships_every_module_and_spec_and_nothing_else(wheel: zipfile.ZipFile) -> None:
+    shipped = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    assert SPECS
+    assert "cpd/py.typed" in SOURCES
+    assert shipped == {*SOURCES, *(f"cpd/{spec}" for spec in SPECS)}
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_the_wheel_ships_specs_unchanged(wheel: zipfile.ZipFile, spec: str) -> None:
+    assert wheel.read(f"cpd/{spec}") == (ROOT / spec).read_bytes()
+
+
+def test_the_wheel_carries_its_license(wheel: zipfile.ZipFile) -> None:
+    assert sum(name.endswith(".dist-info/licenses/LICENSE") for name in wheel.namelist()) == 1
+
+
+def test_the_source_distribution_builds_and_tests_itself(built: Path) -> None:
+    (path,) = built.glob("*.tar.gz")
+    with tarfile.open(path) as archive:
+        names = {name.split("/", 1)[1] for name in archive.getnames()}
+    tests = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("tests/**/*.py")}
+    assert {"pyproject.toml", "README.md", "LICENSE", ".ci/run", *SOURCES, *SPECS, *tests} <= names
+
+
+def test_the_version_is_the_installed_one() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    assert cpd.__version__ == version("cpd") == declared
+
+
+def test_the_command_is_installed() -> None:
+    (command,) = entry_points(group="console_scripts", name="cpd")
+    assert command.value == "cpd.cli:main"

@@ -1,0 +1,404 @@
+"""The store under faults: killed, shared, read-only, full, foreign, damaged."""
+
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from store_runs import RECORD, identity, make_run
+
+from cpd import store as store_module
+from cpd import store_file, store_schema
+from cpd.errors import StoreError
+from cpd.file_lock import locked
+from cpd.store import Store, open_store
+from cpd.store_errors import reported
+
+WRITER = Path(__file__).with_name("store_runs.py")
+ELSEWHERE = "choose another file with --store PATH or CPD_STORE"
+ROOT = os.geteuid() == 0
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "store" / "runs.sqlite"
+
+
+@pytest.fixture
+def tmpfs(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 600 kB."""
+    folder = tmp_path / "tmpfs"
+    folder.mkdir()
+    mount("-t", "tmpfs", "-o", "size=600k", "tmpfs", str(folder))
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@pytest.fixture
+def read_only() -> Iterator[Callable[[Path], None]]:
+    """Make a folder read-only until the test's end: by permissions, or for root, whom they do not stop, by a mount."""
+    done: list[Path] = []
+
+    def seal(folder: Path) -> None:
+        if ROOT:
+            mount("--bind", str(folder), str(folder))
+        done.append(folder)
+        if ROOT:
+            mount("-o", "remount,bind,ro", str(folder))
+        else:
+            folder.chmod(0o555)
+
+    yield seal
+    for folder in done:
+        if ROOT:
+            subprocess.run(["umount", "--lazy", folder], check=True)
+        else:
+            folder.chmod(0o755)
+
+
+def mount(*arguments: str) -> None:
+    if not ROOT or not shutil.which("mount"):
+        pytest.skip("needs root and mount(8)")
+    done = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"cannot mount here: {done.stderr.strip()}")
+
+
+def writer(path: Path, first: int, count: int, batch: int) -> subprocess.Popen[str]:
+    command = [sys.executable, str(WRITER), str(path), str(first), str(count), str(batch)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def fill(path: Path, count: int) -> str:
+    with open_store(path, "write") as store:
+        sweep = store.begin_sweep(RECORD)
+        store.add_runs(sweep, [make_run(number) for number in range(count)])
+    return sweep
+
+
+def check(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+    (lonely,) = connection.execute(
+        "SELECT count(*) FROM runs WHERE number NOT IN (SELECT run FROM recordings)"
+    ).fetchone()
+    assert lonely == 0
+    connection.close()
+
+
+def refusal(question: Callable[[], Any]) -> str:
+    with pytest.raises(StoreError) as caught:
+        question()
+    assert caught.value.exit_code == 4
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def stored(store: Store, count: int) -> set[int]:
+    return {int(run.removeprefix("c1:"), 16) for run in store.finished([identity(k) for k in range(count)])}
+
+
+# Killed and shared
+
+
+def test_a_killed_writer_loses_nothing_acknowledged_and_leaves_nothing_half_written(path: Path) -> None:
+    luck = random.Random(0)
+    acknowledged: set[int] = set()
+    for attempt in range(16):
+        process = writer(path, 1000 * attempt, 1000, 2)
+        assert process.stdout is not None
+        if attempt % 4:  # at any moment of its life, the creation of the store included, or while it writes
+            process.stdout.readline()
+        time.sleep(luck.uniform(0, 0.05) if attempt % 4 else luck.uniform(0.05, 0.3))
+        process.kill()
+        lines = process.stdout.read().split()
+        process.stdout.close()
+        assert process.wait() == -signal.SIGKILL
+        acknowledged |= {int(line) for line in lines if line != "ready"}
+        with open_store(path, "write") as store:
+            there = stored(store, 16_000)
+        assert acknowledged <= there
+        assert {number ^ 1 for number in there} == there, "half a batch is stored"
+        check(path)
+    assert acknowledged
+    with open_store(path, "read") as store:
+        for info in store.sweeps():
+            for run in store.load(info.id, curves=True).runs:
+                assert run.key.id is not None
+                assert run == make_run(int(run.key.id.removeprefix("c1:"), 16))
+
+
+def test_two_sweeps_at_once_store_each_run_once(path: Path) -> None:
+    both = [writer(path, 0, 300, 10), writer(path, 150, 300, 10)]
+    for process in both:
+        process.communicate()
+        assert process.returncode == 0
+    check(path)
+    with open_store(path, "read") as store:
+        assert stored(store, 1000) == set(range(450))
+        assert [(info.runs, info.completed) for info in store.sweeps()] == [(300, 300), (300, 300)]
+        assert all(info.ended for info in store.sweeps())
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_the_first_to_leave_does_not_disturb_the_others(path: Path) -> None:
+    with open_store(path, "write") as first:
+        sweep = first.begin_sweep(RECORD)
+        with open_store(path, "write") as second:
+            second.add_runs(sweep, [make_run(1)])
+        first.add_runs(sweep, [make_run(2)])
+        assert stored(first, 10) == {1, 2}
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_an_exception_in_a_write_leaves_nothing_of_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_store(path, "write") as store:
+        sweep = store.begin_sweep(RECORD)
+        link = store_module._link
+
+        def interrupted(*arguments: Any, **options: Any) -> None:
+            link(*arguments, **options)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(store_module, "_link", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            store.add_runs(sweep, [make_run(1)])
+        monkeypatch.undo()
+        assert stored(store, 10) == set()
+        assert store.add_runs(sweep, [make_run(1)]) == 1
+
+
+def test_signals_that_only_set_a_flag_disturb_no_write(path: Path) -> None:
+    seen: list[int] = []
+    before = signal.signal(signal.SIGVTALRM, lambda number, _: seen.append(number))
+    try:
+        with open_store(path, "write") as store:
+            sweep = store.begin_sweep(RECORD)
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0.001, 0.001)
+            for number in range(100):
+                store.add_runs(sweep, [make_run(number)])
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+    assert seen
+    with open_store(path, "read") as store:
+        assert stored(store, 100) == set(range(100))
+
+
+def test_another_process_that_never_finishes_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_file, "_BUSY_SECONDS", 0.01)
+    with open_store(path, "write") as store:
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        message = refusal(lambda: store.begin_sweep(RECORD))
+        other.close()
+    mend = "wait for it, or end it, and run the same command again"
+    assert message == f"{path}: another process is writing it and does not finish (SQLITE_BUSY); {mend}"
+
+
+def test_a_lock_excludes_and_is_free_when_its_holder_dies(tmp_path: Path) -> None:
+    lock = tmp_path / "x.lock"
+    program = (
+        f"from cpd.file_lock import *; import time\nwith locked(Path({str(lock)!r})): print(flush=True); time.sleep(99)"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
+    assert holder.stdout is not None
+    holder.stdout.readline()
+    with pytest.raises(StoreError, match="another process is writing it"), reported(lock), locked(lock, patience=0.02):
+        pass
+    holder.kill()
+    holder.wait()
+    holder.stdout.close()
+    with locked(lock):
+        assert lock.exists()
+    assert not lock.exists()
+
+
+# Read-only
+
+
+def test_a_store_on_read_only_media_is_shown(path: Path, read_only: Callable[[Path], None]) -> None:
+    sweep = fill(path, 3)
+    read_only(path.parent)
+    with open_store(path, "read") as store:
+        assert len(store.load(store.resolve("last"), curves=True).runs) == 3
+        assert store.resolve("rate") == sweep
+    assert refusal(lambda: open_store(path, "write")).startswith(f"{path}: cannot be written: the file or its folder")
+    assert refusal(lambda: open_store(path.with_name("new"), "write")).endswith(ELSEWHERE)
+    assert refusal(lambda: open_store(path.parent / "new" / "runs.sqlite", "write")).endswith(ELSEWHERE)
+
+
+def test_a_store_that_was_not_closed_says_so_on_read_only_media(
+    path: Path, tmp_path: Path, read_only: Callable[[Path], None]
+) -> None:
+    whole, bare = tmp_path / "sealed" / "whole.sqlite", tmp_path / "sealed" / "bare.sqlite"
+    whole.parent.mkdir()
+    with open_store(path, "write") as store:
+        store.add_runs(store.begin_sweep(RECORD), [make_run(1)])
+        shutil.copy(path, whole)
+        shutil.copy(f"{path}-wal", f"{whole}-wal")
+        shutil.copy(path, bare)
+    read_only(whole.parent)
+    assert refusal(lambda: open_store(whole, "read")) == (
+        f"{whole}: was not closed, and its folder is read-only; "
+        "copy it together with whole.sqlite-wal to a folder that can be written, and read it there"
+    )
+    with open_store(bare, "read") as store:
+        assert store.sweeps() == []  # an old state, but a whole one
+
+
+# Full
+
+
+def test_a_full_disk_loses_only_what_was_not_acknowledged(tmpfs: Path) -> None:
+    path = tmpfs / "runs.sqlite"
+    store = open_store(path, "write")
+    sweep, done = store.begin_sweep(RECORD), 0
+
+    def add_until_full() -> None:
+        nonlocal done
+        while True:
+            store.add_runs(sweep, [make_run(done), make_run(done + 1)])
+            done += 2
+
+    assert refusal(add_until_full) == (
+        f"{path}: the disk is full (SQLITE_FULL); "
+        "what was stored before is safe; free space and run the same command again"
+    )
+    assert stored(store, 10_000) == set(range(done))
+    store.close()
+    mount("-o", "remount,size=4m", str(tmpfs))
+    with open_store(path, "write") as store:
+        store.add_runs(sweep, [make_run(done)])
+        assert stored(store, 10_000) == set(range(done + 1))
+    check(path)
+
+
+def test_a_limit_on_the_files_size_is_a_full_disk(path: Path) -> None:
+    program = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))\n"
+        f"sys.path.insert(0, {str(WRITER.parent)!r}); import store_runs; from cpd.errors import StoreError\n"
+        f"try: store_runs.main(store_runs.Path({str(path)!r}), 0, 600, 2)\n"
+        "except StoreError as error: sys.exit(str(error))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"{path}: cannot be read or written: the disk failed or is full (SQLITE_IOERR")
+    acknowledged = [int(line) for line in done.stdout.split()[1:]]
+    assert acknowledged
+    with open_store(path, "read") as store:
+        assert stored(store, 10_000) == {number + k for number in acknowledged for k in (0, 1)}
+    check(path)
+
+
+# Not a store
+
+
+@pytest.mark.parametrize("content", [b"x", b"task: rate\n", b"not a database" * 100, b"SQLite format 3\0", bytes(5000)])
+def test_a_file_that_is_not_sqlite_is_left_as_it_is(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_bytes(content)
+    for mode in ("read", "write"):
+        message = refusal(lambda mode=mode: open_store(path, mode))
+        assert message.startswith(f"{path}: is not a store of runs; it was left as it is")
+        assert message.endswith(ELSEWHERE)
+    assert path.read_bytes() == content
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("journal", ["delete", "wal"])
+def test_another_programs_database_is_left_as_it_is(tmp_path: Path, journal: str) -> None:
+    path = tmp_path / "photos.db"
+    connection = sqlite3.connect(path)
+    connection.execute(f"PRAGMA journal_mode = {journal}")
+    connection.execute("CREATE TABLE photos (name)")
+    connection.close()
+    content = path.read_bytes()
+    message = f"{path}: is another program's SQLite file; it was left as it is; {ELSEWHERE}"
+    assert refusal(lambda: open_store(path, "write")) == message
+    assert list(tmp_path.iterdir()) == [path]
+    assert refusal(lambda: open_store(path, "read")) == message
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("crashed", [False, True])
+def test_a_newer_store_is_left_as_it_is(path: Path, monkeypatch: pytest.MonkeyPatch, crashed: bool) -> None:
+    if crashed:
+        process = writer(path, 0, 10_000, 1)
+        assert process.stdout is not None
+        while process.stdout.readline().strip() != "5":
+            pass
+        process.kill()
+        process.communicate()
+    fill(path, 1) if not crashed else None
+    monkeypatch.setattr(store_schema, "MIGRATIONS", ())
+    content = path.read_bytes()
+    for mode in ("read", "write"):
+        assert refusal(lambda mode=mode: open_store(path, mode)) == (
+            f"{path}: was written by a newer cpd (format 1, this one knows 0); it was left as it is; "
+            f"upgrade cpd, or {ELSEWHERE}"
+        )
+    assert path.read_bytes() == content
+
+
+def test_a_missing_store_is_not_created_by_a_reader(path: Path) -> None:
+    mend = "run a sweep first, or name one with --store PATH or CPD_STORE"
+    assert refusal(lambda: open_store(path, "read")) == f"{path}: there is no store of runs here; {mend}"
+    assert not path.parent.exists()
+
+
+def test_an_empty_file_becomes_a_store_only_when_written(path: Path) -> None:
+    path.parent.mkdir()
+    path.touch()
+    assert "is not a store of runs" in refusal(lambda: open_store(path, "read"))
+    assert path.read_bytes() == b""
+    fill(path, 1)
+
+
+def test_a_path_that_cannot_be_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "pipe")
+    assert refusal(lambda: open_store(tmp_path, "write")).startswith(f"{tmp_path}: is a folder")
+    assert "a part of the path is a file" in refusal(lambda: open_store(tmp_path / "file" / "x" / "y", "write"))
+    assert "is not a store of runs" in refusal(lambda: open_store(tmp_path / "pipe", "write"))
+
+
+# Damaged or gone
+
+
+def test_a_truncated_store_is_called_damaged(path: Path) -> None:
+    sweep = fill(path, 200)
+    os.truncate(path, path.stat().st_size // 2)
+
+    def show() -> None:
+        with open_store(path, "read") as store:
+            store.load(sweep, curves=True)
+
+    assert refusal(show).startswith(f"{path}: is damaged: not all of it can be read (SQLITE_CORRUPT")
+
+
+@pytest.mark.parametrize("replacement", [None, b"", b"something else"])
+def test_a_store_that_vanished_in_use_is_noticed(path: Path, replacement: bytes | None) -> None:
+    with open_store(path, "write") as store:
+        sweep = store.begin_sweep(RECORD)
+        path.unlink()
+        if replacement is not None:
+            path.write_bytes(replacement)
+        message = refusal(lambda: store.add_runs(sweep, [make_run(1)]))
+    assert message == f"{path}: was removed or replaced while in use; run the same command again"
+    assert (path.read_bytes() if path.exists() else None) == replacement
+
+
+def test_a_folder_that_vanished_in_use_is_noticed(path: Path) -> None:
+    with open_store(path, "write") as store:
+        shutil.rmtree(path.parent)
+        assert "no such file or folder" in refusal(lambda: store.begin_sweep(RECORD))

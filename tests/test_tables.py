@@ -1,0 +1,416 @@
+"""What a reader sees, compared as whole texts: every format, narrow and wide, plain and coloured, hostile names."""
+
+import csv
+import io
+import json
+import math
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from cpd import tables
+from cpd.outcome import ConstraintOutcome, Run, RunKey, Status
+from cpd.sentences import DIAGNOSES
+from cpd.tables.markup import escape_latex, escape_markdown, latex_cell
+from cpd.tables.numbers import distinct, is_share, measured, number, signed, spread
+from cpd.verdict import document
+
+ERROR = 'Traceback (most recent call last):\n  File "rate.py", line 3\nValueError: [red]no[/red]\x1b[2J'
+HOSTILE = "[red]x[/red]\x1b[31m\n|<b>&_$%#{}~^\\`*\u202e"
+
+
+def task(**changes: Any) -> Any:
+    rate = SimpleNamespace(level=0.7, sense=">=", tolerance=0.0025)
+    fields = {"name": "rate", "objective": "cross_entropy", "constraints": {"class0_rate": rate}}
+    return SimpleNamespace(**{**fields, **changes}, train=SimpleNamespace(dtype="float32"))
+
+
+def run(
+    setting: dict[str, Any], objective: float | None, rate: float | None, multiplier: float | None = None, **k: Any
+) -> Run:
+    key = RunKey(k.pop("method", "penalized"), setting, k.pop("levels", {"class0_rate": 0.7}), k.pop("seed", 1))
+    outcome = ConstraintOutcome(rate, rate, multiplier, k.pop("tail", [rate] * 10 if rate else []))
+    metrics = {} if rate is None else {"accuracy": 1.2 - rate, "margin": 5.894e-10}
+    return Run(key, k.pop("status", Status.COMPLETED), objective, {"class0_rate": outcome}, metrics, 10_000, 1.5, **k)
+
+
+def compared() -> dict[str, Any]:
+    """Two methods, one of whose runs failed, one diverged and one oscillates."""
+    swings = [0.6 if t % 2 else 0.8 for t in range(100)]
+    return document(
+        task(),
+        [
+            run({"coefficient": 0.1}, 0.02620, 0.4975),
+            run({"coefficient": 10 ** (1 / 3)}, 0.3952, 0.76),
+            run({"coefficient": 4.641588833612779}, 0.9, 0.9975),
+            run({"dual_lr": 1e-2, "update": "alternating"}, 0.3507, 0.6975, 2.0, method="lagrangian"),
+            run({"dual_lr": 0.1, "update": "alternating"}, 0.3612, 0.7025, 2.01, method="lagrangian", tail=swings),
+            run({"dual_lr": 1e3, "update": "alternating"}, None, None, method="lagrangian", status=Status.DIVERGED),
+            run(
+                {"dual_lr": 1e4, "update": "alternating"},
+                None,
+                None,
+                method="lagrangian",
+                status=Status.FAILED,
+                error=ERROR,
+            ),
+        ],
+    )
+
+
+def several_seeds() -> dict[str, Any]:
+    results = {0.01: [(0.35, 0.70), (0.36, 0.71)], 0.1: [(0.35, 0.70), (0.34, 0.69)]}
+    runs = [
+        run({"dual_lr": dual_lr}, objective, rate, 2.0, seed=seed, method="lagrangian")
+        for dual_lr, seeds in results.items()
+        for seed, (objective, rate) in enumerate(seeds)
+    ]
+    return document(task(), runs)
+
+
+def swept_levels() -> dict[str, Any]:
+    g = SimpleNamespace(level=0.5, sense="==", tolerance=0.001)
+    runs = []
+    for level in (0.1, 0.5):
+        outcome = ConstraintOutcome(level + 3.2e-9, level, level / math.sqrt(1 - level**2), [level] * 10)
+        key = RunKey("nupi", {"dual_lr": 0.3, "kp": 40}, {"g": level}, 1)
+        runs.append(Run(key, Status.COMPLETED, math.sqrt(1 - level**2), {"g": outcome}, {"y": 5.894e-10}, 1000, 0.1))
+    return document(task(name="concave", objective="f", constraints={"g": g}), runs)
+
+
+def searched(outcome: str = "solved") -> dict[str, Any]:
+    density = SimpleNamespace(level=0.5, sense="<=", tolerance=0.01)
+    found = [(1e-3, 0.98, 0.01), (1.0, 0.1, 1.2), (10**-0.65625, 0.4951, 0.2)]
+    iterations = [
+        {"iteration": k, "coefficient": c, "value": v, "objective": f, "metrics": {"accuracy": 0.9}}
+        for k, (c, v, f) in enumerate(found)
+    ]
+    search = {"constraint": "density", "target": 0.5, "tolerance": 0.01, "outcome": outcome, "trainings": 3}
+    runs = [
+        Run(RunKey("penalized", {"coefficient": c}, {"density": 0.5}, 1), Status.COMPLETED, f,
+            {"density": ConstraintOutcome(v, v)}, {"accuracy": 0.9}, 150)
+        for c, v, f in found
+    ]  # fmt: skip
+    judged = task(name="sparsity", constraints={"density": density})
+    return document(judged, runs, search={**search, "iterations": iterations}, summary=False)
+
+
+def hostile() -> dict[str, Any]:
+    bound = SimpleNamespace(level=0.5, sense="<=", tolerance=0.001)
+    key = RunKey("lagrangian", {HOSTILE: HOSTILE}, {HOSTILE: 0.5}, 1)
+    failed = Run(key, Status.FAILED, error=f"RuntimeError: {HOSTILE}")
+    done = Run(key, Status.COMPLETED, 1.0, {HOSTILE: ConstraintOutcome(0.4, 0.4)}, {HOSTILE: 0.5}, 10)
+    return document(task(name=HOSTILE, objective=HOSTILE, constraints={HOSTILE: bound}), [failed, done])
+
+
+def printed(document: dict[str, Any], form: str = "table", width: int = 80, **console: Any) -> str:
+    stream = io.StringIO()
+    tables.render(document, form, Console(file=stream, width=width, **console))
+    return stream.getvalue()
+
+
+GOLDEN = Path(__file__).parent / "golden"
+DOCUMENTS = {f.__name__: f for f in (compared, several_seeds, swept_levels, searched, hostile)}
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "width"),
+    [
+        ("compared", "table", 60),
+        ("compared", "table", 80),
+        ("compared", "table", 120),
+        ("several_seeds", "table", 60),
+        ("several_seeds", "table", 120),
+        ("swept_levels", "table", 80),
+        ("searched", "table", 60),
+        ("hostile", "table", 120),
+        *((name, form, 60) for name in ("compared", "hostile", "searched") for form in ("markdown", "latex", "csv")),
+        ("searched", "json", 60),
+    ],
+)
+def test_text_is_as_it_was_read_and_approved(name: str, form: str, width: int) -> None:
+    suffix = f"-{width}" if form == "table" else ""
+    expected = (GOLDEN / f"{name}{suffix}.{form}.txt").read_text(encoding="utf-8")
+    assert printed(DOCUMENTS[name](), form, width) == expected
+
+
+# The terminal
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
+@pytest.mark.parametrize("name", ["compared", "several_seeds", "swept_levels", "searched"])
+def test_tables_fit_and_never_cut_a_number(name: str, width: int) -> None:
+    def rows(text: str) -> list[list[str]]:
+        body = re.split(r"\n-[- ]+\n|\nleft out|\n\[1\]|\n\n", text)[2].splitlines()
+        return [[word for word in line.split() if re.match(r"[-+]?\d\S*$", word)] for line in body if " " in line]
+
+    text, whole = (printed(DOCUMENTS[name](), width=w) for w in (width, 1000))
+    assert len(rows(text)) == len(rows(whole)) >= 2
+    assert all(set(shown) <= set(complete) for shown, complete in zip(rows(text), rows(whole), strict=True))
+    assert (rows(text) != rows(whole)) == ("left out" in text.partition("\n\nmethod")[0].partition("\n[1]")[0])
+    if width >= 60:
+        assert max(map(len, text.splitlines())) <= width
+
+
+def test_a_pipe_is_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    stream = io.StringIO()
+    tables.show(compared(), "table", stream)
+    assert stream.getvalue() == printed(compared(), width=80)
+    assert stream.getvalue().isascii()
+
+
+def test_no_color_on_a_terminal_is_as_plain_as_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert printed(compared(), force_terminal=True) == printed(compared())
+
+
+def test_a_terminal_sees_feasible_rows_green_the_best_bold_and_bad_ones_red(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    lines = printed(compared(), force_terminal=True, color_system="standard", width=80).splitlines()
+
+    def line(start: str) -> str:
+        return next(line for line in lines if start in line)
+
+    assert line("coefficient 4.642").startswith("\x1b[32mcoefficient 4.642")
+    assert line("coefficient 2.154").startswith("\x1b[1;32mcoefficient 2.154")
+    assert line("dual_lr 1000 ").startswith("\x1b[31mdual_lr 1000")
+    assert line("coefficient 0.1").startswith("coefficient 0.1")
+    assert any(line.startswith("─────") for line in lines)
+
+
+def test_data_formats_ignore_the_console(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for form in ("json", "csv", "markdown", "latex"):
+        assert printed(compared(), form, force_terminal=True) == printed(compared(), form, width=30)
+
+
+def test_a_stream_that_is_not_unicode_gets_ascii() -> None:
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii")
+    for form in tables.FORMATS:
+        tables.show(several_seeds(), form, stream)
+    stream.flush()
+    assert b"0.3550 +- 0.0071" in raw.getvalue()
+
+
+@pytest.mark.parametrize("form", tables.FORMATS)
+def test_hostile_names_reach_no_terminal(form: str) -> None:
+    text = printed(hostile(), form)
+    assert not set(text) & {"\x1b", "\u202e"}
+    if form == "json":
+        assert json.loads(text) == hostile()
+    else:
+        assert "[31m" not in text
+    if form == "table":
+        assert "[red]x[/red]" in text
+
+
+def test_hostile_names_do_not_break_a_markdown_table() -> None:
+    table = [line for line in printed(hostile(), "markdown").splitlines() if line.startswith("|")]
+    assert len(table) == 3
+    unescaped = [line.replace("\\\\", "").replace("\\|", "").count("|") for line in table]
+    assert len(set(unescaped)) == 1
+
+
+# Data
+
+
+def test_json_is_the_document() -> None:
+    assert json.loads(printed(compared(), "json")) == compared()
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        tables.text({**compared(), "gap": math.nan}, "json")
+
+
+def test_csv_is_flat_and_in_full_precision() -> None:
+    rows = list(csv.DictReader(io.StringIO(printed(compared(), "csv"))))
+    assert len(rows) == 7
+    assert float(rows[1]["setting.coefficient"]) == 10 ** (1 / 3)
+    assert rows[1]["setting.dual_lr"] == ""
+    assert rows[3]["constraints.class0_rate.multiplier"] == "2.0"
+    assert (rows[0]["feasible"], rows[1]["feasible"]) == ("false", "true")
+    assert rows[6]["error"].startswith("Traceback (most recent call last):\n")
+
+
+def test_a_vector_has_a_column_per_component_even_beside_a_failed_run() -> None:
+    bound = SimpleNamespace(level=0.5, sense="<=", tolerance=0.001)
+    key = RunKey("lagrangian", {}, {"g": 0.5}, 1)
+    done = Run(key, Status.COMPLETED, 1.0, {"g": ConstraintOutcome([0.4, 0.7], [0.4, 0.7], [0.0, 3.0], [[0.4, 0.7]])})
+    judged = document(task(constraints={"g": bound}), [Run(key, Status.FAILED, error="no"), done])
+    failed, row = tables.records(judged)
+    assert list(failed) == list(row)
+    assert {name: x for name, x in row.items() if name.startswith("constraints.")} == {
+        "constraints.g.value.0": 0.4,
+        "constraints.g.value.1": 0.7,
+        "constraints.g.surrogate.0": 0.4,
+        "constraints.g.surrogate.1": 0.7,
+        "constraints.g.violation.0": pytest.approx(-0.1),
+        "constraints.g.violation.1": pytest.approx(0.2),
+        "constraints.g.multiplier.0": 0.0,
+        "constraints.g.multiplier.1": 3.0,
+        "constraints.g.feasible_share": 0.0,
+    }
+    [worst] = [line for line in printed(judged, width=120).splitlines() if line.startswith("0/2")]
+    assert worst.split() == ["0/2,", "1", "failed", "1.000", "0.7000", "+0.2", "3.000", "0", "[1]"]
+
+
+def test_a_frame_has_a_row_per_run() -> None:
+    frame = tables.to_frame(compared())
+    assert list(frame.columns) == list(tables.records(compared())[0])
+    assert frame["feasible"].sum() == 4
+    assert frame["objective"].isna().sum() == 2
+    assert frame["setting.coefficient"].dtype == float
+
+
+def test_a_document_without_runs_is_printed() -> None:
+    empty = document(task(), [])
+    for form in tables.FORMATS:
+        printed(empty, form)
+    assert printed(empty, "csv") == ""
+    assert "0 of 0 runs feasible." in printed(empty)
+
+
+# Sentences
+
+
+def test_each_diagnosis_is_said_once() -> None:
+    text = printed(compared(), "markdown")
+    assert text.count(DIAGNOSES["oscillating"][:40]) == 1
+
+
+def test_the_verdict_of_a_search() -> None:
+    assert tables.verdict_sentence(searched()) == (
+        "solved: for density 50 %, coefficient 0.220673 gives 49.51 %, after 3 trainings."
+    )
+    assert tables.verdict_sentence(searched("unattainable")) == (
+        "unattainable: density 50 % was not reached after 3 trainings; coefficient 0.220673 gives 49.51 %, the nearest."
+    )
+
+
+def test_the_verdict_of_a_comparison() -> None:
+    assert tables.verdict_sentence(compared()) == (
+        "penalized: 2 of 3 settings feasible, none useful, best coefficient 2.154 with cross_entropy 0.3952. "
+        "lagrangian: 2 of 4 settings feasible, 2 useful over 1.00 decades, best dual_lr 0.01 with "
+        "cross_entropy 0.3507. 1 of 7 runs diverged. 1 of 7 runs failed."
+    )
+
+
+# A search line by line
+
+
+def test_iterations_are_printed_one_by_one() -> None:
+    stream = io.StringIO()
+    printer = tables.IterationPrinter(stream, "density", "loss", width=80)
+    for iteration in searched()["search"]["iterations"]:
+        printer(iteration)
+    printer.iteration({"iteration": 3, "coefficient": 9.0, "value": None, "objective": None, "metrics": {}})
+    assert stream.getvalue() == (
+        " iteration  coefficient   density %        loss  accuracy %\n"
+        "----------  -----------  ----------  ----------  ----------\n"
+        "         0        0.001       98.00     0.01000       90.00\n"
+        "         1            1       10.00       1.200       90.00\n"
+        "         2    0.2206734       49.51      0.2000       90.00\n"
+        "         3            9           -           -           -\n"
+    )
+
+
+def test_iterations_that_were_shown_are_not_shown_again() -> None:
+    stream = io.StringIO()
+    tables.show(searched(), "table", stream, iterations_shown=True)
+    assert stream.getvalue() == ("\nsolved: for density 50 %, coefficient 0.220673 gives 49.51 %, after 3 trainings.\n")
+
+
+# Other lists
+
+
+def test_any_list_of_records_is_printed_in_any_format(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    rows = [
+        {"name": "rate", "runs": 20, "text": "the words of one line that is long"},
+        {"name": "b", "runs": 3, "text": "x"},
+    ]
+
+    def shown(form: str) -> str:
+        stream = io.StringIO()
+        tables.print_rows(rows, form, "tasks", stream)
+        return stream.getvalue()
+
+    assert shown("table") == (
+        "name  runs  text\n"
+        "----  ----  --------------------------\n"
+        "rate    20  the words of one line that\n"
+        "            is long\n"
+        "b        3  x\n"
+    )
+    assert json.loads(shown("json")) == {"tasks": rows}
+    assert shown("csv") == "name,runs,text\nrate,20,the words of one line that is long\nb,3,x\n"
+    assert shown("markdown").splitlines()[1] == "| ---- | ---: | ---------------------------------- |"
+    assert r"b & $3$ & x \\" in shown("latex")
+
+
+def test_an_empty_list_is_printed() -> None:
+    stream = io.StringIO()
+    tables.print_rows([], "table", "tasks", stream)
+    tables.print_rows([], "json", "tasks", stream)
+    assert json.loads(stream.getvalue()) == {"tasks": []}
+
+
+# Numbers
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.350712, "0.3507"), (0.35, "0.35"), (100.0, "100"), (0.0, "0"), (5.894e-10, "5.894e-10"), (None, "-"),
+        (2.154434690031884e-3, "0.002154"), (1e-4, "0.0001"), (1e-5, "1e-5"), (123456.0, "123456"), (3.2e7, "3.2e7"),
+        (-0.25, "-0.25"), (99999.6, "100000"),
+    ],
+)  # fmt: skip
+def test_number(value: float | None, text: str) -> None:
+    assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.35, "0.3500"), (5.0, "5.000"), (1234.5, "1234"), (0.0, "0"), (1e-9, "1e-9")]
+)
+def test_measured_numbers_keep_their_zeros(value: float, text: str) -> None:
+    assert measured(value) == text
+
+
+def test_violations_are_signed() -> None:
+    assert [signed(v) for v in (0.25, -0.25, 0.0, 3.21e-9, None)] == ["+0.25", "-0.25", "0", "+3.21e-9", "-"]
+    assert [signed(v, 2) for v in (0.0025, -0.0025, -1e-9)] == ["+0.25", "-0.25", "0.00"]
+
+
+def test_spread_over_seeds() -> None:
+    assert spread([0.35, 0.36]) == "0.3550 ± 0.0071"
+    assert spread([0.35, None]) == "0.3500"
+    assert spread([0.5, 0.25], 2) == "37.50 ± 17.68"
+    assert spread([None]) == "-"
+
+
+def test_close_settings_stay_apart() -> None:
+    assert distinct([0.1, 0.2]) == ["0.1", "0.2"]
+    assert distinct([0.5463021, 0.5463039]) == ["0.546302", "0.546304"]
+    assert distinct([True, "simultaneous", [1.0, 2.5], None]) == ["true", "simultaneous", "[1, 2.5]", "-"]
+
+
+def test_only_named_shares_within_0_and_1_are_percentages() -> None:
+    assert is_share("class0_rate", [0.0, 1.0, None])
+    assert is_share("Top-5 accuracy", [0.5])
+    assert not is_share("accuracy", [93.2])
+    assert not is_share("g", [0.5])
+    assert not is_share("moderate", [0.5])
+
+
+def test_escapes() -> None:
+    assert escape_markdown("a_b _c_ <b> x < 1 & &amp; `|*") == r"a_b \_c\_ \<b> x < 1 & \&amp; \`\|\*"
+    assert escape_latex("50 % of a_b <= {x}") == r"50 \% of a\_b $\le$ \{x\}"
+    assert latex_cell("5.894e-10") == r"$5.894 \times 10^{-10}$"
+    assert latex_cell("0.35 ± 0.01") == r"$0.35 \pm 0.01$"
+    assert latex_cell("-") == "-"

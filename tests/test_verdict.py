@@ -1,0 +1,455 @@
+"""Verdicts by hand: feasibility up to rounding, the summary's counts and widths, diagnoses on simulated dynamics."""
+
+import json
+import math
+import random
+import struct
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from cpd.outcome import ConstraintOutcome, Curves, Diagnosis, Run, RunKey, Status
+from cpd.verdict import SENTENCES, diagnose, document
+from cpd.verdict.summary import decades
+
+KEYS = [
+    "id", "method", "setting", "levels", "seed", "status", "feasible", "objective", "constraints", "metrics", "steps",
+    "seconds", "diagnosis", "error",
+]  # fmt: skip
+SUMMARY_KEYS = [
+    "method", "settings", "feasible_settings", "feasible_decades", "useful_settings", "useful_decades", "best_setting",
+    "best_objective", "trainings_to_first_useful",
+]  # fmt: skip
+
+
+def task(level: float = 0.5, sense: str = "<=", tolerance: float = 0.001, dtype: str = "float32") -> Any:
+    constraint = SimpleNamespace(level=level, sense=sense, tolerance=tolerance)
+    return SimpleNamespace(
+        name="toy", objective="loss", constraints={"g": constraint}, train=SimpleNamespace(dtype=dtype)
+    )
+
+
+def run(
+    value: Any = 0.4,
+    objective: float | None = 1.0,
+    *,
+    method: str = "penalized",
+    setting: dict[str, Any] | None = None,
+    level: float = 0.5,
+    seed: int = 0,
+    status: Status = Status.COMPLETED,
+    tail: Sequence[Any] = (),
+) -> Run:
+    key = RunKey(method, setting if setting is not None else {"coefficient": 1.0}, {"g": level}, seed)
+    return Run(key, status, objective, {"g": ConstraintOutcome(value, value, None, list(tail))}, {"x": 2.0}, 100, 0.5)
+
+
+def row(task: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    return document(task, [run(*args, **kwargs)])["runs"][0]
+
+
+def float32(x: float) -> float:
+    return struct.unpack("f", struct.pack("f", x))[0]
+
+
+def summary(task: Any, runs: list[Run], gap: float = 0.05) -> list[dict[str, Any]]:
+    return document(task, runs, gap=gap)["summary"]
+
+
+# The document
+
+
+def test_document_is_contract_3_to_the_letter() -> None:
+    judged = document(task(), [run(0.4, 1.0, tail=[0.4, 0.6])])
+    assert judged == {
+        "task": "toy",
+        "objective": "loss",
+        "constraints": {"g": {"level": 0.5, "sense": "<=", "tolerance": 0.001}},
+        "runs": [
+            {
+                "id": None,
+                "method": "penalized",
+                "setting": {"coefficient": 1.0},
+                "levels": {"g": 0.5},
+                "seed": 0,
+                "status": "completed",
+                "feasible": True,
+                "objective": 1.0,
+                "constraints": {
+                    "g": {
+                        "value": 0.4,
+                        "surrogate": 0.4,
+                        "violation": pytest.approx(-0.1),
+                        "multiplier": None,
+                        "feasible_share": 0.5,
+                    }
+                },
+                "metrics": {"x": 2.0},
+                "steps": 100,
+                "seconds": 0.5,
+                "diagnosis": None,
+                "error": None,
+            }
+        ],
+        "summary": [
+            {
+                "method": "penalized",
+                "settings": 1,
+                "feasible_settings": 1,
+                "feasible_decades": 0.0,
+                "useful_settings": 1,
+                "useful_decades": 0.0,
+                "best_setting": {"coefficient": 1.0},
+                "best_objective": 1.0,
+                "trainings_to_first_useful": 1,
+            }
+        ],
+    }
+    assert list(judged) == ["task", "objective", "constraints", "runs", "summary"]
+    assert list(judged["runs"][0]) == KEYS
+    assert list(judged["summary"][0]) == SUMMARY_KEYS
+
+
+def test_search_takes_the_place_of_the_summary_and_is_finite() -> None:
+    search = {"constraint": "g", "iterations": [{"coefficient": 1.0, "value": math.nan, "metrics": {"x": math.inf}}]}
+    judged = document(task(), [run()], search=search, summary=False)
+    assert list(judged) == ["task", "objective", "constraints", "runs", "search"]
+    assert judged["search"]["iterations"] == [{"coefficient": 1.0, "value": None, "metrics": {"x": None}}]
+
+
+def test_rows_keep_the_order_of_the_runs() -> None:
+    judged = document(task(), [run(seed=s, setting={"coefficient": c}) for c in (3, 1) for s in (1, 0)])
+    assert [(r["setting"]["coefficient"], r["seed"]) for r in judged["runs"]] == [(3, 1), (3, 0), (1, 1), (1, 0)]
+
+
+# Feasibility
+
+
+@pytest.mark.parametrize(
+    ("sense", "value", "violation", "feasible"),
+    [
+        ("<=", 0.75, 0.25, False),
+        ("<=", 0.25, -0.25, True),
+        (">=", 0.75, -0.25, True),
+        (">=", 0.25, 0.25, False),
+        ("==", 0.75, 0.25, False),
+        ("==", 0.25, -0.25, False),
+        ("==", 0.5, 0.0, True),
+        ("==", 0.4995, -0.0005, True),
+        ("<=", 0.5005, 0.0005, True),
+        ("<=", 0.502, 0.002, False),
+    ],
+)
+def test_violation_is_oriented_by_the_sense(sense: str, value: float, violation: float, feasible: bool) -> None:
+    judged = row(task(sense=sense), value)
+    assert judged["constraints"]["g"]["violation"] == pytest.approx(violation, abs=1e-12)
+    assert judged["feasible"] is feasible
+
+
+@pytest.mark.parametrize(("count", "feasible"), [(280, True), (279, True), (278, False)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_one_point_of_400_is_within_a_tolerance_of_one_point(count: int, feasible: bool, dtype: str) -> None:
+    value = float32(count / 400) if dtype == "float32" else count / 400
+    judge = task(0.7, ">=", 0.0025, dtype)
+    assert row(judge, value, level=0.7, tail=[value])["feasible"] is feasible
+    assert row(judge, value, level=0.7, tail=[value])["constraints"]["g"]["feasible_share"] == float(feasible)
+
+
+def test_float32_rounding_is_not_excused_in_float64() -> None:
+    value = float32(279 / 400)
+    assert row(task(0.7, ">=", 0.0025, "float32"), value, level=0.7)["feasible"]
+    assert not row(task(0.7, ">=", 0.0025, "float64"), value, level=0.7)["feasible"]
+
+
+def test_the_runs_own_level_counts_and_the_current_tolerance() -> None:
+    assert row(task(0.5), 0.55, level=0.6)["feasible"]
+    assert not row(task(0.5), 0.55)["feasible"]
+    assert row(task(0.5, tolerance=0.1), 0.55, tail=[0.55, 0.65])["constraints"]["g"]["feasible_share"] == 0.5
+
+
+def test_a_vector_constraint_holds_where_every_component_does() -> None:
+    judged = row(task(), [0.4, 0.6], tail=[[0.4, 0.4], [0.4, 0.6], [0.6, 0.4], [0.1, 0.2]])
+    assert judged["constraints"]["g"]["violation"] == pytest.approx([-0.1, 0.1])
+    assert judged["constraints"]["g"]["value"] == [0.4, 0.6]
+    assert judged["constraints"]["g"]["feasible_share"] == 0.5
+    assert not judged["feasible"]
+    assert row(task(), [0.4, 0.5])["feasible"]
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, None])
+def test_nothing_that_is_not_finite_is_feasible(bad: float | None) -> None:
+    assert row(task(), bad)["constraints"]["g"] == {
+        "value": None, "surrogate": None, "violation": None, "multiplier": None, "feasible_share": None,
+    }  # fmt: skip
+    assert not row(task(), bad)["feasible"]
+    assert not row(task(), 0.4, bad)["feasible"]
+    assert row(task(), 0.4, bad)["objective"] is None
+    vector = row(task(), [0.4, bad])
+    assert vector["constraints"]["g"]["value"] == [0.4, None]
+    assert not vector["feasible"]
+    json.dumps(document(task(), [run(bad, bad), run([0.4, bad], tail=[[0.4, bad]])]), allow_nan=False)
+
+
+@pytest.mark.parametrize("status", [Status.DIVERGED, Status.FAILED])
+def test_only_completed_runs_are_feasible_or_have_an_objective(status: Status) -> None:
+    judged = document(task(), [run(0.4, 1.0, status=status)])
+    assert judged["runs"][0]["feasible"] is False
+    assert judged["runs"][0]["objective"] is None
+    assert judged["summary"][0]["best_setting"] is None
+
+
+def test_a_failed_run_shows_every_constraint_as_null() -> None:
+    key = RunKey("penalized", {}, {"g": 0.5}, 0)
+    failed = document(task(), [Run(key, Status.FAILED, error="boom")])["runs"][0]
+    assert failed["constraints"]["g"]["value"] is None
+    assert failed["error"] == "boom"
+
+
+# The summary
+
+
+def sweep(coefficients: Sequence[float], feasible: Sequence[bool], **kwargs: Any) -> list[Run]:
+    return [
+        run(0.4 if ok else 0.9, setting={"coefficient": c}, **kwargs)
+        for c, ok in zip(coefficients, feasible, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("coefficients", "feasible", "expected"),
+    [
+        ([0.1, 1, 10], [False, False, False], None),
+        ([0.1, 1, 10], [False, True, False], 0.0),
+        ([0.1, 1, 10], [False, True, True], 1.0),
+        ([0.1, 1, 10, 100], [True, False, True, True], 1.0),
+        ([1e-4, 1e-3, 1e-2, 1, 10], [True, True, True, False, True], 2.0),
+        ([1, 2, 3, 100, 1e4], [True, True, True, False, True], math.log10(3)),
+        ([0, 1e-3, 1e-1], [True, True, True], 2.0),
+        ([0, 1e-3, 1e-1], [True, True, False], 0.0),
+        ([0, 1], [True, False], 0.0),
+        ([10, 0.1, 1], [True, True, False], 0.0),
+        ([10, 0.1, 1], [True, False, True], 1.0),
+    ],
+)
+def test_decades_span_the_longest_stretch_of_neighbours(
+    coefficients: list[float], feasible: list[bool], expected: float | None
+) -> None:
+    width = summary(task(), sweep(coefficients, feasible))[0]["feasible_decades"]
+    assert width == (None if expected is None else pytest.approx(expected))
+
+
+def test_decades_follow_the_swept_hyperparameter_with_the_others_fixed() -> None:
+    grid = [{"penalty": p, "dual_lr": d} for p in (1, 2) for d in (0.1, 1, 10)]
+    assert decades(grid, [True, True, False, False, True, True]) == pytest.approx(1)
+    assert decades(grid, [True, False, True, False, True, False]) == 0
+    assert decades(grid, [False, False, False, True, True, True]) == pytest.approx(2)
+
+
+def test_decades_without_a_number_that_varies_are_zero() -> None:
+    assert (
+        decades([{"update": "alternating", "dual_lr": 1}, {"update": "simultaneous", "dual_lr": 1}], [True, True]) == 0
+    )
+    assert decades([{"coefficient": [1, 2]}, {"coefficient": [2, 4]}], [True, False]) == 0
+    assert decades([{}], [True]) == 0
+
+
+def test_a_setting_is_feasible_when_every_seed_is() -> None:
+    runs = [
+        run(value, objective, setting={"coefficient": c}, seed=seed)
+        for c, values in [(1, (0.4, 0.6)), (2, (0.4, 0.5))]
+        for seed, (value, objective) in enumerate(zip(values, (1.0, 3.0), strict=True))
+    ]
+    [line] = summary(task(), runs)
+    assert (line["settings"], line["feasible_settings"]) == (2, 1)
+    assert line["best_setting"] == {"coefficient": 2}
+    assert line["best_objective"] == 2.0
+    assert line["trainings_to_first_useful"] == 4
+
+
+def test_useful_is_judged_against_the_best_of_all_methods() -> None:
+    runs = [
+        run(0.4, 1.04, method="a", setting={"coefficient": 1}),
+        run(0.4, 1.06, method="a", setting={"coefficient": 2}),
+        run(0.9, 0.5, method="a", setting={"coefficient": 3}),
+        run(0.4, 1.2, method="b", setting={"dual_lr": 1}),
+        run(0.4, 1.0, method="b", setting={"dual_lr": 10}),
+    ]
+    first, second = summary(task(), runs)
+    assert (first["feasible_settings"], first["useful_settings"]) == (2, 1)
+    assert first["best_objective"] == 1.04
+    assert first["trainings_to_first_useful"] == 1
+    assert (second["useful_settings"], second["best_setting"]) == (1, {"dual_lr": 10})
+    assert second["trainings_to_first_useful"] == 2
+    assert summary(task(), runs, gap=0.5)[1]["useful_settings"] == 2
+    assert summary(task(), runs, gap=0.0)[0]["useful_settings"] == 0
+
+
+def test_the_gap_is_relative_to_the_size_of_a_negative_objective() -> None:
+    runs = [run(0.4, f, setting={"coefficient": c}) for c, f in [(1, -10.0), (2, -9.6), (3, -9.4)]]
+    assert summary(task(), runs)[0]["useful_settings"] == 2
+
+
+def test_swept_levels_are_summarised_apart() -> None:
+    runs = [run(0.4, 1.0, level=0.5), run(0.05, 9.0, level=0.1), run(0.4, 0.1, level=0.2)]
+    lines = summary(task(), runs)
+    assert [line["levels"] for line in lines] == [{"g": 0.5}, {"g": 0.1}, {"g": 0.2}]
+    assert [line["useful_settings"] for line in lines] == [1, 1, 0]
+    assert list(lines[0]) == ["method", "levels", *SUMMARY_KEYS[1:]]
+
+
+# Diagnoses
+
+
+def recorded(
+    steps: Sequence[tuple[float, float, float, float]], level: float = 0.5, multiplier: bool = True, method: str = "any"
+) -> Run:
+    """A run from (value, objective, multiplier, gradient norm) at every step, recorded as the engine does."""
+    kept = list(range(0, len(steps), max(1, len(steps) // 500)))
+    value, objective, final, gradient = steps[-1]
+    largest = max(step[3] for step in steps)
+    outcome = ConstraintOutcome(
+        value, value, final if multiplier else None, [s[0] for s in steps[-len(steps) // 10 :]], gradient / largest
+    )
+    curves = Curves(
+        kept,
+        [steps[k][1] for k in kept],
+        {"g": [steps[k][0] for k in kept]},
+        {"g": [steps[k][2] for k in kept]} if multiplier else {},
+    )
+    key = RunKey(method, {}, {"g": level}, 0)
+    return Run(key, Status.COMPLETED, objective, {"g": outcome}, {}, len(steps), 0.0, None, curves)
+
+
+def descent_ascent(dual_lr: float, equality: bool = False, penalty: float = 0.0) -> Run:
+    """Simultaneous gradient descent-ascent on f = cos(x)(1 + y^2), g = sin(x)(1 + y^2) with level 0.5.
+
+    With ``penalty`` the augmented Lagrangian's multiplier, lambda + penalty * violation, moves the model.
+    """
+    x = y = 0.5
+    multiplier, steps = 0.0, []
+    for _ in range(10_000):
+        angle = min(max(x, 1e-3), math.pi / 2 - 1e-3)
+        inside = float(angle == x)
+        radius = 1 + y * y
+        f, g = math.cos(angle) * radius, math.sin(angle) * radius
+        weight = multiplier + penalty * (g - 0.5)
+        slope = inside * math.cos(angle) * radius
+        steps.append((g, f, multiplier, math.hypot(slope, 2 * y * math.sin(angle))))
+        step_x = -inside * math.sin(angle) * radius + weight * slope
+        step_y = 2 * y * (math.cos(angle) + weight * math.sin(angle))
+        x, y = x - 0.01 * step_x, y - 0.01 * step_y
+        multiplier += dual_lr * (g - 0.5)
+        multiplier = multiplier if equality else max(0.0, multiplier)
+    return recorded(steps)
+
+
+def found(run: Run, sense: str = "<=", tolerance: float = 0.001) -> Diagnosis | None:
+    return diagnose(run, task(sense=sense, tolerance=tolerance).constraints)
+
+
+def test_plain_ascent_oscillates_for_ever_at_a_large_dual_step() -> None:
+    assert found(descent_ascent(0.3)) is Diagnosis.OSCILLATING
+
+
+@pytest.mark.parametrize("dual_lr", [0.003, 0.03])
+@pytest.mark.parametrize("sense", ["<=", "=="])
+def test_plain_ascent_sticks_where_the_constraints_gradient_vanishes(dual_lr: float, sense: str) -> None:
+    stuck = descent_ascent(dual_lr, equality=sense == "==")
+    assert stuck.constraints["g"].gradient_norm == pytest.approx(0, abs=1e-12)
+    assert found(stuck, sense) is Diagnosis.VANISHING_CONSTRAINT_GRADIENT
+
+
+def test_a_damped_run_that_settles_has_no_diagnosis() -> None:
+    settled = descent_ascent(0.3, equality=True, penalty=5.0)
+    assert settled.constraints["g"].value == pytest.approx(0.5, abs=1e-6)
+    assert found(settled, "==") is None
+
+
+def test_an_unattainable_level_makes_the_multiplier_diverge() -> None:
+    steps = [(0.9, 1.0 + 0.1 * math.exp(-t / 50), 0.01 * 0.4 * t, 1.0) for t in range(2000)]
+    assert found(recorded(steps)) is Diagnosis.MULTIPLIER_DIVERGING
+    assert found(recorded(steps, multiplier=False)) is None
+
+
+def test_a_multiplier_that_is_still_small_needs_more_steps() -> None:
+    steps = [(0.9, 1.0, 1e-5 * 0.4 * t, 1.0) for t in range(2000)]
+    assert found(recorded(steps)) is Diagnosis.BUDGET_EXHAUSTED
+
+
+@pytest.mark.parametrize("multiplier", [True, False])
+def test_a_violation_that_still_falls_exhausted_the_budget(multiplier: bool) -> None:
+    steps = [(0.9 - 1e-4 * t, 1.0, 1e-4 * t, 1.0) for t in range(2000)]
+    assert found(recorded(steps, multiplier=multiplier)) is Diagnosis.BUDGET_EXHAUSTED
+
+
+def test_a_feasible_run_may_drift_inwards_but_not_outwards() -> None:
+    inwards = [(0.4 - 1e-4 * t, 1.0, 0.0, 1.0) for t in range(1000)]
+    outwards = [(0.2 + 1e-4 * t, 1.0, 0.0, 1.0) for t in range(1000)]
+    assert found(recorded(inwards)) is None
+    assert found(recorded(outwards)) is Diagnosis.BUDGET_EXHAUSTED
+
+
+def noisy(centre: float, drift: float = 0.0) -> Run:
+    noise = random.Random(0)
+    return recorded([(centre + drift * t + noise.gauss(0, 0.05), 1.0, 1.0, 1.0) for t in range(5000)])
+
+
+@pytest.mark.parametrize("centre", [0.48, 0.5, 0.55])
+def test_minibatch_noise_around_the_level_is_no_diagnosis(centre: float) -> None:
+    assert found(noisy(centre)) is None
+
+
+def wave(period: float, amplitude: Callable[[int], float] = lambda t: 0.1, offset: float = 0.0) -> Run:
+    steps = [(0.5 + offset + amplitude(t) * math.cos(2 * math.pi * t / period), 1.0, 1.0, 1.0) for t in range(5000)]
+    return recorded(steps)
+
+
+@pytest.mark.parametrize("period", [2, 3, 4, 5, 37, 150, 800])
+def test_swings_of_any_period_are_oscillation(period: int) -> None:
+    assert found(wave(period)) is Diagnosis.OSCILLATING
+
+
+def test_swings_within_the_tolerance_or_on_one_side_are_none() -> None:
+    assert found(wave(37, lambda t: 0.0009)) is None
+    assert found(wave(37, offset=-0.2)) is None
+
+
+def test_swings_that_were_dying_out_need_more_steps() -> None:
+    assert found(wave(100, lambda t: 200 * math.exp(-t / 500))) is Diagnosis.BUDGET_EXHAUSTED
+
+
+def test_swings_that_last_after_a_wild_transient_are_oscillation() -> None:
+    assert found(wave(37, lambda t: 0.1 + 50 * math.exp(-t / 300))) is Diagnosis.OSCILLATING
+
+
+def test_a_feasible_run_is_excused_where_the_constraint_mostly_held() -> None:
+    mostly = [(0.6 if t % 20 == 10 else 0.45, 1.0, 1.0, 1.0) for t in range(5000)]
+    assert found(recorded(mostly)) is None
+    lottery = [(0.6 if t % 2 == 0 else 0.45, 1.0, 1.0, 1.0) for t in range(5000)]
+    assert found(recorded(lottery)) is Diagnosis.OSCILLATING
+
+
+def test_the_gravest_diagnosis_of_a_vector_is_reported() -> None:
+    swinging, settled = wave(37), wave(37, lambda t: 0.0)
+    both = [[a, b] for a, b in zip(settled.constraints["g"].tail, swinging.constraints["g"].tail, strict=True)]
+    outcome = ConstraintOutcome(both[-1], both[-1], [0.0, 1.0], both)
+    assert found(Run(RunKey("any", {}, {"g": 0.5}, 0), Status.COMPLETED, 1.0, {"g": outcome})) is Diagnosis.OSCILLATING
+
+
+@pytest.mark.parametrize("status", [Status.DIVERGED, Status.FAILED])
+def test_only_completed_runs_are_diagnosed(status: Status) -> None:
+    run = wave(37)
+    assert found(Run(run.key, status, 1.0, run.constraints, curves=run.curves)) is None
+
+
+@pytest.mark.parametrize("tail", [[], [0.6], [0.6, None, 0.4, 0.6, 0.4, 0.6, 0.4]])
+def test_a_tail_that_says_nothing_gives_no_diagnosis(tail: list[float | None]) -> None:
+    assert found(run(0.6, tail=tail)) is None
+
+
+def test_every_diagnosis_has_a_sentence_and_the_document_its_name() -> None:
+    assert set(SENTENCES) == set(Diagnosis)
+    assert "multiplier diverges" in SENTENCES[Diagnosis.VANISHING_CONSTRAINT_GRADIENT]
+    assert document(task(), [wave(37)])["runs"][0]["diagnosis"] == "oscillating"
