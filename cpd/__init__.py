@@ -5,19 +5,37 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cpd.errors import CpdError
+    from cpd.execution_options import Options
+    from cpd.frames import load_runs
     from cpd.problem import Evaluation, Problem
-    from cpd.runner import Result, bisect, compare, load_runs, sweep
+    from cpd.result import Result
+    from cpd.runner import bisect, compare, sweep
+    from cpd.spec_overrides import Overrides
 
-__all__ = ["CpdError", "Evaluation", "Problem", "Result", "__version__", "bisect", "compare", "load_runs", "sweep"]
+__all__ = [
+    "CpdError",
+    "Evaluation",
+    "Options",
+    "Overrides",
+    "Problem",
+    "Result",
+    "__version__",
+    "bisect",
+    "compare",
+    "load_runs",
+    "sweep",
+]
 
 _HOME = {
     "CpdError": "cpd.errors",
     "Evaluation": "cpd.problem",
     "Problem": "cpd.problem",
-    "Result": "cpd.runner",
+    "Result": "cpd.result",
     "bisect": "cpd.runner",
     "compare": "cpd.runner",
-    "load_runs": "cpd.runner",
+    "load_runs": "cpd.frames",
+    "Options": "cpd.execution_options",
+    "Overrides": "cpd.spec_overrides",
     "sweep": "cpd.runner",
 }
 

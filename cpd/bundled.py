@@ -1,4 +1,4 @@
-"""The tasks and sweeps that come with cpd, in a checkout and in an installed wheel."""
+"""The tasks and sweeps that come with cpd, in a checkout and in an installed wheel; what a spec's name means."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ class Bundled(NamedTuple):
     description: str
     path: Path
 
+    @property
+    def shown(self) -> str:
+        """What to call it in errors."""
+        return f"{self.kind}s/{self.path.name}"
+
 
 def bundled() -> list[Bundled]:
     """All bundled tasks, then all sweeps, by name."""
@@ -26,15 +31,9 @@ def bundled() -> list[Bundled]:
     ]
 
 
-def _folder(name: str) -> Path:
-    """Inside the package in a wheel, beside it in a checkout."""
-    package = Path(__file__).resolve().parent
-    return package / name if (package / name).is_dir() else package.parent / name
-
-
 def describe(text: str) -> str:
-    """The first comment line of a YAML text."""
-    first = text.lstrip().splitlines()[0] if text.strip() else ""
+    """The first comment line of a YAML text, empty if it starts with anything else."""
+    first = next((line for line in text.splitlines() if line.strip()), "").lstrip("\ufeff ")
     return first.lstrip("# ").strip() if first.startswith("#") else ""
 
 
@@ -42,18 +41,26 @@ def find(name: str, beside: Path | None = None) -> tuple[Path, str]:
     """The file that a name or path means, and what to call it in errors.
 
     Args:
-        name: A path (with a separator or ending in .yaml), or a bundled name.
+        name: A path (with a separator, or ending in .yaml or .yml), else a bundled name. ``sweeps/table1.yaml`` means
+            the bundled one where there is no such file.
         beside: The folder that a relative path starts from; default: the current one.
 
     Raises:
         CpdError: Neither a file nor a bundled name.
     """
-    path = Path(name)
-    if path.suffix in (".yaml", ".yml") or "/" in name or "\\" in name:
-        return (beside or Path()) / path, name
-    known = {b.name: b for b in reversed(bundled())}
-    if name not in known:
-        raise CpdError(
-            f"no bundled task or sweep '{name}'", hint=f"{closest(name, [b.name for b in bundled()])}; or a path to a YAML"
-        )
-    return known[name].path, f"{known[name].kind}s/{name}.yaml"
+    known = bundled()
+    if name.lower().endswith((".yaml", ".yml")) or "/" in name or "\\" in name:
+        path = (beside or Path()) / name
+        same = [b for b in known if name == b.shown]
+        return (same[0].path, same[0].shown) if same and not path.exists() else (path, name)
+    for one in known:
+        if one.name == name:
+            return one.path, one.shown
+    names = [one.name for one in known]
+    raise CpdError(f"no bundled task or sweep '{name}'", hint=f"{closest(name, names)}; or a path to a YAML file")
+
+
+def _folder(name: str) -> Path:
+    """Inside the package in a wheel, beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    return package / name if (package / name).is_dir() else package.parent / name

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
-from cpd.cli_options import Format, Gap, Shared, Store, training_options
+from cpd.cli_options import Format, Shared, Store, training_options
 from cpd.console import ConsoleListener, clean, say
 from cpd.errors import CpdError
 
 if TYPE_CHECKING:
-    from cpd.runner import Result
+    from cpd.result import Result
 
 app = typer.Typer(
     name="cpd",
@@ -84,6 +84,7 @@ def bisect(
     Example: cpd bisect --target-density 0.5
     """
     from cpd import runner
+
     words = {
         "target": target,
         "tolerance": tolerance,
@@ -118,13 +119,92 @@ def check(
 ) -> None:
     """Check a task without training: spec, one evaluation, names, shapes, gradients, fusable or not."""
     from cpd import runner, tables
-    from cpd.spec_reader import Overrides
+    from cpd.spec_overrides import Overrides
 
-    report = runner.check(task, Overrides(set=tuple(assign or ())), device)
-    tables.print_rows(report.rows, format, "checks")
-    if not report.passed:
+    found = runner.check(task, Overrides(set=tuple(assign or ())), device)
+    rows = [{"check": c.check, "result": "ok" if c.ok else "not ok", "found": c.found} for c in found]
+    tables.print_rows(rows, format, "checks")
+    if not all(c.ok for c in found):
         raise typer.Exit(2)
-    say(f"{task}: ready to train")
+
+
+SweepArgument = Annotated[
+    str, typer.Argument(metavar="SWEEP", help="An id, the start of one, a task's name for its newest, or last.")
+]
+
+
+@app.command()
+def runs(format: Format = "table", store: Store = None) -> None:
+    """List the stored sweeps, the newest first."""
+    from dataclasses import asdict
+
+    from cpd import tables
+    from cpd.store import open_store
+
+    with open_store(store, "read") as opened:
+        rows = [asdict(info) for info in opened.sweeps()]
+    tables.print_rows(rows, format, "sweeps")
+
+
+@app.command()
+def show(
+    sweep: SweepArgument = "last",
+    *,
+    tolerance: Annotated[float | None, typer.Option(help="Judge at this tolerance instead.", min=0.0)] = None,
+    gap: Annotated[float | None, typer.Option(help="Judge usefulness with this gap instead.", min=0.0)] = None,
+    store: Store = None,
+    format: Format = "table",
+) -> None:
+    """Print a stored sweep's tables again.
+
+    Example: cpd show last --tolerance 0.01 --format markdown
+    """
+    from cpd import stored, tables
+
+    _, result = stored.load(sweep, store, tolerance, gap)
+    tables.show(result.document, format, sys.stdout)
+    raise typer.Exit(result.exit_code)
+
+
+@app.command()
+def export(
+    sweep: SweepArgument,
+    *,
+    to: Annotated[str, typer.Option(help="A .csv, .parquet or .json file.")],
+    curves: Annotated[
+        bool, typer.Option("--curves", help="One row per recorded point instead of one per run.")
+    ] = False,
+    store: Store = None,
+) -> None:
+    """Write a stored sweep as a tidy table: one row per run, or per recorded point.
+
+    Example: cpd export last --to runs.csv
+    """
+    from cpd import exporting, stored
+
+    _, result = stored.load(sweep, store, curves=curves)
+    count = exporting.export(result.document, result.curves if curves else None, to)
+    say(f"{count} rows written to {to}")
+
+
+@app.command()
+def rm(
+    sweep: SweepArgument,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    store: Store = None,
+) -> None:
+    """Remove a stored sweep and the runs that no other sweep shows; asks first."""
+    from cpd.store import open_store
+
+    with open_store(store, "write") as opened:
+        name = opened.resolve(sweep)
+        info = opened.load(name).info
+        if not yes:
+            question = f"Remove {name} ({info.command} {clean(info.task)}, {info.runs} runs)?"
+            typer.confirm(question, abort=True, err=True)
+        removed = opened.remove(name)
+    say(f"removed {name}: {removed.runs} runs gone, {removed.kept} kept for other sweeps")
 
 
 def finish(result: "Result", shared: Shared, printed: bool = False) -> None:

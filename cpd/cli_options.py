@@ -48,9 +48,7 @@ def _shared(
     backend: Annotated[
         Literal["local", "dask", "ray"], typer.Option(help="Where batches go: this machine, or a cluster.")
     ] = "local",
-    scheduler: Annotated[
-        str | None, typer.Option(help="Address of the Dask scheduler, e.g. tcp://host:8786.")
-    ] = None,
+    scheduler: Annotated[str | None, typer.Option(help="Address of the Dask scheduler, e.g. tcp://host:8786.")] = None,
     address: Annotated[str | None, typer.Option(help="Address of the Ray cluster, e.g. auto.")] = None,
     engine: Annotated[
         Literal["auto", "eager", "captured", "compiled"], typer.Option(help="How the training step is executed.")
@@ -109,7 +107,7 @@ class Shared(typing.NamedTuple):
 
     def overrides(self) -> Any:
         """What the options change in the spec."""
-        from cpd.spec_reader import Overrides
+        from cpd.spec_overrides import Overrides
 
         return Overrides(
             methods=tuple(self.method or ()),
@@ -158,7 +156,10 @@ def training_options(command: Callable[..., None]) -> Callable[..., None]:
     extra = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in common.values()]
     kept = [p if p.kind is not p.POSITIONAL_OR_KEYWORD else p.replace(kind=p.KEYWORD_ONLY) for p in kept]
     wrapper.__signature__ = own.replace(parameters=[*kept, *extra])  # type: ignore[attr-defined]
-    hints = {**typing.get_type_hints(command, include_extras=True), **typing.get_type_hints(_shared, include_extras=True)}
+    hints = {
+        **typing.get_type_hints(command, include_extras=True),
+        **typing.get_type_hints(_shared, include_extras=True),
+    }
     wrapper.__annotations__ = {n: h for n, h in hints.items() if n != "shared"}
     del wrapper.__wrapped__  # type: ignore[attr-defined]
     return wrapper

@@ -8,10 +8,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from cpd.execution_options import Listener
-from cpd.outcome import Run
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from cpd.outcome import Run
 
 
 def messages() -> Console:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -12,13 +12,13 @@ from typing import Any, Literal
 from cpd import engine
 from cpd.batching import cut
 from cpd.engine import Batch, Hooks, Interrupted, ProblemRaised, Trained
-from cpd.errors import StoreError
+from cpd.errors import CpdError, StoreError
 from cpd.execution_options import Listener, Options
 from cpd.outcome import Run, RunKey, Status
 from cpd.provenance import git_commit, machine, versions
 from cpd.spec import Task, task_to_json
 from cpd.stopping import StopSignals
-from cpd.store import Store, SweepRecord, default_path, open_store
+from cpd.store import Store, SweepRecord, open_store
 
 Kind = Literal["sweep", "bisect", "compare"]
 
@@ -29,6 +29,7 @@ class Session:
 
     Attributes:
         found: Runs that the store had.
+        kept: Runs stored.
         notes: What the user should know.
         store_error: Why storing ended midway; what was trained is in the results all the same.
     """
@@ -38,6 +39,7 @@ class Session:
     options: Options
     listener: Listener
     found: int = 0
+    kept: int = 0
     notes: list[str] = field(default_factory=list)
     store_error: StoreError | None = None
     store: Store | None = None
@@ -45,6 +47,7 @@ class Session:
     stop: StopSignals = field(default_factory=StopSignals)
 
     def __enter__(self) -> Session:
+        engine.check_device(self.options.device)
         self._note(*self.task.notes)
         if self.options.keep:
             self.store = open_store(self.options.store, "write")
@@ -56,8 +59,11 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop.__exit__(kind, error, trace)
-        if self.store is not None:
-            self.store.close()
+        if self.store is None or self.sweep is None:
+            return
+        if isinstance(error, CpdError) and not isinstance(error, StoreError) and not self.kept:
+            self.store.remove(self.sweep)
+        self.store.close()
 
     def end(self, exit_status: int, search: dict[str, Any] | None = None) -> None:
         """Write how it ended."""
@@ -102,7 +108,7 @@ class Session:
         known = {} if self.options.fresh else self.store.known(ids)
         self.store.link(self.sweep, ids)
         # Shown as this sweep writes them: the store may have the same run from a spec that wrote out a default.
-        return {key.id: _as_asked(known[key.id], key) for key in keys if key.id in known}
+        return {key.id: replace(known[key.id], key=key) for key in keys if key.id in known}
 
     def _batches(self, keys: Sequence[RunKey], done: dict[str, Run]) -> list[Batch]:
         share = self.task.train.batch_size is None
@@ -159,6 +165,7 @@ class Session:
             return
         try:
             self.store.add_runs(self.sweep, runs, fresh=self.options.fresh)
+            self.kept += len(runs)
         except StoreError as error:
             self.store_error = error
             return
@@ -194,12 +201,3 @@ class Session:
 def _name(key: RunKey) -> str:
     assert key.id is not None, "runs are given their ids before they are trained"
     return key.id
-
-
-def _as_asked(run: Run, key: RunKey) -> Run:
-    from dataclasses import replace
-
-    return replace(run, key=key)
-
-
-__all__ = ["Kind", "Listener", "Options", "Session", "default_path"]

@@ -1,114 +1,115 @@
-"""Hyperparameter values as a spec or the command line writes them: numbers, lists of values, ranges."""
+"""A number, a list of values or a range with a scale: counted before it is built."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from cpd.errors import CpdError, closest
+from cpd.errors import closest
+from cpd.spec_validation import InvalidError, finite, one_of, shown, whole
 
 DIGITS = 12
-"""Significant digits of a range's values, so that the same grid gives the same runs wherever it is expanded."""
+"""Significant digits of a computed grid point: 0.3 and not 0.30000000000000004."""
 
-_RANGE = ("min", "max", "num", "scale")
-
-
-def values_of(given: Any, place: str) -> list[Any]:
-    """Expand what a spec gives for one hyperparameter: a value, ``{values: [...]}`` or ``{min, max, num, scale}``.
-
-    Raises:
-        CpdError: An empty list, an unknown key, a range that cannot be.
-    """
-    if not isinstance(given, dict):
-        return [given]
-    unknown = [key for key in given if key not in ("values", *_RANGE)]
-    if unknown:
-        raise CpdError(f"unknown key '{unknown[0]}'", place=place, hint=closest(unknown[0], ("values", *_RANGE)))
-    if "values" in given:
-        if len(given) > 1:
-            raise CpdError("has both values and a range", place=place, hint="keep one of the two")
-        return _listed(given["values"], place)
-    missing = [key for key in ("min", "max", "num") if key not in given]
-    if missing:
-        raise CpdError(f"the range lacks '{missing[0]}'", place=place, hint="write {min: A, max: B, num: N, scale: log}")
-    return spaced(given["min"], given["max"], given["num"], given.get("scale", "linear"), place)
+RANGE_KEYS = ("min", "max", "num", "scale")
 
 
-def _listed(values: Any, place: str) -> list[Any]:
-    if not isinstance(values, list):
-        raise CpdError(f"values is {values!r}", place=place, hint="write a list, e.g. values: [0.1, 1]")
-    if not values:
-        raise CpdError("values is empty", place=place, hint="give at least one value")
-    return values
+@dataclass(frozen=True)
+class Values:
+    """Values as written."""
+
+    values: tuple[Any, ...]
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self.values)
+
+    def expand(self) -> list[Any]:
+        """All of them, in order."""
+        return list(self.values)
 
 
-def spaced(low: Any, high: Any, num: Any, scale: Any, place: str) -> list[float]:
-    """``num`` values from ``low`` to ``high``, both included.
+@dataclass(frozen=True)
+class Range:
+    """``num`` values from ``low`` to ``high``, evenly spaced or evenly spaced in their logarithm."""
+
+    low: float
+    high: float
+    num: int
+    log: bool
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return self.num
+
+    def expand(self) -> list[float]:
+        """All of them, the ends exactly as given, the others rounded to 12 significant digits."""
+        if self.num == 1:
+            return [self.low]
+        inner = (self._point(k / (self.num - 1)) for k in range(1, self.num - 1))
+        return [self.low, *(float(f"{point:.{DIGITS}g}") for point in inner), self.high]
+
+    def _point(self, share: float) -> float:
+        if not self.log:
+            return self.low * (1 - share) + self.high * share
+        return 10 ** (math.log10(self.low) * (1 - share) + math.log10(self.high) * share)
+
+
+Grid = Values | Range
+
+
+def read_grid(raw: Any, item: Callable[[Any], Any]) -> Grid:
+    """Read one value, ``{values: [...]}`` or ``{min, max, num, scale}``.
 
     Args:
-        low: First value.
-        high: Last value, at least ``low``.
-        num: 1 (only where both ends are equal) or more.
-        scale: ``log`` or ``linear``.
-        place: Named in errors.
+        raw: What the spec has.
+        item: Checks and returns one value.
+
+    Raises:
+        InvalidError: A value that does not fit, or a grid that is none.
     """
-    low, high = number(low, f"{place}.min"), number(high, f"{place}.max")
-    if isinstance(num, bool) or not isinstance(num, int) or num < 1:
-        raise CpdError(f"num is {num!r}", place=place, hint="give a whole number, at least 1")
-    if scale not in ("log", "linear"):
-        raise CpdError(f"scale is {scale!r}", place=place, hint=closest(str(scale), ("log", "linear")))
+    if not isinstance(raw, dict):
+        return Values((item(raw),))
+    for key in raw:
+        if key not in ("values", *RANGE_KEYS):
+            raise InvalidError(f"unknown key '{key}'", closest(key, ("values", *RANGE_KEYS)))
+    if "values" in raw:
+        return _values(raw, item)
+    return _range(raw, item)
+
+
+def _values(raw: dict[str, Any], item: Callable[[Any], Any]) -> Values:
+    values = raw["values"]
+    if len(raw) > 1:
+        raise InvalidError("values and a range at once", "keep values, or min, max, num and scale")
+    if not isinstance(values, list):
+        raise InvalidError(f"values: {shown(values)} is not a list", "write {values: [0.1, 1]}")
+    if not values:
+        raise InvalidError("values is empty", "write {values: [0.1, 1]}")
+    return Values(tuple(item(value) for value in values))
+
+
+def _range(raw: dict[str, Any], item: Callable[[Any], Any]) -> Range:
+    missing = [key for key in ("min", "max", "num") if key not in raw]
+    if missing:
+        raise InvalidError(f"a grid without {missing[0]}", "write {values: [0.1, 1]} or {min: 0.1, max: 1, num: 5}")
+    low, high = (finite(item(raw[key])) for key in ("min", "max"))
+    num = _named("num", whole(1), raw["num"])
+    log = _named("scale", one_of("linear", "log"), raw.get("scale", "linear")) == "log"
     if low > high:
-        raise CpdError(f"min {low:g} is above max {high:g}", place=place, hint="swap them")
-    if scale == "log" and low <= 0:
-        raise CpdError(
-            f"a log scale cannot start at {low:g}", place=place, hint="start above 0, or list the values: values: [0, ...]"
-        )
-    if num == 1 and low != high:
-        raise CpdError("num is 1 but min and max differ", place=place, hint="give a larger num")
-    shares = [k / (num - 1) for k in range(num)] if num > 1 else [0.0]
-    if scale == "log":
-        raw = [10 ** (math.log10(low) + s * (math.log10(high) - math.log10(low))) for s in shares]
-    else:
-        raw = [low + s * (high - low) for s in shares]
-    return [low, *(float(f"{v:.{DIGITS}g}") for v in raw[1:-1]), high] if num > 1 else [low]
+        raise InvalidError(f"min {low:g} is above max {high:g}", "swap them")
+    if log and low <= 0:
+        raise InvalidError(f"a log grid cannot start at {low:g}", "start above 0; {values: [0, ...]} may hold 0")
+    return Range(low, high, num, log)
 
 
-def number(value: Any, place: str) -> float:
-    """A finite number, or an error that names the value."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise CpdError(f"{value!r} is not a number", place=place, hint="give a number, e.g. 0.1 or 1e-3")
-    if not math.isfinite(value):
-        raise CpdError(f"{value} is not finite", place=place, hint="give a finite number")
-    return float(value) + 0.0
-
-
-def parse_values(text: str, place: str) -> Any:
-    """Read the command line's ``min:max:num[:scale]``, ``a,b,c`` or one value."""
-    if ":" in text:
-        parts = text.split(":")
-        if len(parts) not in (3, 4):
-            raise CpdError(f"'{text}' is no range", place=place, hint="write MIN:MAX:NUM or MIN:MAX:NUM:log")
-        low, high, num = (word(part) for part in parts[:3])
-        return {"min": low, "max": high, "num": num, "scale": parts[3] if len(parts) == 4 else "linear"}
-    items = [word(part) for part in text.split(",")]
-    return items[0] if len(items) == 1 else {"values": items}
-
-
-def word(text: str) -> Any:
-    """One value as YAML reads it."""
-    from cpd.yaml_loader import parse_yaml
-
-    return parse_yaml(f"value: {text}", "value")["value"] if text.strip() else ""
-
-
-def without_duplicates(items: Sequence[Any]) -> list[Any]:
-    """Keep the first of equal items; ``1`` and ``1.0`` are equal, ``True`` and ``1`` are not."""
-    seen: list[tuple[type, Any]] = []
-    kept = []
-    for item in items:
-        mark = (bool if isinstance(item, bool) else object, item)
-        if mark not in seen:
-            seen.append(mark)
-            kept.append(item)
-    return kept
+def _named(key: str, check: Callable[[Any], Any], value: Any) -> Any:
+    """Check a value and name its key where it does not fit."""
+    try:
+        return check(value)
+    except InvalidError as error:
+        raise InvalidError(f"{key}: {error.message}", error.hint) from None

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
+import sys
+import tokenize
+import warnings
+from collections.abc import Iterator, Sequence
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -19,57 +23,107 @@ def find_source(target: str, arguments: dict[str, Any], folder: Path, place: str
     Args:
         target: As the spec gives it.
         arguments: For the class.
-        folder: What a file's path starts from.
+        folder: The spec's: a file's path starts there, and modules are looked for there too.
         place: Named in errors.
 
     Raises:
         CpdError: Wrong form, no such file, module or class, or a syntax error.
     """
-    module, colon, name = target.rpartition(":")
-    if not colon or not module or not name.isidentifier():
+    module, _, name = target.rpartition(":")
+    is_file = module.endswith(".py")
+    is_module = bool(module) and all(part.isidentifier() for part in module.split("."))
+    if not name.isidentifier() or not (is_file or is_module):
         raise CpdError(f"'{target}' is no problem", place=place, hint=_FORM)
-    path = (folder / module).resolve() if module.endswith(".py") else None
-    file = path if path is not None else _module_file(module, folder, place)
+    if is_file:
+        file = (folder / module).resolve()
+        own = True
+    else:
+        file, own = _module_file(module, folder, place)
     source = _read(file, module, place)
     _check_class(source, name, module, place)
-    if path is None and file.is_relative_to(Path(__file__).resolve().parent):
-        return ProblemSource(target=target, path=None, source=source, arguments=arguments)
-    return ProblemSource(target=target, path=str(path) if path else None, source=source, arguments=arguments)
+    return ProblemSource(target=target, path=str(file) if own else None, source=source, arguments=arguments)
 
 
-def _module_file(module: str, folder: Path, place: str) -> Path:
-    """The file of a module: installed, or below the spec's or the current folder."""
-    relative = Path(*module.split("."))
-    for root in (folder, Path()):
-        for candidate in (root / relative.with_suffix(".py"), root / relative / "__init__.py"):
-            if candidate.is_file():
-                return candidate.resolve()
-    try:
-        found = importlib.util.find_spec(module)
-    except (ImportError, ValueError) as error:
-        raise CpdError(f"no module '{module}': {error}", place=place, hint=_FORM) from None
-    if found is None or found.origin is None or not found.origin.endswith(".py"):
-        raise CpdError(f"no module '{module}'", place=place, hint=f"install it, or {_FORM}")
-    return Path(found.origin)
+def _module_file(module: str, folder: Path, place: str) -> tuple[Path, bool]:
+    """The file of a module, and whether only the spec's or the current folder has it: Python would not find it."""
+    roots: list[list[str] | None] = [None, [str(folder.resolve())], [str(Path.cwd())]]
+    for root in roots:
+        found = _find_module(module, root)
+        if found is not None and found.origin is not None and found.origin.endswith(".py"):
+            return Path(found.origin).resolve(), root is not None
+    raise CpdError(f"no module '{module}'", place=place, hint=f"install it or put it beside the spec; {_FORM}")
+
+
+def _find_module(module: str, path: Sequence[str] | None) -> ModuleSpec | None:
+    """Look a module up as ``import`` would, from ``path`` or ``sys.path``, without running it or its packages."""
+    found: ModuleSpec | None = None
+    name = ""
+    for part in module.split("."):
+        name = f"{name}.{part}" if name else part
+        found = _first(name, path) if path is None else PathFinder.find_spec(name, path)
+        if found is None:
+            return None
+        try:
+            path = list(found.submodule_search_locations or ())
+        except KeyError:
+            # A namespace package below another package asks for its parent, which nobody has imported.
+            path = [str(Path(entry) / part) for entry in path or sys.path if (Path(entry) / part).is_dir()]
+    return found
+
+
+def _first(name: str, path: Sequence[str] | None) -> ModuleSpec | None:
+    """What the first of Python's finders finds, those of editable installs included."""
+    found = (finder.find_spec(name, path) for finder in sys.meta_path)
+    return next((spec for spec in found if spec is not None), None)
 
 
 def _read(file: Path, module: str, place: str) -> str:
     try:
-        return file.read_text(encoding="utf-8")
+        with tokenize.open(file) as opened:
+            return opened.read()
     except FileNotFoundError:
         raise CpdError(f"no file '{module}'", place=place, hint="its path starts at the spec's folder") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise CpdError(f"'{module}' cannot be read: {error}", place=place, hint="check the file") from None
+    except OSError as error:
+        message = f"'{module}' cannot be read: {error.strerror}"
+        raise CpdError(message, place=place, hint="check the path and its permissions") from None
+    except (UnicodeDecodeError, SyntaxError):
+        raise CpdError(f"'{module}' is not UTF-8", place=place, hint="save the file as UTF-8") from None
 
 
 def _check_class(source: str, name: str, module: str, place: str) -> None:
+    """Check that the text defines the class, or takes it from elsewhere."""
+    tree = _parsed(source, module, place)
+    classes = [node.name for node in _statements(tree) if isinstance(node, ast.ClassDef)]
+    if name not in classes and not any(_may_bind(node, name) for node in _statements(tree)):
+        raise CpdError(f"no class '{name}' in '{module}'", place=place, hint=closest(name, classes))
+
+
+def _parsed(source: str, module: str, place: str) -> ast.Module:
     try:
-        tree = ast.parse(source)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(source)
     except SyntaxError as error:
-        raise CpdError(
-            f"'{module}' is not valid Python: {error.msg} (line {error.lineno})", place=place, hint="mend the file"
-        ) from None
-    names = [node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
-    imported = [a.asname or a.name for n in tree.body if isinstance(n, ast.ImportFrom) for a in n.names]
-    if name not in names and name not in imported:
-        raise CpdError(f"no class '{name}' in '{module}'", place=place, hint=closest(name, names))
+        line = f":{error.lineno}" if error.lineno else ""
+        message = f"'{module}{line}' is not valid Python: {error.msg}"
+        raise CpdError(message, place=place, hint="mend the file") from None
+    except (ValueError, RecursionError, MemoryError) as error:
+        # NUL characters, and brackets too deep for Python's parser.
+        raise CpdError(f"'{module}' is not valid Python: {error}", place=place, hint="mend the file") from None
+
+
+def _statements(node: ast.AST) -> Iterator[ast.stmt]:
+    """Statements that run when the module is imported: those in functions and classes are left out."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt):
+            yield child
+        if not isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef | ast.expr):
+            yield from _statements(child)
+
+
+def _may_bind(node: ast.stmt, name: str) -> bool:
+    """Whether a statement other than a class definition may give the name its meaning."""
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return any((alias.asname or alias.name) in (name, "*") for alias in node.names)
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    return any(isinstance(target, ast.Name) and target.id == name for target in targets)

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
-from cpd import engine, verdict
-from cpd.errors import CpdError, StoreError, closest
+from cpd import engine
+from cpd.errors import CpdError, closest
 from cpd.execution import Kind, Session
 from cpd.execution_options import Listener, Options
 from cpd.outcome import Run, RunKey, Status
+from cpd.result import Result
 from cpd.search import STRATEGIES, Outcome, observe, outcome, propose, start
-from cpd.spec import Search, Task, task_from_json, with_ids
+from cpd.spec import Search, Task, with_ids
 from cpd.spec import runs as expand
-from cpd.spec_reader import Overrides, load_task
-from cpd.store import StoredSweep, open_store
-
-if TYPE_CHECKING:
-    import pandas
+from cpd.spec_overrides import Overrides
+from cpd.spec_reader import load_task
 
 __all__ = [
     "Listener",
@@ -30,71 +26,11 @@ __all__ = [
     "Result",
     "aim",
     "bisect",
+    "check",
     "compare",
     "load",
-    "load_runs",
-    "load_stored",
-    "stored_result",
     "sweep",
 ]
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a sweep, a comparison or a search came to: the same object that the command line prints.
-
-    Attributes:
-        runs: In the order of the spec.
-        gap: How far above the best feasible objective a setting is still useful.
-        search: The search block of contract 3, for a bisection.
-        advice: What the end of a search means, and what to do.
-        found: Runs that the store had already.
-        id: The sweep's id in the store, or None.
-        notes: What the user should know.
-        store_error: Why storing ended midway.
-    """
-
-    task: Task
-    runs: list[Run]
-    gap: float = 0.05
-    search: dict[str, Any] | None = None
-    advice: str | None = None
-    found: int = 0
-    id: str | None = None
-    notes: list[str] = field(default_factory=list)
-    store_error: StoreError | None = None
-
-    @cached_property
-    def document(self) -> dict[str, Any]:
-        """Contract 3's object: what ``--format json`` prints."""
-        return verdict.document(self.task, self.runs, gap=self.gap, search=self.search, summary=self.search is None)
-
-    @property
-    def curves(self) -> list[dict[str, Any] | None]:
-        """What was recorded of each run, in the order of the document's runs."""
-        return [None if run.curves is None else asdict(run.curves) for run in self.runs]
-
-    @property
-    def failures(self) -> list[Run]:
-        """The failed runs."""
-        return [run for run in self.runs if run.status is Status.FAILED]
-
-    def to_frame(self) -> pandas.DataFrame:
-        """One row per run."""
-        from cpd.tables import to_frame
-
-        return to_frame(self.document)
-
-    @property
-    def exit_code(self) -> int:
-        """0 done; 1 some run failed; 3 nothing feasible or the search missed its target; 4 not all stored."""
-        if self.store_error is not None:
-            return 4
-        if self.failures:
-            return 1
-        if self.search is not None:
-            return 0 if self.search["outcome"] == "solved" else 3
-        return 0 if any(row["feasible"] for row in self.document["runs"]) else 3
 
 
 def load(task: str | Task, overrides: Overrides | None = None) -> Task:
@@ -301,7 +237,9 @@ def _advice(task: Task, end: Outcome | None) -> str | None:
         return None
     constrained = next((m for m in ("nupi", "augmented_lagrangian", "lagrangian") if m in task.methods), "lagrangian")
     name = task.search.constraint if task.search else ""
-    command = f"cpd sweep {task.place} --method {constrained} --levels {name}={task.search.target if task.search else ''}"
+    command = (
+        f"cpd sweep {task.place} --method {constrained} --levels {name}={task.search.target if task.search else ''}"
+    )
     advice = f"{end.sentence} {end.hint[:1].upper()}{end.hint[1:]}."
     return f"{advice} Try: {command}" if end.kind == "unattainable" and end.bracket is not None else advice
 
@@ -340,38 +278,14 @@ def aim(task: str, words: Mapping[str, Any], overrides: Overrides | None = None)
     return _aimed(loaded, search)
 
 
-def load_stored(sweep: str, path: str | Path | None = None, *, curves: bool = False) -> StoredSweep:
-    """Read a stored sweep.
+def check(task: str, overrides: Overrides | None = None, device: str = "cpu") -> list[engine.Checked]:
+    """Check a task without training.
 
-    Args:
-        sweep: An id, a unique prefix, a task's name for its newest, or ``last``.
-        path: The store; default: ``CPD_STORE``, else ``.cpd/runs.sqlite`` under the current folder.
-        curves: Whether to read the recorded curves too.
+    Raises:
+        CpdError: The spec or the problem is not valid.
     """
-    with open_store(path, "read") as store:
-        return store.load(store.resolve(sweep), curves=curves)
-
-
-def load_runs(path: str | Path | None = None, sweep: str | None = None) -> pandas.DataFrame:
-    """Stored runs as a table, one row per run.
-
-    Args:
-        path: The store; default: ``CPD_STORE``, else ``.cpd/runs.sqlite`` under the current folder.
-        sweep: An id, a unique prefix, a task's name or ``last``; None for every sweep.
-    """
-    import pandas
-
-    with open_store(path, "read") as store:
-        names = [store.resolve(sweep)] if sweep is not None else [info.id for info in store.sweeps()]
-        frames = [stored_result(store.load(name)).to_frame().assign(sweep=name) for name in names]
-    return pandas.concat(frames, ignore_index=True) if frames else pandas.DataFrame()
-
-
-def stored_result(stored: StoredSweep, tolerance: float | None = None, gap: float | None = None) -> Result:
-    """A stored sweep as a result again, judged at another tolerance or gap if given."""
-    task = task_from_json(dict(stored.record.spec))
-    if tolerance is not None:
-        constraints = {n: c.model_copy(update={"tolerance": tolerance}) for n, c in task.constraints.items()}
-        task = task.model_copy(update={"constraints": constraints})
-    gap = gap if gap is not None else float(stored.record.options.get("gap", 0.05))
-    return Result(task, stored.runs, gap, stored.search, found=stored.found, id=stored.info.id)
+    loaded = load(task, overrides)
+    first = expand(loaded, engine.hyperparameters())[0]
+    batch = engine.Batch(loaded.problem, loaded.constraints, loaded.train, (first,), device)
+    spec = f"{loaded.name}: {', '.join(loaded.methods)}"
+    return [engine.Checked("spec", True, spec), *engine.check(batch)]

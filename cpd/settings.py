@@ -1,104 +1,132 @@
-"""The settings of each method: what the spec gives, checked against the methods' declarations and expanded."""
+"""The settings of each method: the product of its gridded hyperparameters."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from cpd.errors import CpdError, closest
-from cpd.grids import number, values_of, without_duplicates
+from cpd.grids import Grid, read_grid
+from cpd.spec_validation import At, InvalidError, at_least, joined, one_of, shown
 
-MOST_SETTINGS = 10_000_000
+
+class Hyperparameter(Protocol):
+    """What a spec must know about a hyperparameter; see ``cpd.methods.hyperparameter``."""
+
+    @property
+    def default(self) -> float | str | bool | None:
+        """Used where the spec gives none; None means the spec must give it."""
+
+    @property
+    def minimum(self) -> float:
+        """Smallest valid number."""
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether ``minimum`` itself is invalid."""
+
+    @property
+    def choices(self) -> tuple[str | bool, ...]:
+        """Valid words or booleans; empty for a number."""
+
+    @property
+    def per_constraint(self) -> bool:
+        """Whether a list, one number per constraint, is accepted."""
 
 
-class Reader(Protocol):
-    """What is needed of the spec's reader."""
+Registry = Mapping[str, Mapping[str, Hyperparameter]]
+"""Hyperparameters by method; the first one of a method is the swept one."""
 
-    registry: Mapping[str, Mapping[str, Any]]
+Setting = dict[str, Any]
 
-    def place(self, dotted: str) -> str:
-        """What to call a place in errors."""
-        ...
+
+@dataclass(frozen=True)
+class SettingGrid:
+    """One block of a method: a grid for each hyperparameter that it gives."""
+
+    grids: dict[str, Grid]
+
+    @property
+    def count(self) -> int:
+        """How many settings it has."""
+        return math.prod(grid.count for grid in self.grids.values())
+
+    def expand(self) -> Iterator[Setting]:
+        """All settings; the hyperparameter written last changes fastest."""
+        columns = [grid.expand() for grid in self.grids.values()]
+        return (dict(zip(self.grids, values, strict=True)) for values in itertools.product(*columns))
 
 
 def read_methods(
-    reader: Reader, blocks: Mapping[str, Any], constraints: Mapping[str, Any]
-) -> tuple[dict[str, tuple[dict[str, Any], ...]], list[str]]:
-    """Every method's settings in grid order, and notes on duplicates left out."""
-    methods: dict[str, tuple[dict[str, Any], ...]] = {}
-    notes: list[str] = []
-    for name, given in blocks.items():
-        if name not in reader.registry:
-            place = reader.place(f"methods.{name}")
-            raise CpdError(f"unknown method '{name}'", place=place, hint=closest(name, reader.registry))
-        several = given if isinstance(given, list) and given else [given]
-        expanded = [setting for block in several for setting in _settings(reader, name, block, list(constraints))]
-        kept = without_duplicates(expanded)
-        if len(kept) < len(expanded):
-            notes.append(f"{name}: {len(expanded) - len(kept)} duplicate setting(s) left out")
-        methods[name] = tuple(kept)
-    return methods, notes
+    raw: Mapping[str, Any], registry: Registry, constraints: Sequence[str], at: At
+) -> dict[str, list[SettingGrid]]:
+    """Read ``methods``: by name, a block of hyperparameters or a list of such blocks.
+
+    Args:
+        raw: Blocks by method.
+        registry: The methods there are.
+        constraints: Names, in order.
+        at: From a dotted key to its place.
+
+    Raises:
+        CpdError: An unknown method or hyperparameter, one that is missing, or a value that does not fit.
+    """
+    return {name: _read_method(name, value, registry, constraints, at) for name, value in raw.items()}
 
 
-def _settings(reader: Reader, method: str, block: Any, constraints: list[str]) -> list[dict[str, Any]]:
-    """The product of one block's values, the last hyperparameter changing fastest."""
-    declared = reader.registry[method]
-    base = f"methods.{method}"
-    block = {} if block is None else block
-    if not isinstance(block, dict):
-        swept = next(iter(declared))
-        raise CpdError(f"is {block!r}", place=reader.place(base), hint=f"write {method}: {{{swept}: 0.1}}")
-    for name in block:
-        if name not in declared:
-            raise CpdError(
-                f"{method} has no hyperparameter '{name}'", place=reader.place(f"{base}.{name}"), hint=closest(name, declared)
-            )
-    for name, hyperparameter in declared.items():
-        if hyperparameter.default is None and name not in block:
-            raise CpdError(f"{method} needs '{name}'", place=reader.place(base), hint=f"add {name}: VALUE or a range")
-    columns = {
-        name: _column(given, declared[name], reader.place(f"{base}.{name}"), constraints) for name, given in block.items()
-    }
-    size = 1
-    for values in columns.values():
-        size *= len(values)
-    if size > MOST_SETTINGS:
-        raise CpdError(f"makes {size:,} settings", place=reader.place(base), hint="make the ranges shorter")
-    return [dict(zip(columns, values, strict=True)) for values in itertools.product(*columns.values())]
+def _read_method(name: str, raw: Any, registry: Registry, constraints: Sequence[str], at: At) -> list[SettingGrid]:
+    key = joined("methods", name)
+    if name not in registry:
+        raise CpdError(f"unknown method '{name}'", place=at(key), hint=closest(name, registry))
+    if isinstance(raw, list):
+        if not raw:
+            raise CpdError("has no settings", place=at(key), hint=_example(registry[name]))
+        keys = [f"{key}[{k}]" for k in range(len(raw))]
+        return [_read_block(k, block, registry[name], constraints, at) for k, block in zip(keys, raw, strict=True)]
+    return [_read_block(key, {} if raw is None else raw, registry[name], constraints, at)]
 
 
-def _column(given: Any, declared: Any, place: str, constraints: list[str]) -> list[Any]:
-    return [_value(value, declared, place, constraints) for value in values_of(given, place)]
+def _read_block(
+    key: str, raw: Any, hyperparameters: Mapping[str, Hyperparameter], constraints: Sequence[str], at: At
+) -> SettingGrid:
+    if not isinstance(raw, dict):
+        raise CpdError(f"{shown(raw)} is not a mapping", place=at(key), hint=_example(hyperparameters))
+    grids: dict[str, Grid] = {}
+    for name, value in raw.items():
+        where = joined(key, name)
+        if name not in hyperparameters:
+            raise CpdError(f"unknown hyperparameter '{name}'", place=at(where), hint=closest(name, hyperparameters))
+        try:
+            grids[name] = read_grid(value, partial(_value, hyperparameters[name], constraints))
+        except InvalidError as error:
+            raise error.at(at, where) from None
+    for name, hyperparameter in hyperparameters.items():
+        if hyperparameter.default is None and name not in grids:
+            message = f"the hyperparameter '{name}' is missing"
+            raise CpdError(message, place=at(key), hint=_example({name: hyperparameter}))
+    return SettingGrid(grids)
 
 
-def _value(value: Any, declared: Any, place: str, constraints: list[str]) -> Any:
-    if declared.choices:
-        known = any(value == c and isinstance(value, bool) == isinstance(c, bool) for c in declared.choices)
-        if not known:
-            words = [str(c).lower() if isinstance(c, bool) else str(c) for c in declared.choices]
-            raise CpdError(f"{value!r} is not valid", place=place, hint=closest(str(value), words))
-        return value
-    if isinstance(value, list):
-        return _one_per_constraint(value, declared, place, constraints)
-    return _number(value, declared, place)
-
-
-def _one_per_constraint(value: list[Any], declared: Any, place: str, constraints: list[str]) -> list[float]:
-    if not declared.per_constraint:
-        raise CpdError(f"{value!r} is a list", place=place, hint="give one number, or {values: [...]} to try several")
+def _value(hyperparameter: Hyperparameter, constraints: Sequence[str], value: Any) -> Any:
+    """One value of a hyperparameter: a choice, a number, or a list with a number per constraint."""
+    if hyperparameter.choices:
+        return one_of(*hyperparameter.choices)(value)
+    number = at_least(hyperparameter.minimum, hyperparameter.exclusive)
+    if not isinstance(value, list):
+        return number(value)
+    sweep = f"to try each, write {{values: {shown(value)}}}"
+    if not hyperparameter.per_constraint:
+        raise InvalidError(f"{shown(value)} is a list, where one number belongs", sweep)
     if len(value) != len(constraints):
-        raise CpdError(
-            f"{len(value)} numbers for {len(constraints)} constraint(s)",
-            place=place,
-            hint=f"one for each of {', '.join(constraints)}; to try several write {{values: [...]}}",
-        )
-    return [_number(v, declared, place) for v in value]
+        names = f"{len(constraints)} constraint{'s' * (len(constraints) != 1)} ({', '.join(constraints)})"
+        raise InvalidError(f"{shown(value)} has {len(value)} numbers for {names}", f"give one for each; {sweep}")
+    return [number(entry) for entry in value]
 
 
-def _number(value: Any, declared: Any, place: str) -> float:
-    x = number(value, place)
-    if x < declared.minimum or (declared.exclusive and x == declared.minimum):
-        over = "above" if declared.exclusive else "at least"
-        raise CpdError(f"{x:g} is too small", place=place, hint=f"give a number {over} {declared.minimum:g}")
-    return x
+def _example(hyperparameters: Mapping[str, Hyperparameter]) -> str:
+    name = next(iter(hyperparameters))
+    return f"write e.g. {name}: 0.1, or {name}: {{min: 1e-4, max: 100, num: 19, scale: log}}"

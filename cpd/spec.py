@@ -1,18 +1,20 @@
-"""YAML -> validated objects; canonical JSON; a run's id."""
+"""What a spec says, as validated objects; its runs and their ids; canonical JSON."""
 
 from __future__ import annotations
 
 import hashlib
 import itertools
 import json
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from cpd.errors import closest
 from cpd.outcome import RunKey
+from cpd.settings import Registry, Setting
+from cpd.spec_validation import Checked, InvalidError, at_least, finite, one_of, shown, whole, word
 
 ENGINE_VERSION = 1
 """Part of every run's id: raised when the engine's numbers change beyond rounding."""
@@ -20,15 +22,16 @@ ENGINE_VERSION = 1
 OPTIMIZERS = ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "Adamax", "NAdam", "RAdam", "ASGD", "Rprop")
 """Optimizers of ``torch.optim`` that act element by element, so that runs stay apart when fused."""
 
-Registry = Mapping[str, Mapping[str, Any]]
-"""Method name -> hyperparameter name -> its declaration; the first hyperparameter is the swept one."""
+ACROSS_ELEMENTS = ("LBFGS", "SparseAdam", "Adafactor", "Muon")
+"""Optimizers of ``torch.optim`` that do not."""
+
+Number = Annotated[float, BeforeValidator(finite)]
+NonNegative = Annotated[float, BeforeValidator(at_least(0))]
+Positive = Annotated[float, BeforeValidator(at_least(0, exclusive=True))]
+Word = Annotated[str, BeforeValidator(word)]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
-
-
-class Constraint(_Frozen):
+class Constraint(Checked):
     """A constraint's level, sense and tolerance.
 
     Attributes:
@@ -37,37 +40,64 @@ class Constraint(_Frozen):
         tolerance: Largest violation that still counts as feasible, in the value's unit.
     """
 
-    level: float
-    sense: Literal["<=", ">=", "=="]
-    tolerance: float = Field(default=1e-3, ge=0)
+    level: Number
+    sense: Annotated[Literal["<=", ">=", "=="], BeforeValidator(one_of("<=", ">=", "=="))]
+    tolerance: NonNegative = 1e-3
 
 
-class Optimizer(_Frozen):
-    """The models' optimizer: a name of ``torch.optim`` and its options."""
+class Optimizer(Checked):
+    """The models' optimizer: a name of ``torch.optim`` and its options; in YAML ``{name: SGD, lr: 0.02}``."""
 
     name: str = "SGD"
     options: dict[str, Any] = Field(default_factory=dict)
 
+    @field_validator("name", mode="before")
+    @classmethod
+    def _acts_element_by_element(cls, name: Any) -> Any:
+        if name in ACROSS_ELEMENTS:
+            message = f"{name} does not act element by element, so runs cannot be fused"
+            raise InvalidError(message, f"valid: {', '.join(OPTIMIZERS)}")
+        if name not in OPTIMIZERS:
+            raise InvalidError(f"unknown optimizer {shown(name)}", closest(str(name), OPTIMIZERS))
+        return name
 
-class Train(_Frozen):
+
+class Train(Checked):
     """The training recipe.
 
     Attributes:
         steps: Steps of a training; or give ``epochs``.
         epochs: Passes over the data.
-        batch_size: Examples in a minibatch; None for all.
+        batch_size: Examples in a minibatch; None (``all`` in YAML) for all.
         optimizer: Of the models.
         dtype: ``float32`` or ``float64``.
     """
 
-    steps: int | None = Field(default=None, ge=1)
-    epochs: float | None = Field(default=None, gt=0)
-    batch_size: int | None = Field(default=None, ge=1)
+    steps: Annotated[int, BeforeValidator(whole(1))] | None = None
+    epochs: Positive | None = None
+    batch_size: int | None = None
     optimizer: Optimizer = Optimizer()
-    dtype: Literal["float32", "float64"] = "float32"
+    dtype: Annotated[Literal["float32", "float64"], BeforeValidator(one_of("float32", "float64"))] = "float32"
+
+    @field_validator("batch_size", mode="before")
+    @classmethod
+    def _all_or_some(cls, value: Any) -> int | None:
+        if value is None or value == "all":
+            return None
+        if isinstance(value, str):
+            raise InvalidError(f"{shown(value)} is not a batch size", "write a whole number from 1 on, or all")
+        return whole(1)(value)
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> Train:
+        if self.steps is None and self.epochs is None:
+            raise InvalidError("neither steps nor epochs says how long to train", "add steps: 10000 or epochs: 150")
+        if self.steps is not None and self.epochs is not None:
+            raise InvalidError("both steps and epochs say how long to train", "keep one of them")
+        return self
 
 
-class ProblemSource(_Frozen):
+class ProblemSource(Checked):
     """Where a problem comes from.
 
     Attributes:
@@ -83,27 +113,52 @@ class ProblemSource(_Frozen):
     arguments: dict[str, Any] = Field(default_factory=dict)
 
 
-class Search(_Frozen):
-    """A search for the penalty coefficient that brings a constraint's value to a target."""
+class Search(Checked):
+    """A search for the penalty coefficient that brings a constraint's value to a target.
 
-    constraint: str | None = None
-    target: float
-    low: float = Field(default=1e-3, gt=0)
-    high: float = Field(default=1.0, gt=0)
-    tolerance: float = Field(default=0.01, gt=0)
-    strategy: Literal["bisection", "illinois"] = "bisection"
-    max_trainings: int = Field(default=40, ge=2)
+    Attributes:
+        constraint: Its name; None where the task has only one.
+        target: The value to reach.
+        low: Smallest coefficient.
+        high: Largest coefficient.
+        tolerance: How close to the target is close enough.
+        strategy: How the next coefficient is chosen.
+        max_trainings: Where the search gives up.
+    """
+
+    constraint: Word | None = None
+    target: Number
+    low: Positive = 1e-3
+    high: Positive = 1.0
+    tolerance: Positive = 0.01
+    strategy: Annotated[Literal["bisection", "illinois"], BeforeValidator(one_of("bisection", "illinois"))] = (
+        "bisection"
+    )
+    max_trainings: Annotated[int, BeforeValidator(whole(2))] = 40
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Search:
+        if self.low >= self.high:
+            raise InvalidError(
+                f"low {self.low:g} is not below high {self.high:g}", "the search needs two different ends"
+            )
+        return self
 
 
-class Task(_Frozen):
+class Task(Checked):
     """A task or sweep, ready to run.
 
     Attributes:
         name: The file's stem.
         place: The file as the user typed it: prefix of errors.
         text: The file as written, the task's after the sweep's.
+        description: One line.
+        objective: Its name in tables.
+        constraints: By name, in the order of the spec.
+        seeds: Each one once.
         methods: Method -> its settings in grid order, as given (defaults left out).
         levels: Swept levels; constraints that are not named keep their own.
+        search: What to search for; None for a sweep.
         notes: What the user should know, e.g. duplicates left out.
     """
 
@@ -139,7 +194,20 @@ def runs(task: Task, registry: Registry) -> list[RunKey]:
 def with_ids(task: Task, keys: Iterable[RunKey], registry: Registry) -> list[RunKey]:
     """The same runs with their ids."""
     shared = _shared_identity(task)
-    return [replace(key, id=_id(task, key, registry, shared)) for key in keys]
+    return [replace(key, id=_id(key, registry, shared)) for key in keys]
+
+
+def run_id(task: Task, key: RunKey, registry: Registry) -> str:
+    """Hash of canonical JSON of all that changes a run's number.
+
+    Not part of it: tolerance, names, tables, device, and who shares the batch.
+    """
+    return _id(key, registry, _shared_identity(task))
+
+
+def with_defaults(method: str, setting: Mapping[str, Any], registry: Registry) -> Setting:
+    """A setting with every hyperparameter of its method."""
+    return {name: h.default for name, h in registry[method].items()} | dict(setting)
 
 
 def _shared_identity(task: Task) -> dict[str, Any]:
@@ -147,7 +215,8 @@ def _shared_identity(task: Task) -> dict[str, Any]:
     problem = task.problem
     file, _, name = problem.target.rpartition(":")
     return {
-        "problem": f"{file.replace(chr(92), '/').rpartition('/')[2] if problem.path else file}:{name}",
+        # The name of a file, not its folder: a project that is moved keeps its runs.
+        "problem": f"{file.replace(chr(92), '/').rpartition('/')[2]}:{name}",
         "source": hashlib.sha256(problem.source.encode()).hexdigest(),
         "arguments": problem.arguments,
         "senses": {n: c.sense for n, c in task.constraints.items()},
@@ -157,17 +226,9 @@ def _shared_identity(task: Task) -> dict[str, Any]:
     }
 
 
-def run_id(task: Task, key: RunKey, registry: Registry) -> str:
-    """Hash of canonical JSON of all that changes a run's number.
-
-    Not part of it: tolerance, names, tables, device, and who shares the batch.
-    """
-    return _id(task, key, registry, _shared_identity(task))
-
-
-def _id(task: Task, key: RunKey, registry: Registry, shared: dict[str, Any]) -> str:
-    defaults = {name: h.default for name, h in registry[key.method].items()}
-    own = {"method": key.method, "setting": {**defaults, **key.setting}, "levels": dict(key.levels), "seed": key.seed}
+def _id(key: RunKey, registry: Registry, shared: dict[str, Any]) -> str:
+    setting = with_defaults(key.method, key.setting, registry)
+    own = {"method": key.method, "setting": setting, "levels": dict(key.levels), "seed": key.seed}
     return "c1:" + hashlib.sha256(canonical_json({**shared, **own}).encode()).hexdigest()[:16]
 
 
@@ -176,20 +237,29 @@ def canonical_json(value: Any) -> str:
 
     Raises:
         ValueError: NaN or an infinity.
+        TypeError: Something that is no plain value, such as a set or an array.
     """
     return json.dumps(_canonical(value), sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
 
 
 def _canonical(value: Any) -> Any:
-    if isinstance(value, bool) or value is None or isinstance(value, str):
+    if isinstance(value, bool | str) or value is None:
         return value
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
     if isinstance(value, int | float):
-        if math.isfinite(value) and float(value).is_integer() and abs(value) < 2**53:
-            return int(value)
         return value
     if isinstance(value, Mapping):
-        return {str(k): _canonical(v) for k, v in value.items()}
-    return [_canonical(v) for v in value]
+        return {_canonical_key(k): _canonical(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_canonical(v) for v in value]
+    raise TypeError(f"{type(value).__name__} has no canonical JSON")
+
+
+def _canonical_key(key: Any) -> str:
+    if not isinstance(key, str):
+        raise TypeError(f"a key must be a string, not {key!r}")
+    return key
 
 
 def task_to_json(task: Task) -> dict[str, Any]:
@@ -198,5 +268,5 @@ def task_to_json(task: Task) -> dict[str, Any]:
 
 
 def task_from_json(value: dict[str, Any]) -> Task:
-    """The task again."""
+    """The task that :func:`task_to_json` wrote down; no file is read."""
     return Task.model_validate(value)

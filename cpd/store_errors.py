@@ -14,7 +14,7 @@ ELSEWHERE = "choose another file with --store PATH or CPD_STORE"
 
 _FULL = ("the disk is full", "what was stored before is safe; free space and run the same command again")
 _READ_ONLY = ("cannot be written: the file or its folder is read-only", ELSEWHERE)
-_NO_ACCESS = ("cannot be opened: permission denied", ELSEWHERE)
+_NO_ACCESS = ("cannot be opened: the file or its folder does not allow it", ELSEWHERE)
 _NO_FOLDER = ("cannot be opened: no such file or folder", ELSEWHERE)
 _BUSY = ("another process is writing it and does not finish", "wait for it, or end it, and run the same command again")
 _DAMAGED = ("is damaged: not all of it can be read", f"restore it from a copy, or {ELSEWHERE}")
@@ -39,8 +39,8 @@ _BY_SYSTEM = {
     errno.EDQUOT: _FULL,
     errno.EFBIG: _FULL,
     errno.EROFS: _READ_ONLY,
-    errno.EACCES: _READ_ONLY,
-    errno.EPERM: _READ_ONLY,
+    errno.EACCES: _NO_ACCESS,
+    errno.EPERM: _NO_ACCESS,
     errno.ENOENT: _NO_FOLDER,
     errno.ENOTDIR: ("cannot be created: a part of the path is a file", ELSEWHERE),
     errno.EEXIST: ("cannot be created: a part of the path is a file", ELSEWHERE),

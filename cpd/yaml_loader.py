@@ -1,166 +1,257 @@
-"""Strict YAML: one mapping, no surprises, every error with its line."""
+"""Reads YAML as a person means it: strict, with YAML 1.2's numbers, every error with its line and column."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
 import yaml
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from cpd.errors import CpdError
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 50
+MAX_DIGITS = 300
 
-_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?\Z")
-_WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
-_SPECIAL = {".inf": math.inf, "+.inf": math.inf, "-.inf": -math.inf, ".nan": math.nan}
+INTEGER = re.compile(r"[-+]?[0-9]+")
+BASED_INTEGER = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
+FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+UNPRINTABLE = yaml.reader.Reader.NON_PRINTABLE
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+"""What only an escape in double quotes can bring into a string."""
+
+WORDS = {"": None, "~": None, "null": None, "Null": None, "NULL": None} | {
+    word: value for value in (True, False) for word in (str(value).lower(), str(value), str(value).upper())
+}
 
 
-def load_yaml(path: Path, shown: str) -> tuple[dict[str, Any], str]:
-    """Read a file that holds one mapping with text keys.
-
-    Numbers are YAML 1.2's: ``1e-3`` is a number, ``010`` is ten, ``1:30`` and dates are text, only ``true`` and
-    ``false`` are booleans.
+def load_yaml(path: Path, place: str) -> tuple[dict[str, Any], str]:
+    """Read a file that holds one mapping; see :func:`parse_yaml`.
 
     Args:
-        path: The file.
-        shown: Its name as the user typed it, used in errors.
+        path: The file, at most 1 MB of UTF-8, with or without a byte order mark.
+        place: The file as the user typed it, for errors.
 
     Returns:
         The mapping and the text.
 
     Raises:
-        CpdError: Unreadable, not UTF-8, not one mapping, duplicate keys, tags, anchors, too deep or too large.
+        CpdError: There is no such file, it is not text of that kind, or not one mapping.
     """
-    text = _read(path, shown)
-    return parse_yaml(text, shown), text
-
-
-def parse_yaml(text: str, shown: str) -> dict[str, Any]:
-    """Parse the text of a spec; see :func:`load_yaml`."""
     try:
-        loader = _Loader(text, shown)
-        try:
-            value = loader.get_single_data()
-        finally:
-            loader.dispose()
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise CpdError(_syntax(error), place=_at(shown, mark), hint="mend the YAML there") from None
-    except yaml.reader.ReaderError as error:
-        raise CpdError(
-            f"the character {_character(error)!r} is not allowed in YAML", place=shown, hint="remove it"
-        ) from None
-    except RecursionError:
-        raise CpdError(f"nested deeper than {MAX_DEPTH} levels", place=shown, hint="flatten it") from None
-    if not isinstance(value, dict):
-        kind = "nothing" if value is None else {list: "a list", str: "text"}.get(type(value), "a number or word")
-        raise CpdError(f"holds {kind} at the top", place=shown, hint="expected a mapping, e.g. 'task: rate'")
-    return value
-
-
-def _read(path: Path, shown: str) -> str:
-    try:
-        if path.is_dir():
-            raise CpdError("is a folder", place=shown, hint="name a YAML file")
-        if path.stat().st_size > MAX_BYTES:
-            raise CpdError(f"is larger than {MAX_BYTES // 1000} kB", place=shown, hint="a spec is a few lines")
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise CpdError("no such file", place=shown, hint="check the path; cpd tasks lists the bundled ones") from None
-    except OSError as error:
-        raise CpdError(f"cannot be read: {error.strerror}", place=shown, hint="check its permissions") from None
+        raise CpdError("no such file", place=place, hint="check the path; cpd tasks lists the bundled ones") from None
+    except IsADirectoryError:
+        raise CpdError("is a folder", place=place, hint="name a YAML file in it") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise CpdError(f"cannot be read: {reason}", place=place, hint="check the path and its permissions") from None
+    if len(content) > MAX_BYTES:
+        raise CpdError("is larger than 1 MB", place=place, hint="write long grids as {min, max, num, scale}")
+    text = _decoded(content, place)
+    return parse_yaml(text, place), text
+
+
+def parse_yaml(text: str, place: str) -> dict[str, Any]:
+    """Parse one YAML document that must be a mapping.
+
+    Anchors, aliases, merge keys, tags, duplicate keys, keys that are no words and numbers that are not finite are
+    refused; ``1e-3`` is a number; ``yes``, ``no``, ``1:30`` and dates stay strings.
+
+    Args:
+        text: The document.
+        place: The file as the user typed it, for errors.
+
+    Raises:
+        CpdError: With the place ``file:line:column``, or ``file: key`` for a number that is not finite.
+    """
+    node = _Reader(text, place).document()
+    if node is None:
+        raise CpdError("is empty, a mapping was expected", place=place, hint=_MAPPING_HINT)
+    if not isinstance(node, MappingNode):
+        found = "a list" if isinstance(node, SequenceNode) else f"'{_short(node.value)}'"
+        raise CpdError(f"a mapping was expected, not {found}", place=_at(place, node.start_mark), hint=_MAPPING_HINT)
+    built: dict[str, Any] = _built(node, place, "")
+    return built
+
+
+def parse_value(text: str, place: str) -> Any:
+    """Parse a value as it would stand behind a key: ``0.1``, ``[1, 2]``, ``{min: 1, max: 2, num: 3}`` or a word.
+
+    Raises:
+        CpdError: It is not valid YAML; the place is ``place`` alone, for a word on the command line has no lines.
+    """
+    if not text.lstrip().startswith(("[", "{", "'", '"')):
+        return scalar(text.strip(), place)
     try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise CpdError(
-            f"is not UTF-8: byte 0x{raw[error.start]:02x}", place=f"{shown}:{line}", hint="save it as UTF-8"
-        ) from None
-    if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
-        raise CpdError("holds a NUL character", place=f"{shown}:{line}", hint="save it as plain text")
-    return text
+        node = _Reader(text, place).document()
+        return _built(node, place, "") if node else None
+    except CpdError as error:
+        raise CpdError(error.message, place=place, hint=error.hint) from None
 
 
-def _character(error: yaml.reader.ReaderError) -> str:
-    found = error.character
-    return chr(found) if isinstance(found, int) else str(found)
+def scalar(text: str, place: str) -> Any:
+    """Return what a plain YAML 1.2 scalar means.
+
+    Raises:
+        CpdError: A number that is not finite.
+    """
+    if text in WORDS:
+        return WORDS[text]
+    if FLOAT.fullmatch(text):
+        whole = INTEGER.fullmatch(text)
+        value = int(text) if whole and len(text) <= MAX_DIGITS else float(text)
+        if math.isfinite(value):
+            return value
+    elif BASED_INTEGER.fullmatch(text) and len(text) <= MAX_DIGITS:
+        return int(text, 0)
+    elif not NOT_FINITE.fullmatch(text):
+        return text
+    raise CpdError(f"{_short(text)} is not a finite number", place=place, hint="write a number like 0.5 or 1e-3")
 
 
-def _syntax(error: yaml.MarkedYAMLError) -> str:
-    parts = [p for p in (error.context, error.problem) if p]
-    return "is not valid YAML: " + " ".join(" ".join(parts).split())
+_MAPPING_HINT = "write keys and values, e.g. problem: package.module:Class"
 
 
-def _at(shown: str, mark: yaml.Mark | None) -> str:
-    return shown if mark is None else f"{shown}:{mark.line + 1}:{mark.column + 1}"
+class _Reader(yaml.SafeLoader):
+    """Composes nodes and refuses what a spec has no use for. Never CSafeLoader: deep nesting crashes it."""
 
-
-class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader without anchors, tags, merges and duplicate keys, and with YAML 1.2's numbers."""
-
-    def __init__(self, text: str, shown: str) -> None:
+    def __init__(self, text: str, place: str) -> None:
+        self.place = place
+        self.levels = 0
+        text = text.removeprefix("\ufeff")
+        wrong = UNPRINTABLE.search(text)
+        if wrong:
+            raise CpdError(
+                f"the character U+{ord(wrong[0]):04X} is not allowed",
+                place=_at_offset(place, text, wrong.start()),
+                hint="remove it",
+            )
         super().__init__(text)
-        self.shown = shown
-        self.depth = 0
 
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Refuse anchors and aliases, tags and deep nesting before anything is built."""
-        event = self.peek_event()
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            self._refuse("anchors and aliases ('&' and '*') are not allowed", event.start_mark, "write the value out")
-        tag = getattr(event, "tag", None)
-        if tag not in (None, "!"):
-            self._refuse(f"the tag '{tag}' is not allowed", event.start_mark, "write a plain value")
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            self._refuse(f"nested deeper than {MAX_DEPTH} levels", event.start_mark, "flatten it")
-        node = super().compose_node(parent, index)  # type: ignore[arg-type]
-        self.depth -= 1
+    def document(self) -> Node | None:
+        """Compose the one document; None where there is none.
+
+        Raises:
+            CpdError: Not valid, or not allowed, at ``file:line:column``.
+        """
+        try:
+            self.get_event()
+            node = None if self.check_event(yaml.StreamEndEvent) else self.compose_document()
+            if not self.check_event(yaml.StreamEndEvent):
+                raise self._refused(self.peek_event(), "a second document starts", "keep one, remove the line '---'")
+        except yaml.MarkedYAMLError as error:
+            raise _syntax_error(error, self.place) from None
+        except (ValueError, OverflowError):
+            # PyYAML hands a number that is out of range, as in "\UFFFFFFFF" or %YAML 1.99..., straight to Python.
+            place = _at(self.place, self.get_mark())
+            raise CpdError("a number is out of range", place=place, hint="check the escapes in quotes") from None
         return node
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """Build a mapping; each key is text and occurs once."""
-        seen: dict[str, yaml.Mark] = {}
-        for key_node, _ in node.value:
-            key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
-            if key is None or not isinstance(self.construct_object(key_node), str):
-                self._refuse("keys must be text", key_node.start_mark, "quote it if it is a name")
-            if key == "<<":
-                self._refuse("merge keys ('<<') are not allowed", key_node.start_mark, "write the values out")
-            if key in seen:
-                first = seen[key].line + 1
-                self._refuse(f"the key '{key}' was given in line {first} already", key_node.start_mark, "keep one")
-            seen[key] = key_node.start_mark
-        return super().construct_mapping(node, deep)
+    def compose_node(self, parent: Node | None, index: Any) -> Node | None:
+        """Compose a node, refusing anchors, aliases, tags and endless nesting before PyYAML acts on them."""
+        event = self.peek_event()
+        if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
+            sign = "*" if isinstance(event, yaml.AliasEvent) else "&"
+            message = f"anchors and aliases ({sign}{_short(event.anchor)}) are not allowed"
+            raise self._refused(event, message, "write the value out")
+        if event.tag is not None:
+            raise self._refused(event, f"tags ({_short(event.tag)}) are not allowed", "write a plain value")
+        if self.levels == MAX_DEPTH:
+            raise self._refused(event, f"nested deeper than {MAX_DEPTH} levels", "flatten it")
+        self.levels += 1
+        node = super().compose_node(parent, index)
+        self.levels -= 1
+        return node
 
-    def _refuse(self, message: str, mark: yaml.Mark, hint: str) -> None:
-        raise CpdError(message, place=_at(self.shown, mark), hint=hint)
+    def resolve(self, kind: Any, value: Any, implicit: Any) -> str:
+        """Leave YAML 1.1's rules out: :func:`scalar` says what a plain scalar means."""
+        return ""
 
-
-def _scalar(loader: _Loader, node: yaml.ScalarNode) -> Any:
-    """A plain scalar as YAML 1.2 reads it."""
-    text = node.value
-    if node.style is not None:
-        return text
-    low = text.lower()
-    if low in _WORDS:
-        return _WORDS[low]
-    if low in _SPECIAL:
-        return _SPECIAL[low]
-    return _number(text)
+    def _refused(self, event: Any, message: str, hint: str) -> CpdError:
+        return CpdError(message, place=_at(self.place, event.start_mark), hint=hint)
 
 
-def _number(text: str) -> Any:
-    if not _NUMBER.match(text):
-        return text
-    return int(text) if re.fullmatch(r"[-+]?\d{1,18}", text) else float(text)
+def _built(node: Node, place: str, key: str) -> Any:
+    """The value of a node; ``key`` is its dotted path."""
+    if isinstance(node, ScalarNode):
+        return _built_scalar(node, place, key)
+    if isinstance(node, SequenceNode):
+        return [_built(child, place, key) for child in node.value]
+    values: dict[str, Any] = {}
+    first_lines: dict[str, int] = {}
+    for name_node, value_node in node.value:
+        name = _name(name_node, place)
+        line = name_node.start_mark.line + 1
+        if name in values:
+            message = f"the key '{_short(name)}' is on line {first_lines[name]} and again on line {line}"
+            raise CpdError(message, place=_at(place, name_node.start_mark), hint="keep one of them")
+        first_lines[name] = line
+        values[name] = _built(value_node, place, f"{key}.{name}" if key else name)
+    return values
 
 
-_Loader.yaml_implicit_resolvers = {}
-_Loader.add_constructor("tag:yaml.org,2002:str", _scalar)
+def _built_scalar(node: ScalarNode, place: str, key: str) -> Any:
+    if node.style is None:
+        return scalar(node.value, f"{place}: {key}" if key else place)
+    wrong = UNSTORABLE.search(node.value)
+    if wrong:
+        message = f"the character U+{ord(wrong[0]):04X} is not allowed"
+        raise CpdError(message, place=_at(place, node.start_mark), hint="remove its escape")
+    return node.value
+
+
+def _name(node: Node, place: str) -> str:
+    where = _at(place, node.start_mark)
+    if not isinstance(node, ScalarNode):
+        raise CpdError("a key must be a word, not a list or mapping", place=where, hint="write name: value")
+    if node.value == "<<" and node.style is None:
+        raise CpdError("merge keys (<<) are not allowed", place=where, hint="write the keys out")
+    name = _built_scalar(node, place, "")
+    if not isinstance(name, str):
+        found = f"not {_short(node.value)}" if node.value else "but there is none"
+        raise CpdError(f"a key must be a word, {found}", place=where, hint="put it in quotes if it is a name")
+    return name
+
+
+def _syntax_error(error: yaml.MarkedYAMLError, place: str) -> CpdError:
+    mark = error.problem_mark or error.context_mark
+    problem = " ".join(str(error.problem).split())
+    hint = "check indentation, brackets and quotes from there upwards"
+    if "'\\t'" in problem:
+        hint = "indent with spaces, not tabs"
+    context = f"{error.context}, " if error.context else ""
+    return CpdError(f"not valid YAML: {context}{problem}", place=_at(place, mark) if mark else place, hint=hint)
+
+
+def _decoded(content: bytes, place: str) -> str:
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise CpdError("is UTF-16, not UTF-8", place=f"{place}:1:1", hint="save the file as UTF-8")
+    content = content.removeprefix(b"\xef\xbb\xbf")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        before = content[: error.start].decode("utf-8")
+        message = f"byte 0x{content[error.start]:02x} is not UTF-8"
+        raise CpdError(message, place=_at_offset(place, before, len(before)), hint="save the file as UTF-8") from None
+
+
+def _at(place: str, mark: Any) -> str:
+    return f"{place}:{mark.line + 1}:{mark.column + 1}"
+
+
+def _at_offset(place: str, text: str, offset: int) -> str:
+    before = text[:offset]
+    return f"{place}:{before.count(chr(10)) + 1}:{offset - before.rfind(chr(10))}"
+
+
+def _short(text: str) -> str:
+    """A text from the file on one line, cut where it is long."""
+    line = " ".join(text.split())
+    return line if len(line) <= 60 else f"{line[:57]}..."

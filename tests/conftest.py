@@ -16,16 +16,23 @@ hypothesis.settings.register_profile("cpd", deadline=None, derandomize=True, pri
 hypothesis.settings.load_profile("cpd")
 
 
-def pytest_report_header() -> str:
-    """Say which cpd is tested; on CI it must be the installed one, for an install is what users get."""
-    import cpd
-
-    package = Path(cpd.__file__).resolve().parent
-    if os.environ.get("CI") and package == ROOT / "cpd":
+def pytest_sessionstart() -> None:
+    """On CI the installed cpd is tested, for an install is what users get."""
+    if os.environ.get("CI") and _package() == ROOT / "cpd":
         pytest.exit(
             "CI tests the installed package, but `import cpd` finds the checkout: use `python -P`", returncode=4
         )
-    return f"cpd: {package}"
+
+
+def pytest_report_header() -> str:
+    """Say which cpd is tested."""
+    return f"cpd: {_package()}"
+
+
+def _package() -> Path:
+    import cpd
+
+    return Path(cpd.__file__).resolve().parent
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -47,9 +47,7 @@ class Classifier(cpd.Problem):
 
     def model(self) -> torch.nn.Module:
         """Return a small network with dropout."""
-        return torch.nn.Sequential(
-            torch.nn.Linear(4, 8), torch.nn.Tanh(), torch.nn.Dropout(0.3), torch.nn.Linear(8, 2)
-        )
+        return torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Tanh(), torch.nn.Dropout(0.3), torch.nn.Linear(8, 2))
 
     def evaluate(self, model: torch.nn.Module, batch: tuple[torch.Tensor, torch.Tensor]) -> cpd.Evaluation:
         """Evaluate the loss and the predicted rate of class 1."""

@@ -3,14 +3,19 @@
 The process says ``ready`` once the store is open, and the number of each batch's first run when its commit returned.
 """
 
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from cpd.errors import StoreError
 from cpd.outcome import ConstraintOutcome, Curves, Run, RunKey, Status
 from cpd.store import SweepRecord, open_store
 
 RECORD = SweepRecord("sweep", "rate", "problem: x\n", {"problem": {"source": "x = 1"}, "methods": ["b", "a"]})
+
+ELSEWHERE = "choose another file with --store PATH or CPD_STORE"
 
 
 def identity(number: int) -> str:
@@ -34,6 +39,31 @@ def make_run(number: int, status: Status = Status.COMPLETED, **changed: Any) -> 
     return Run(
         key=RunKey(key.method, key.setting, key.levels, key.seed, identity(number)), status=status, **(parts | changed)
     )
+
+
+def fill(path: Path, count: int) -> str:
+    """A closed store with one sweep of ``count`` runs."""
+    with open_store(path, "write") as store:
+        sweep = store.begin_sweep(RECORD)
+        store.add_runs(sweep, [make_run(number) for number in range(count)])
+    return sweep
+
+
+def refusal(question: Callable[[], Any]) -> str:
+    """The one line that a user sees."""
+    import pytest  # not at the top: the writing process starts faster without
+
+    with pytest.raises(StoreError) as caught:
+        question()
+    assert caught.value.exit_code == 4
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def writer(path: Path, first: int, count: int, batch: int) -> subprocess.Popen[str]:
+    """This file as a process."""
+    command = [sys.executable, __file__, str(path), str(first), str(count), str(batch)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
 def main(path: Path, first: int, count: int, batch: int) -> None:

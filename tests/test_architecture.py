@@ -22,15 +22,28 @@ PART_OF = {
     "console": "cli",
     "batching": "runner",
     "execution": "runner",
+    "execution_options": "runner",
+    "provenance": "runner",
+    "stopping": "runner",
+    "stored": "result",
+    "frames": "result",
+    "exporting": "tables",
     "checkpoint": "engine",
     "file_lock": "store",
+    "bundled": "spec",
+    "grids": "spec",
+    "problem_source": "spec",
+    "settings": "spec",
+    "yaml_loader": "spec",
 }
 
 # The rooms of cpd that a room may import, besides itself. "cpd" is the public face: `import cpd`.
 ROOMS = {
-    "cpd": {"errors", "problem", "runner"},
-    "cli": {"runner", "tables", "plots", "report", "store", "spec", "verdict", "sentences", "errors"},
-    "runner": {"spec", "search", "executors", "store", "engine", "verdict", "outcome", "errors"},
+    "cpd": {"errors", "problem", "runner", "result", "spec"},
+    "cli": {"runner", "result", "tables", "plots", "report", "store", "spec", "verdict", "sentences", "errors"},
+    "runner": {"spec", "search", "executors", "store", "engine", "result", "verdict", "outcome", "errors"},
+    # What a command came to, fresh or stored, without torch: `cpd show` needs it where `runner` is not.
+    "result": {"spec", "store", "tables", "verdict", "outcome", "errors"},
     "engine": {"problem", "methods", "outcome", "spec", "durable", "errors"},
     "problems": {"cpd", "problem", "errors"},
     "problem": {"errors"},
@@ -38,7 +51,7 @@ ROOMS = {
     "search": {"errors"},
     "executors": {"errors"},
     "store": {"spec", "outcome", "durable", "errors"},
-    "spec": {"errors"},
+    "spec": {"outcome", "errors"},  # a task names its runs by outcome.RunKey
     "verdict": {"outcome", "sentences", "errors"},
     "tables": {"sentences", "durable", "errors"},
     "plots": {"sentences", "durable", "errors"},
@@ -59,6 +72,7 @@ PACKAGES = {
     "executors": {"joblib", "dask", "distributed", "ray"},
     "spec": {"pydantic", "yaml"},
     "tables": {"pandas", "numpy", "rich"},
+    "result": {"pandas"},
     "plots": {"pandas", "numpy", "matplotlib"},
     "report": {"pandas", "numpy", "plotly"},
 }

@@ -82,10 +82,21 @@ def assert_close(one: Run, other: Run, relative: float = 1e-9) -> None:
     assert one.status is other.status
     assert one.curves is not None
     assert other.curves is not None
-    flat_one = [one.objective, *one.metrics.values(), *flat([(c.value, c.surrogate, c.multiplier) for c in one.constraints.values()])]
-    flat_other = [other.objective, *other.metrics.values(), *flat([(c.value, c.surrogate, c.multiplier) for c in other.constraints.values()])]
+    flat_one = [
+        one.objective,
+        *one.metrics.values(),
+        *flat([(c.value, c.surrogate, c.multiplier) for c in one.constraints.values()]),
+    ]
+    flat_other = [
+        other.objective,
+        *other.metrics.values(),
+        *flat([(c.value, c.surrogate, c.multiplier) for c in other.constraints.values()]),
+    ]
     assert flat_one == pytest.approx(flat_other, rel=relative, abs=1e-12, nan_ok=True)
-    curves = [flat(list(c.constraints.values())) + flat(list(c.multipliers.values())) + list(c.objective) for c in (one.curves, other.curves)]
+    curves = [
+        flat(list(c.constraints.values())) + flat(list(c.multipliers.values())) + list(c.objective)
+        for c in (one.curves, other.curves)
+    ]
     assert curves[0] == pytest.approx(curves[1], rel=relative, abs=1e-12)
 
 
@@ -183,9 +194,7 @@ def test_a_diverging_run_is_frozen_and_its_neighbours_do_not_notice(engine: str)
 def test_captured_gives_the_eager_numbers(optimizer: str) -> None:
     recipe_ = Optimizer(name=optimizer, options={"lr": 0.02} | ({"momentum": 0.9} if optimizer == "SGD" else {}))
     batch = quadratic(mixed_keys(), optimizer=recipe_)
-    pairs = zip(
-        train(replace(batch, engine="eager")).runs, train(replace(batch, engine="captured")).runs, strict=True
-    )
+    pairs = zip(train(replace(batch, engine="eager")).runs, train(replace(batch, engine="captured")).runs, strict=True)
     # NAdam keeps a product of momenta in single precision when it runs eagerly.
     for eager, captured in pairs:
         assert_close(eager, captured, 1e-6 if optimizer == "NAdam" else 1e-9)
@@ -276,7 +285,10 @@ BAD = {
 @pytest.mark.parametrize("how", list(BAD))
 def test_a_problem_that_breaks_its_contract_is_told_so(how: str) -> None:
     batch = Batch(
-        source("Fails", how=how), {"g": constraint(0, "<=")}, recipe(5), (key("penalized", {"g": 0.0}, coefficient=1.0),)
+        source("Fails", how=how),
+        {"g": constraint(0, "<=")},
+        recipe(5),
+        (key("penalized", {"g": 0.0}, coefficient=1.0),),
     )
     with pytest.raises(CpdError) as caught:
         train(batch)
@@ -286,7 +298,10 @@ def test_a_problem_that_breaks_its_contract_is_told_so(how: str) -> None:
 @pytest.mark.parametrize(("how", "last"), [("raise", "KeyError: 'weights'"), ("data", "OSError: disk is gone")])
 def test_a_problem_that_raises_keeps_its_traceback(how: str, last: str) -> None:
     batch = Batch(
-        source("Fails", how=how), {"g": constraint(0, "<=")}, recipe(5), (key("penalized", {"g": 0.0}, coefficient=1.0),)
+        source("Fails", how=how),
+        {"g": constraint(0, "<=")},
+        recipe(5),
+        (key("penalized", {"g": 0.0}, coefficient=1.0),),
     )
     with pytest.raises(ProblemRaised) as caught:
         train(batch)
@@ -376,7 +391,9 @@ def test_recorded_curves_are_thinned_and_the_tail_is_the_last_tenth() -> None:
     assert run.constraints["total"].tail[-1] == run.curves.constraints["total"][-1]
 
 
-@pytest.mark.parametrize(("device", "message"), [("cuda:7", "no device 'cuda:7' here"), ("gpu", "unknown device 'gpu'")])
+@pytest.mark.parametrize(
+    ("device", "message"), [("cuda:7", "no device 'cuda:7' here"), ("gpu", "unknown device 'gpu'")]
+)
 def test_a_device_that_is_not_there_is_named(device: str, message: str) -> None:
     with pytest.raises(CpdError) as caught:
         train(quadratic(mixed_keys(), device=device))

@@ -275,22 +275,37 @@ def test_illinois_interpolates_values_that_are_no_rates() -> None:
     assert visited(state) == pytest.approx([-3, 0, -0.75], abs=1e-10)
 
 
-def test_illinois_halves_an_end_that_stays() -> None:
-    """Hand-computed on ``value - target`` over t = log10 c in [0, 3]: the low end stays, its 8 is halved."""
-    state = observe(start(target=0.0, low=1.0, high=1e3, tolerance=1e-3), {1.0: 8.0, 1e3: -4.0})
-    first = propose(state, STRATEGIES["illinois"])
-    assert math.log10(first[0]) == pytest.approx(2.0)  # 3 * 8 / 12
-    state = observe(state, {first[0]: -2.0})
-    second = propose(state, STRATEGIES["illinois"])
-    assert math.log10(second[0]) == pytest.approx(1.6)  # 2 * 8 / 10, the low end kept once: not halved yet
-    state = observe(state, {second[0]: -1.0})
-    third = propose(state, STRATEGIES["illinois"])
-    assert math.log10(third[0]) == pytest.approx(1.28)  # 1.6 * 4 / 5, kept twice: 8 counts as 4
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_illinois_halves_an_end_that_stays(mirrored: bool) -> None:
+    """Hand-computed over t = log10 c in [0, 3]: the end with value 8 stays, and counts as 4 the third time."""
+
+    def coefficient(t: float) -> float:
+        return 10 ** (3 - t if mirrored else t)
+
+    state = observe(start(target=0.0, low=1.0, high=1e3, tolerance=1e-3), {coefficient(0): 8.0, coefficient(3): -4.0})
+    for t, value in ((2.0, -2.0), (1.6, -1.0), (1.28, -0.5)):  # 3 * 8 / 12, 2 * 8 / 10, 1.6 * 4 / 5
+        (proposed,) = propose(state, STRATEGIES["illinois"])
+        assert proposed == pytest.approx(coefficient(t))
+        state = observe(state, {proposed: value})
 
 
 def test_illinois_bisects_when_the_estimate_hugs_an_end() -> None:
     state = observe(start(target=0.0, low=1.0, high=100.0, tolerance=1e-3), {1.0: 1e6, 100.0: -1.0})
     assert propose(state, STRATEGIES["illinois"]) == (10.0,)
+
+
+def flat_then_steep(c: float) -> float:
+    """Falls through 0 at log10 c = -1.1, so flat around it that regula falsi creeps."""
+    return -((math.log10(c) + 1.1) ** 9)
+
+
+@pytest.mark.parametrize("response", [flat_then_steep, step(0.02, 1, -30), step(0.3, 20, -1)])
+def test_illinois_halves_the_bracket_within_four_rounds(response: Response) -> None:
+    goal = start(target=0.0, tolerance=1e-60, resolution=1e-6, max_trainings=200)
+    state, _ = search(response, goal, "illinois")
+    assert len(state.brackets) > 8
+    for earlier, later in zip(state.brackets, state.brackets[4:], strict=False):
+        assert later.decades <= earlier.decades / 2
 
 
 # Properties

@@ -11,17 +11,30 @@ import torch
 
 from cpd.checkpoint import CheckpointStore
 from cpd.engine.batch import Batch
-from cpd.engine.building import Builder, Prepared, Refused
+from cpd.engine.building import Builder, Prepared, Refused, check_device
+from cpd.engine.checking import Checked, check
+from cpd.engine.choice import choose
 from cpd.engine.finishing import finished_runs
 from cpd.engine.loading import ProblemRaised, user_traceback
-from cpd.engine.choice import choose
 from cpd.engine.training import Hooks, Interrupted, Training
-from cpd.errors import CpdError
+from cpd.errors import CpdError, StoreError
 from cpd.methods import REGISTRY
 from cpd.outcome import Run, RunKey, Status
 from cpd.spec import canonical_json
 
-__all__ = ["Batch", "Hooks", "Interrupted", "ProblemRaised", "Trained", "forget", "hyperparameters", "train"]
+__all__ = [
+    "Batch",
+    "Checked",
+    "Hooks",
+    "Interrupted",
+    "ProblemRaised",
+    "Trained",
+    "check",
+    "check_device",
+    "forget",
+    "hyperparameters",
+    "train",
+]
 
 
 @dataclass
@@ -77,7 +90,7 @@ def _train_group(batch: Batch, group: Prepared | Refused, hooks: Hooks, notes: l
     keys = group.keys[:1] if group.padded else group.keys
     try:
         training = Training.begin(group, batch.constraints, batch.train)
-        _resume(batch, training)
+        _resume(batch, training, notes)
         advance = choose(batch, training)
         training.run(_with_checkpoints(batch, training, hooks), advance)
         notes.extend([advance.note] if advance.note else [])
@@ -90,10 +103,16 @@ def _train_group(batch: Batch, group: Prepared | Refused, hooks: Hooks, notes: l
         return [Run(key, Status.FAILED, error=user_traceback(error), steps=training.done) for key in keys]
 
 
-def _resume(batch: Batch, training: Training) -> None:
+def _resume(batch: Batch, training: Training, notes: list[str]) -> None:
     if batch.checkpoint is None:
         return
-    saved = CheckpointStore(batch.checkpoint).load(_name(training.prepared.keys))
+    store, name = CheckpointStore(batch.checkpoint), _name(training.prepared.keys)
+    try:
+        saved = store.load(name)
+    except StoreError as error:
+        notes.append(f"{error.place}: {error.message}: this batch starts again")
+        store.remove(name)
+        return
     if saved is not None:
         training.resume(*saved)
 

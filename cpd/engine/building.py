@@ -29,6 +29,7 @@ class Prepared:
         keys: The runs, those of one segment side by side; the last one is repeated where a lone run is padded to two.
         padded: Whether it was.
         random: The generators as they stood after the models were built.
+        draws: Whether a step draws random numbers.
     """
 
     keys: tuple[RunKey, ...]
@@ -37,6 +38,7 @@ class Prepared:
     random: RandomState
     batches: Minibatches
     data: Any
+    draws: bool = False
 
 
 @dataclass
@@ -86,7 +88,7 @@ class Builder:
         together = self.batch.train.batch_size is None or self.data is None
         if together and len(models) > 1:
             prepared = self._prepare(alive, models)
-            if prepared is not None and self._draws_nothing(prepared):
+            if prepared is not None and not prepared.draws:
                 yield prepared
                 return
         for seed, own in by_seed.items():
@@ -145,7 +147,9 @@ class Builder:
                 raise ProblemRaised(where, error, place=self.batch.problem.target) from error
             self._evaluate_alone(prepared, where)
             first = str(error).strip().splitlines()
-            self.notes.append(f"cannot be fused, runs train one at a time: {first[0] if first else type(error).__name__}")
+            self.notes.append(
+                f"cannot be fused, runs train one at a time: {first[0] if first else type(error).__name__}"
+            )
             return False
         return True
 
@@ -153,6 +157,7 @@ class Builder:
         batch = Minibatches(self.data, self.batch.train.batch_size, prepared.keys[0].seed).next()
         prepared.random.restore()
         prepared.stack.evaluate(prepared.stack.parameters, batch)
+        prepared.draws = not RandomState.now(self.device).same(prepared.random)
 
     def _evaluate_alone(self, prepared: Prepared, where: str) -> None:
         """Raise the user's own error where the problem fails without ``vmap`` too."""
@@ -165,10 +170,6 @@ class Builder:
             raise
         except Exception as error:
             raise ProblemRaised(where, error, place=self.batch.problem.target) from error
-
-    def _draws_nothing(self, prepared: Prepared) -> bool:
-        self._evaluate(prepared)
-        return RandomState.now(self.device).same(prepared.random)
 
 
 def check_device(name: str) -> torch.device:

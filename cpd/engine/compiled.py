@@ -42,8 +42,10 @@ class Compiled:
     def __init__(self, step: Step, cache: Path) -> None:
         self.step = step
         self.cache = cache
+        self.note: str | None = None
         self._captured = Captured(step)
-        self._ready: tuple[Trace, Callable[..., Any]] | None = None
+        self._trace: Trace | None = None
+        self._program: Callable[..., list[Tensor]] | None = None
 
     def __call__(self, state: State, batches: Minibatches, n: int) -> tuple[State, Record]:
         """Advance ``n`` steps."""
@@ -53,9 +55,9 @@ class Compiled:
         return self._go_on(state, batches, n)
 
     def _go_on(self, state: State, batches: Minibatches, n: int) -> tuple[State, Record]:
-        batch = batches.next()
-        trace, program = self._ready or self._prepare(state, batch)
-        leaves = trace.flatten(state, batch)
+        program = self.prepare(state, batches)
+        trace = self._traced(state, batches)
+        leaves = trace.flatten(state, batches.next())
         tensors = tuple(leaf.detach() for leaf in leaves if isinstance(leaf, Tensor))
         carried = sum(isinstance(leaf, Tensor) for leaf in leaves[: trace.carried])
         with torch.no_grad():
@@ -64,10 +66,22 @@ class Compiled:
         last = torch.arange(n - min(n, HISTORY), n) % HISTORY
         return state, Record(*(value[last] for value in record))
 
-    def _prepare(self, state: State, batch: Any) -> tuple[Trace, Callable[..., Any]]:
-        trace = capture(self.step, state, batch)
-        self._ready = trace, load(package(trace, trace.flatten(state, batch), self.cache))
-        return self._ready
+    def prepare(self, state: State, batches: Minibatches) -> Callable[..., list[Tensor]]:
+        """Compile and load the program, unless that was done before."""
+        if self._program is None:
+            trace = self._traced(state, batches)
+            self._program = load(package(trace, trace.flatten(state, batches.sample()), self.cache))
+        return self._program
+
+    def is_cached(self, state: State, batches: Minibatches) -> bool:
+        """Whether the program was compiled before."""
+        trace = self._traced(state, batches)
+        return program_path(trace, trace.flatten(state, batches.sample()), self.cache).exists()
+
+    def _traced(self, state: State, batches: Minibatches) -> Trace:
+        if self._trace is None:
+            self._trace = capture(self.step, state, batches.sample())
+        return self._trace
 
 
 def compilable(step: Step, batches: Minibatches, draws: bool) -> str | None:
@@ -124,7 +138,7 @@ def _refill(whole: list[Any], tensors: list[Tensor]) -> list[Any]:
 
 def package(trace: Trace, leaves: list[Any], cache: Path) -> Path:
     """Compile a captured step into a file of the cache, if it is not there yet."""
-    path = cache / f"{_fingerprint(trace, leaves)}.pt2"
+    path = program_path(trace, leaves, cache)
     if path.exists():
         return path
     cache.mkdir(parents=True, exist_ok=True)
@@ -149,14 +163,21 @@ def load(path: Path) -> Callable[..., list[Tensor]]:
     return lambda n, state, fixed: loader.boxed_run([n, *state, *fixed])
 
 
-def cached(trace: Trace, leaves: list[Any], cache: Path) -> bool:
-    """Whether this step has been compiled before."""
-    return (cache / f"{_fingerprint(trace, leaves)}.pt2").exists()
+def program_path(trace: Trace, leaves: list[Any], cache: Path) -> Path:
+    """The file of the cache for this step."""
+    return cache / f"{_fingerprint(trace, leaves)}.pt2"
 
 
 def _fingerprint(trace: Trace, leaves: list[Any]) -> str:
     """Hash of all that the program depends on: the graph's text, shapes, types, versions and the processor."""
-    shapes = [f"{tuple(t.shape)}{t.stride()}{t.dtype}{t.device}" for t in [*leaves, *trace.constants] if isinstance(t, Tensor)]
-    machine = (platform.machine(), torch.backends.cpu.get_cpu_capability(), torch.__version__, platform.python_version())
+    shapes = [
+        f"{tuple(t.shape)}{t.stride()}{t.dtype}{t.device}" for t in [*leaves, *trace.constants] if isinstance(t, Tensor)
+    ]
+    machine = (
+        platform.machine(),
+        torch.backends.cpu.get_cpu_capability(),
+        torch.__version__,
+        platform.python_version(),
+    )
     text = "\n".join([str(FORMAT), trace.graph.code, *shapes, *machine])
     return hashlib.sha256(text.encode()).hexdigest()[:32]

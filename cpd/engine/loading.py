@@ -184,9 +184,7 @@ def _check_arguments(kind: type[Problem], source: ProblemSource) -> None:
             parameter.KEYWORD_ONLY,
         )
         if required and name not in source.arguments:
-            raise CpdError(
-                f"{kind.__name__} needs the argument '{name}'", place="arguments", hint=f"add {name}: VALUE"
-            )
+            raise CpdError(f"{kind.__name__} needs the argument '{name}'", place="arguments", hint=f"add {name}: VALUE")
 
 
 def _shown(arguments: dict[str, Any]) -> str:

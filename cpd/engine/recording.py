@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 POINTS = 500
@@ -88,4 +87,3 @@ class Recorder:
 def _tail_points(components: int) -> int:
     """About 1000, fewer for long vector constraints: what a run keeps stays bounded."""
     return max(50, TAIL_POINTS * 4 // max(4, components))
-

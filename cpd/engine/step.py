@@ -44,9 +44,7 @@ class Step:
         optimizer: Recipe of the models' optimizer.
     """
 
-    def __init__(
-        self, stack: Stack, segments: Segments, sign: Tensor, levels: Tensor, optimizer: Optimizer
-    ) -> None:
+    def __init__(self, stack: Stack, segments: Segments, sign: Tensor, levels: Tensor, optimizer: Optimizer) -> None:
         self.stack = stack
         self.segments = segments
         self.sign = sign
@@ -98,9 +96,7 @@ class Step:
         record = Record(objective, at.strict, self.segments.multipliers(dual, at.strict))
         return State(state.parameters, kept, dual, active, state.steps + active), record
 
-    def _descend(
-        self, state: State, gradients: Any, active: Tensor, optimizer: torch.optim.Optimizer
-    ) -> None:
+    def _descend(self, state: State, gradients: Any, active: Tensor, optimizer: torch.optim.Optimizer) -> None:
         before = {n: p.clone() for n, p in state.parameters.items()}
         for parameter, gradient in zip(state.parameters.values(), gradients, strict=True):
             parameter.grad = torch.zeros_like(parameter) if gradient is None else gradient

@@ -51,6 +51,7 @@ class Training:
     Attributes:
         done: Steps done.
         seconds: Time spent, earlier parts of a resumed training included.
+        engine: What ``auto`` has decided on, None before.
     """
 
     prepared: Prepared
@@ -61,6 +62,7 @@ class Training:
     done: int = 0
     seconds: float = 0.0
     norms: list[Tensor] = field(default_factory=list)
+    engine: str | None = None
 
     @classmethod
     def begin(cls, prepared: Prepared, constraints: Mapping[str, Constraint], train: Train) -> Training:
@@ -124,7 +126,13 @@ class Training:
         if random.cuda is not None:
             tensors["random.cuda"] = random.cuda
         kept = {n: sorted(s) for n, s in self.state.optimizer.items()}
-        return tensors, {"done": self.done, "seconds": self.seconds, "taken": taken, "optimizer": kept}
+        return tensors, {
+            "done": self.done,
+            "seconds": self.seconds,
+            "taken": taken,
+            "optimizer": kept,
+            "engine": self.engine,
+        }
 
     def resume(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
         """Go on where :meth:`checkpoint` was taken."""
@@ -137,7 +145,7 @@ class Training:
         self.norms = [tensors[f"norms.{k}"].to(device) for k in range(sum(n.startswith("norms.") for n in tensors))]
         RandomState(device, tensors["random.cpu"], tensors.get("random.cuda")).restore()
         self.prepared.batches.restore(tensors["order"], meta["taken"])
-        self.done, self.seconds = meta["done"], meta["seconds"]
+        self.done, self.seconds, self.engine = meta["done"], meta["seconds"], meta["engine"]
 
     def _leaves(self) -> list[Any]:
         state = self.state

@@ -15,7 +15,7 @@ At = Callable[[str], str]
 """From a dotted key to the place that an error names, e.g. ``"tasks/rate.yaml: train.steps"``."""
 
 
-class Invalid(ValueError):
+class InvalidError(ValueError):
     """A value that does not fit, and the mend.
 
     Args:
@@ -61,15 +61,15 @@ def checked(kind: type[Part], raw: Any, at: At, key: str) -> Part:
     try:
         return kind.model_validate(raw)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+        found = error.errors(include_url=False)
+    # A misspelt key comes before the key that is missing because of it.
+    first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
     inner = ".".join(str(part) for part in first["loc"])
     cause = first.get("ctx", {}).get("error")
-    if isinstance(cause, Invalid):
+    if isinstance(cause, InvalidError):
         raise cause.at(at, joined(key, inner))
     if first["type"] == "extra_forbidden":
-        raise CpdError(
-            f"unknown key '{inner}'", place=at(joined(key, inner)), hint=closest(inner, kind.model_fields)
-        )
+        raise CpdError(f"unknown key '{inner}'", place=at(joined(key, inner)), hint=closest(inner, kind.model_fields))
     if first["type"] == "missing":
         raise CpdError(f"the key '{inner}' is missing", place=at(key), hint=f"add {inner}: VALUE")
     raise CpdError(f"{shown(first['input'])}: {first['msg']}", place=at(joined(key, inner)))
@@ -89,10 +89,10 @@ def finite(value: Any) -> float:
     """Return a finite number as a float.
 
     Raises:
-        Invalid: It is a word, a boolean, a list, or not finite.
+        InvalidError: It is a word, a boolean, a list, or not finite.
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or not _representable(value):
-        raise Invalid(f"{shown(value)} is not a finite number", "write a number like 0.5 or 1e-3")
+        raise InvalidError(f"{shown(value)} is not a finite number", "write a number like 0.5 or 1e-3")
     return float(value) + 0.0  # -0.0 becomes 0.0
 
 
@@ -103,7 +103,7 @@ def at_least(minimum: float, exclusive: bool = False) -> Callable[[Any], float]:
         number = finite(value)
         if number < minimum or (exclusive and number == minimum):
             bound = f"above {minimum:g}" if exclusive else f"from {minimum:g} on"
-            raise Invalid(f"{shown(value)} is out of range", f"write a number {bound}")
+            raise InvalidError(f"{shown(value)} is out of range", f"write a number {bound}")
         return number
 
     return check
@@ -115,7 +115,9 @@ def whole(minimum: int) -> Callable[[Any], int]:
     def check(value: Any) -> int:
         is_number = isinstance(value, int | float) and not isinstance(value, bool) and _representable(value)
         if not is_number or value != int(value) or value < minimum:
-            raise Invalid(f"{shown(value)} is not a whole number from {minimum} on", f"write e.g. {max(minimum, 1)}")
+            raise InvalidError(
+                f"{shown(value)} is not a whole number from {minimum} on", f"write e.g. {max(minimum, 1)}"
+            )
         return int(value)
 
     return check
@@ -127,7 +129,7 @@ def one_of(*choices: str | bool) -> Callable[[Any], Any]:
     def check(value: Any) -> Any:
         if not any(type(value) is type(choice) and value == choice for choice in choices):
             hint = closest(value if isinstance(value, str) else "", [_plain(choice) for choice in choices])
-            raise Invalid(f"{shown(value)} is not a valid choice", hint)
+            raise InvalidError(f"{shown(value)} is not a valid choice", hint)
         return value
 
     return check
@@ -137,10 +139,10 @@ def word(value: Any) -> str:
     """Return a string that is not empty.
 
     Raises:
-        Invalid: It is something else.
+        InvalidError: It is something else.
     """
     if not isinstance(value, str) or not value.strip():
-        raise Invalid(f"{shown(value)} is not a word", "write a word, in quotes where it looks like a number")
+        raise InvalidError(f"{shown(value)} is not a word", "write a word, in quotes where it looks like a number")
     return value
 
 

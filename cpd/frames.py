@@ -1,0 +1,33 @@
+"""Stored runs as a pandas table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas
+
+from cpd import stored
+from cpd.result import Result
+from cpd.store import open_store
+from cpd.tables import to_frame
+
+
+def frame(result: Result) -> pandas.DataFrame:
+    """One row per run of a result."""
+    return to_frame(result.document)
+
+
+def load_runs(path: str | Path | None = None, sweep: str | None = None) -> pandas.DataFrame:
+    """Stored runs as a table: one row per run, with the id of its sweep in the column ``sweep``.
+
+    Args:
+        path: The store; default: ``CPD_STORE``, else ``.cpd/runs.sqlite`` under the current folder.
+        sweep: An id, a unique prefix, a task's name or ``last``; None for every sweep.
+
+    Raises:
+        StoreError: There is no store there, or it cannot be read.
+    """
+    with open_store(path, "read") as store:
+        names = [store.resolve(sweep)] if sweep is not None else [info.id for info in store.sweeps()]
+        frames = [frame(stored.result(store.load(name))).assign(sweep=name) for name in names]
+    return pandas.concat(frames, ignore_index=True) if frames else pandas.DataFrame()

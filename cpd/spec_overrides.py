@@ -1,0 +1,103 @@
+"""What the command line changes in a spec, in its own words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from cpd.errors import CpdError, closest
+from cpd.spec_layers import Layer, nested
+from cpd.yaml_loader import parse_value
+
+SETTABLE = ("arguments", "constraints", "levels", "objective", "search", "seeds", "train")
+"""Top-level keys that ``--set`` may begin with, besides the methods' names."""
+
+SWEPT = ("methods", "levels")
+"""Keys whose values may be grids."""
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """What the command line changes in a spec, in its own words.
+
+    Attributes:
+        methods: Only these methods.
+        set: ``method.hyperparameter=VALUES`` or ``train.steps=100``, ``arguments.x=1``, ``constraints.g.level=0.5``.
+        levels: ``constraint=0.6,0.7``.
+        seeds: ``0:5`` (half-open) or ``1,2,7``.
+        max_runs: Refuse more runs than this.
+    """
+
+    methods: tuple[str, ...] = ()
+    set: tuple[str, ...] = ()
+    levels: tuple[str, ...] = ()
+    seeds: str | None = None
+    max_runs: int = 100_000
+
+    def layers(self, methods: Iterable[str]) -> list[Layer]:
+        """One layer for each assignment, the last one given on top.
+
+        Args:
+            methods: Names of all methods there are.
+
+        Raises:
+            CpdError: A word that is no assignment, or of something that cannot be set.
+        """
+        words = [*(self._set(word, list(methods)) for word in self.set), *(_level(word) for word in self.levels)]
+        if self.seeds is not None:
+            words.append(Layer("--seeds", {"seeds": self.seeds}, option="seeds"))
+        return words[::-1]
+
+    def _set(self, assignment: str, methods: list[str]) -> Layer:
+        key, text = _split(assignment, "--set")
+        place = f"--set {key}"
+        first = key.split(".")[0]
+        if first in methods:
+            if self.methods and first not in self.methods:
+                hint = f"add --method {first}, or leave this out"
+                raise CpdError(f"'{first}' is not among the methods asked for", place=place, hint=hint)
+            key = f"methods.{key}"
+        elif first not in SETTABLE:
+            hint = closest(first, (*methods, *SETTABLE))
+            raise CpdError(f"'{first}' is neither a method nor a key that can be set", place=place, hint=hint)
+        return _assigned(key, text, place)
+
+
+def _level(assignment: str) -> Layer:
+    name, text = _split(assignment, "--levels")
+    return _assigned(f"levels.{name}", text, f"--levels {name}")
+
+
+def _split(assignment: str, option: str) -> tuple[str, str]:
+    key, equals, text = (part.strip() for part in assignment.partition("="))
+    if not equals or not text or not all(key.split(".")):
+        raise CpdError(f"'{assignment}' is no assignment", place=option, hint="write NAME=VALUE")
+    return key, text
+
+
+def _assigned(key: str, text: str, place: str) -> Layer:
+    parts = key.split(".")
+    if parts[0] in SWEPT and len(parts) < 2 + (parts[0] == "methods"):
+        raise CpdError(f"'{parts[-1]}' is no single value", place=place, hint=f"write {parts[-1]}.NAME=VALUE")
+    value = grid_words(text, place) if parts[0] in SWEPT else parse_value(text, place)
+    return Layer(place, nested(parts, value), option=key)
+
+
+def grid_words(text: str, place: str) -> Any:
+    """Read ``min:max:num[:scale]``, ``a,b,c`` or one value, as a spec would write it.
+
+    Raises:
+        CpdError: Neither of these.
+    """
+    if text.startswith(("[", "{", "'", '"')):
+        return parse_value(text, place)
+    if ":" in text:
+        parts = [parse_value(part, place) for part in text.split(":")]
+        if len(parts) not in (3, 4) or None in parts:
+            raise CpdError(f"'{text}' is no range", place=place, hint="write MIN:MAX:NUM or MIN:MAX:NUM:log")
+        return dict(zip(("min", "max", "num", "scale"), parts, strict=False))
+    parts = [parse_value(part, place) for part in text.split(",")]
+    if None in parts:
+        raise CpdError(f"'{text}' has an empty entry", place=place, hint="write e.g. 0.1,0.2")
+    return parts[0] if len(parts) == 1 else {"values": parts}

@@ -1,0 +1,45 @@
+"""Stored sweeps as results again, judged when shown; no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cpd.result import Result
+from cpd.spec import task_from_json
+from cpd.store import StoredSweep, open_store
+
+
+def load(
+    sweep: str,
+    store: str | Path | None = None,
+    tolerance: float | None = None,
+    gap: float | None = None,
+    *,
+    curves: bool = False,
+) -> tuple[StoredSweep, Result]:
+    """Read a stored sweep, and judge it.
+
+    Args:
+        sweep: An id, a unique prefix, a task's name for its newest, or ``last``.
+        store: The store; default: ``CPD_STORE``, else ``.cpd/runs.sqlite`` under the current folder.
+        tolerance: Judge every constraint at this tolerance instead of the spec's.
+        gap: Judge usefulness with this gap instead of the sweep's.
+        curves: Whether to read the recorded curves too.
+
+    Raises:
+        CpdError: No such sweep.
+        StoreError: The store cannot be read.
+    """
+    with open_store(store, "read") as opened:
+        found = opened.load(opened.resolve(sweep), curves=curves)
+    return found, result(found, tolerance, gap)
+
+
+def result(stored: StoredSweep, tolerance: float | None = None, gap: float | None = None) -> Result:
+    """A stored sweep as a result, judged at another tolerance or gap if given."""
+    task = task_from_json(dict(stored.record.spec))
+    if tolerance is not None:
+        constraints = {n: c.model_copy(update={"tolerance": tolerance}) for n, c in task.constraints.items()}
+        task = task.model_copy(update={"constraints": constraints})
+    gap = gap if gap is not None else float(stored.record.options.get("gap", 0.05))
+    return Result(task, stored.runs, gap, stored.search, found=stored.found, id=stored.info.id)

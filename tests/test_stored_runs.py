@@ -1,0 +1,151 @@
+"""Any run comes back from the store as it was, its numbers as plain numbers."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from store_runs import RECORD, identity, make_run
+
+from cpd.outcome import ConstraintOutcome, Curves, Run, RunKey, Status
+from cpd.store import Store, open_store
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "some folder" / "runs of 100%?#.sqlite"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    with open_store(path, "write") as opened:
+        yield opened
+
+
+def ids(*numbers: int) -> list[str]:
+    return [identity(number) for number in numbers]
+
+
+def add(store: Store, *runs: Run, **options: Any) -> str:
+    sweep = store.begin_sweep(RECORD)
+    store.add_runs(sweep, runs, **options)
+    return sweep
+
+
+def test_a_run_comes_back_as_it_was(store: Store) -> None:
+    run = make_run(1)
+    sweep = add(store, run)
+    assert store.load(sweep, curves=True).runs == [run]
+    assert store.load(sweep).runs == [replace(run, curves=None)]
+    assert store.known(ids(1)) == {identity(1): replace(run, curves=None)}
+
+
+def test_a_negative_zero_keeps_its_sign(store: Store) -> None:
+    add(store, make_run(1, objective=-0.0))
+    run = store.known(ids(1))[identity(1)]
+    multiplier = run.constraints["rate"].multiplier
+    assert isinstance(multiplier, float)
+    assert isinstance(run.objective, float)
+    assert [math.copysign(1, multiplier), math.copysign(1, run.objective)] == [-1, -1]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_what_is_not_finite_is_missing(store: Store, value: float) -> None:
+    outcome = ConstraintOutcome(value, [value, 1.0], value, [1.0, value], value)
+    curves = Curves([0, 1], [value, 1.0], {"g": [[value], [2.0]]}, {"g": [value, value]})
+    run = make_run(1, Status.DIVERGED, objective=value, constraints={"g": outcome}, metrics={"m": value}, curves=curves)
+    (stored,) = store.load(add(store, run), curves=True).runs
+    assert stored.status is Status.DIVERGED
+    assert stored.objective is None
+    assert stored.metrics == {"m": None}
+    assert stored.constraints["g"] == ConstraintOutcome(None, [None, 1.0], None, [1.0, None], None)
+    assert stored.curves == Curves([0, 1], [None, 1.0], {"g": [[None], [2.0]]}, {"g": [None, None]})
+
+
+def test_numbers_of_numpy_and_torch_become_pythons(store: Store) -> None:
+    key = RunKey("nupi", {"dual_lr": np.float32(0.5), "k": np.int64(3), "on": np.bool_(True)}, {"g": np.float64(1)}, 1)
+    outcome = ConstraintOutcome(np.float32(0.5), torch.tensor(0.25), np.float64(2), [np.float32(1)], np.float32(0.5))
+    run = Run(replace(key, id="c1:0"), Status.COMPLETED, np.float32(1.5), {"g": outcome}, steps=np.int64(7))
+    (stored,) = store.load(add(store, run)).runs
+    assert stored.key.setting == {"dual_lr": 0.5, "k": 3, "on": True}
+    assert [type(value) for value in stored.key.setting.values()] == [float, int, bool]
+    assert stored.constraints["g"] == ConstraintOutcome(0.5, 0.25, 2.0, [1.0], 0.5)
+    assert (stored.objective, stored.steps) == (1.5, 7)
+
+
+def test_a_run_without_an_id_is_refused(store: Store) -> None:
+    sweep = store.begin_sweep(RECORD)
+    with pytest.raises(ValueError, match="has none"):
+        store.add_runs(sweep, [replace(make_run(1), key=RunKey("nupi", {}, {}, 1))])
+
+
+floats = st.floats(allow_nan=False, allow_infinity=False) | st.none()
+words = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+hostile = words | st.sampled_from(["'; DROP TABLE runs; --", "constraints:", "[red]x[/]", "\x00a", "", "🙂", "a" * 500])
+
+
+@st.composite
+def points(draw: st.DrawFn) -> list[Any]:
+    """A scalar series, or a vector one."""
+    width = draw(st.none() | st.integers(1, 3))
+    return draw(st.lists(floats if width is None else st.lists(floats, min_size=width, max_size=width), max_size=5))
+
+
+outcomes = st.builds(
+    ConstraintOutcome,
+    value=floats | st.lists(floats, max_size=3),
+    surrogate=floats | st.lists(floats, max_size=3),
+    multiplier=floats | st.lists(floats, max_size=3),
+    tail=points(),
+    gradient_norm=floats,
+)
+curves = st.builds(
+    Curves,
+    steps=st.lists(st.integers(0, 2**40), max_size=4),
+    objective=st.lists(floats, max_size=4),
+    constraints=st.dictionaries(hostile, points(), max_size=3),
+    multipliers=st.dictionaries(hostile, points(), max_size=3),
+)
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | hostile,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(hostile, inner, max_size=3),
+    max_leaves=6,
+)
+runs = st.builds(
+    Run,
+    key=st.builds(
+        RunKey,
+        method=hostile,
+        setting=st.dictionaries(hostile, plain, max_size=3),
+        levels=st.dictionaries(hostile, st.floats(-1e9, 1e9), max_size=3),
+        seed=st.integers(-(2**63), 2**64 - 1),
+        id=st.just("c1:0"),
+    ),
+    status=st.sampled_from(Status),
+    objective=floats,
+    constraints=st.dictionaries(hostile, outcomes, max_size=3),
+    metrics=st.dictionaries(hostile, floats, max_size=3),
+    steps=st.integers(0, 2**62),
+    seconds=st.floats(0, 1e9),
+    error=st.none() | hostile,
+    curves=st.none() | curves,
+)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(run=runs)
+def test_any_run_comes_back_as_it_was(store: Store, run: Run) -> None:
+    sweep = add(store, run)
+    assert store.load(sweep, curves=True).runs == [run]
+    store.remove(sweep)
+
+
+def test_text_that_utf8_does_not_hold_is_written_out(store: Store) -> None:
+    (stored,) = store.load(add(store, make_run(1, Status.FAILED, error="/data/\udce9t\udce9.csv"))).runs
+    assert stored.error == "/data/\\udce9t\\udce9.csv"
