@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from cpd.outcome import RunKey
@@ -39,7 +40,7 @@ def _parts(group: list[RunKey], most: int) -> list[list[RunKey]]:
     """Cut a group into parts of nearly one size, at most ``most`` each."""
     count = -(-len(group) // most)
     bounds = [round(k * len(group) / count) for k in range(count + 1)]
-    return [group[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+    return [group[a:b] for a, b in itertools.pairwise(bounds)]
 
 
 def _spread(batches: list[tuple[RunKey, ...]], jobs: int) -> list[tuple[RunKey, ...]]:

@@ -93,20 +93,20 @@ def bisect(
         "max_trainings": max_trainings,
         "strategy": strategy,
     }
-    with ConsoleListener(shared.quiet, iterations=shared.format == "table") as listener:
+    with ConsoleListener(shared.quiet, iterations=shared.form == "table") as listener:
         aimed = runner.aim(task, words, shared.overrides())
         result = runner.bisect(aimed, options=shared.options(), listener=listener, parallel=parallel)
-    finish(result, shared, printed=shared.format == "table")
+    finish(result, shared, printed=shared.form == "table")
 
 
 @app.command()
-def tasks(format: Format = "table") -> None:
+def tasks(form: Format = "table") -> None:
     """List the bundled tasks and sweeps."""
     from cpd import tables
     from cpd.bundled import bundled
 
     rows = [{"name": b.name, "kind": b.kind, "description": b.description} for b in bundled()]
-    tables.print_rows(rows, format, "tasks")
+    tables.print_rows(rows, form, "tasks")
 
 
 @app.command()
@@ -115,7 +115,7 @@ def check(
     *,
     assign: Annotated[list[str] | None, typer.Option("--set", help="As for sweep.")] = None,
     device: Annotated[str, typer.Option(help="Where to evaluate.")] = "cpu",
-    format: Format = "table",
+    form: Format = "table",
 ) -> None:
     """Check a task without training: spec, one evaluation, names, shapes, gradients, fusable or not."""
     from cpd import runner, tables
@@ -123,7 +123,7 @@ def check(
 
     found = runner.check(task, Overrides(set=tuple(assign or ())), device)
     rows = [{"check": c.check, "result": "ok" if c.ok else "not ok", "found": c.found} for c in found]
-    tables.print_rows(rows, format, "checks")
+    tables.print_rows(rows, form, "checks")
     if not all(c.ok for c in found):
         raise typer.Exit(2)
 
@@ -134,7 +134,7 @@ SweepArgument = Annotated[
 
 
 @app.command()
-def runs(format: Format = "table", store: Store = None) -> None:
+def runs(form: Format = "table", store: Store = None) -> None:
     """List the stored sweeps, the newest first."""
     from dataclasses import asdict
 
@@ -143,7 +143,7 @@ def runs(format: Format = "table", store: Store = None) -> None:
 
     with open_store(store, "read") as opened:
         rows = [asdict(info) for info in opened.sweeps()]
-    tables.print_rows(rows, format, "sweeps")
+    tables.print_rows(rows, form, "sweeps")
 
 
 @app.command()
@@ -153,7 +153,7 @@ def show(
     tolerance: Annotated[float | None, typer.Option(help="Judge at this tolerance instead.", min=0.0)] = None,
     gap: Annotated[float | None, typer.Option(help="Judge usefulness with this gap instead.", min=0.0)] = None,
     store: Store = None,
-    format: Format = "table",
+    form: Format = "table",
 ) -> None:
     """Print a stored sweep's tables again.
 
@@ -162,7 +162,7 @@ def show(
     from cpd import stored, tables
 
     _, result = stored.load(sweep, store, tolerance, gap)
-    tables.show(result.document, format, sys.stdout)
+    tables.show(result.document, form, sys.stdout)
     raise typer.Exit(result.exit_code)
 
 
@@ -211,7 +211,7 @@ def finish(result: "Result", shared: Shared, printed: bool = False) -> None:
     """Print a result, draw it if asked to, and leave with its exit code."""
     from cpd import tables
 
-    tables.show(result.document, shared.format, sys.stdout, iterations_shown=printed)
+    tables.show(result.document, shared.form, sys.stdout, iterations_shown=printed)
     if result.advice:
         say(result.advice)
     report_failures(result)

@@ -70,7 +70,7 @@ def _shared(
     ] = None,
     plot: Annotated[str | None, typer.Option(help="Draw the result into this .png, .svg or .pdf.")] = None,
     gap: Gap = 0.05,
-    format: Format = "table",
+    form: Format = "table",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes on stderr.")] = False,
 ) -> None:
     """The signature that :func:`training_options` copies; never called."""
@@ -102,7 +102,7 @@ class Shared(typing.NamedTuple):
     log: list[str] | None
     plot: str | None
     gap: float
-    format: str
+    form: str
     quiet: bool
 
     def overrides(self) -> Any:
@@ -161,5 +161,5 @@ def training_options(command: Callable[..., None]) -> Callable[..., None]:
         **typing.get_type_hints(_shared, include_extras=True),
     }
     wrapper.__annotations__ = {n: h for n, h in hints.items() if n != "shared"}
-    del wrapper.__wrapped__  # type: ignore[attr-defined]
+    del wrapper.__wrapped__
     return wrapper

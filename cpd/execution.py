@@ -22,6 +22,9 @@ from cpd.store import Store, SweepRecord, open_store
 
 Kind = Literal["sweep", "bisect", "compare"]
 
+_USES = {"sweep": 3, "compare": 3, "bisect": 12}
+"""How often a command's program is expected to be used: a search runs it in every round."""
+
 
 @dataclass
 class Session:
@@ -82,7 +85,8 @@ class Session:
         self.found += len(done)
         batches = self._batches(keys, done)
         self.listener.planned(len(keys), len(done), len(batches), 1)
-        finished, raised = 0, {}
+        finished = 0
+        raised: dict[str, ProblemRaised] = {}
         for count, (batch, outcome) in enumerate(self._results(batches), start=1):
             if isinstance(outcome, ProblemRaised):
                 raised |= {_name(key): outcome for key in batch.keys}
@@ -125,6 +129,7 @@ class Session:
             device=self.options.device,
             fuse=self.options.fuse != 1,
             engine=self.options.engine,
+            uses=_USES[self.kind],
             checkpoint=self._checkpoint_folder(keys),
             checkpoint_every=self.options.checkpoint_every,
         )

@@ -85,7 +85,7 @@ class Curves:
 
 @dataclass(frozen=True)
 class Run:
-    """One finished training: key, status and plain numbers. Verdicts are computed when shown, see :mod:`cpd.verdict`."""
+    """One finished training: key, status and plain numbers. Verdicts are computed when shown: :mod:`cpd.verdict`."""
 
     key: RunKey
     status: Status

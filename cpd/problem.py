@@ -58,5 +58,5 @@ class Problem:
         return self.evaluate(model, batch)
 
     def project(self, parameters: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Return the parameters projected on the feasible set, ``[x]_X``, after each primal step. Default: as they are."""
+        """Return the parameters projected on the feasible set, ``[x]_X``, after each step. Default: as they are."""
         return parameters

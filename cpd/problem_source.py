@@ -6,8 +6,7 @@ import ast
 import sys
 import tokenize
 import warnings
-from collections.abc import Iterator, Sequence
-from importlib.machinery import ModuleSpec, PathFinder
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,35 +45,24 @@ def find_source(target: str, arguments: dict[str, Any], folder: Path, place: str
 
 def _module_file(module: str, folder: Path, place: str) -> tuple[Path, bool]:
     """The file of a module, and whether only the spec's or the current folder has it: Python would not find it."""
-    roots: list[list[str] | None] = [None, [str(folder.resolve())], [str(Path.cwd())]]
-    for root in roots:
-        found = _find_module(module, root)
-        if found is not None and found.origin is not None and found.origin.endswith(".py"):
-            return Path(found.origin).resolve(), root is not None
+    top, *inner = module.split(".")
+    for own, roots in ((False, _locations(top)), (True, [folder / top, Path(top)])):
+        for root in roots:
+            base = root.joinpath(*inner)
+            for file in (base / "__init__.py", base.with_name(f"{base.name}.py")):
+                if file.is_file():
+                    return file.resolve(), own
     raise CpdError(f"no module '{module}'", place=place, hint=f"install it or put it beside the spec; {_FORM}")
 
 
-def _find_module(module: str, path: Sequence[str] | None) -> ModuleSpec | None:
-    """Look a module up as ``import`` would, from ``path`` or ``sys.path``, without running it or its packages."""
-    found: ModuleSpec | None = None
-    name = ""
-    for part in module.split("."):
-        name = f"{name}.{part}" if name else part
-        found = _first(name, path) if path is None else PathFinder.find_spec(name, path)
-        if found is None:
-            return None
-        try:
-            path = list(found.submodule_search_locations or ())
-        except KeyError:
-            # A namespace package below another package asks for its parent, which nobody has imported.
-            path = [str(Path(entry) / part) for entry in path or sys.path if (Path(entry) / part).is_dir()]
-    return found
-
-
-def _first(name: str, path: Sequence[str] | None) -> ModuleSpec | None:
-    """What the first of Python's finders finds, those of editable installs included."""
-    found = (finder.find_spec(name, path) for finder in sys.meta_path)
-    return next((spec for spec in found if spec is not None), None)
+def _locations(top: str) -> list[Path]:
+    """Where ``import`` finds a top-level package or module (its suffix left out), without running it."""
+    for finder in sys.meta_path:
+        found = finder.find_spec(top, None)
+        if found is not None:
+            within = [Path(location) for location in found.submodule_search_locations or ()]
+            return within or ([Path(found.origin).with_suffix("")] if found.has_location and found.origin else [])
+    return []
 
 
 def _read(file: Path, module: str, place: str) -> str:

@@ -122,8 +122,8 @@ def _value(hyperparameter: Hyperparameter, constraints: Sequence[str], value: An
     if not hyperparameter.per_constraint:
         raise InvalidError(f"{shown(value)} is a list, where one number belongs", sweep)
     if len(value) != len(constraints):
-        names = f"{len(constraints)} constraint{'s' * (len(constraints) != 1)} ({', '.join(constraints)})"
-        raise InvalidError(f"{shown(value)} has {len(value)} numbers for {names}", f"give one for each; {sweep}")
+        message = f"{shown(value)} does not have one number for each constraint ({', '.join(constraints)})"
+        raise InvalidError(message, sweep)
     return [number(entry) for entry in value]
 
 

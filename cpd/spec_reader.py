@@ -180,7 +180,7 @@ class _Spec:
             kept.setdefault(identity(value), value)
             total += 1
         if len(kept) < total:
-            self.notes.append(f"{key}: {total - len(kept)} of {total} repeat another and are left out")
+            self.notes.append(f"{key}: {total - len(kept)} of {total} are duplicates and left out")
         return tuple(kept.values())
 
     def _mapping(self, key: str) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def finite(value: Any) -> float:
         InvalidError: It is a word, a boolean, a list, or not finite.
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or not _representable(value):
-        raise InvalidError(f"{shown(value)} is not a finite number", "write a number like 0.5 or 1e-3")
+        raise InvalidError(f"{shown(value)} is not a number", _number_hint(value))
     return float(value) + 0.0  # -0.0 becomes 0.0
 
 
@@ -154,6 +154,14 @@ def shown(value: Any) -> str:
 
 def _plain(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _number_hint(value: Any) -> str:
+    try:
+        quoted = isinstance(value, str) and math.isfinite(float(value))
+    except ValueError:
+        quoted = False
+    return "remove the quotes" if quoted else "write a number like 0.5 or 1e-3"
 
 
 def _representable(value: float) -> bool:

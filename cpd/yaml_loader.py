@@ -72,7 +72,7 @@ def parse_yaml(text: str, place: str) -> dict[str, Any]:
         CpdError: With the place ``file:line:column``, or ``file: key`` for a number that is not finite.
     """
     node = _Reader(text, place).document()
-    if node is None:
+    if node is None or node.value == "":
         raise CpdError("is empty, a mapping was expected", place=place, hint=_MAPPING_HINT)
     if not isinstance(node, MappingNode):
         found = "a list" if isinstance(node, SequenceNode) else f"'{_short(node.value)}'"
@@ -104,18 +104,17 @@ def scalar(text: str, place: str) -> Any:
     """
     if text in WORDS:
         return WORDS[text]
-    if FLOAT.fullmatch(text):
-        whole = INTEGER.fullmatch(text)
-        value = int(text) if whole and len(text) <= MAX_DIGITS else float(text)
-        if math.isfinite(value):
-            return value
-    elif BASED_INTEGER.fullmatch(text) and len(text) <= MAX_DIGITS:
-        return int(text, 0)
-    elif not NOT_FINITE.fullmatch(text):
+    is_integer, is_based = INTEGER.fullmatch(text), BASED_INTEGER.fullmatch(text)
+    if (is_integer or is_based) and len(text) <= MAX_DIGITS:
+        return int(text, 0 if is_based else 10)
+    if FLOAT.fullmatch(text) and math.isfinite(float(text)):
+        return float(text)
+    if not (is_based or FLOAT.fullmatch(text) or NOT_FINITE.fullmatch(text)):
         return text
     raise CpdError(f"{_short(text)} is not a finite number", place=place, hint="write a number like 0.5 or 1e-3")
 
 
+_STANDARD = "tag:yaml.org,2002:"
 _MAPPING_HINT = "write keys and values, e.g. problem: package.module:Class"
 
 
@@ -162,7 +161,9 @@ class _Reader(yaml.SafeLoader):
             message = f"anchors and aliases ({sign}{_short(event.anchor)}) are not allowed"
             raise self._refused(event, message, "write the value out")
         if event.tag is not None:
-            raise self._refused(event, f"tags ({_short(event.tag)}) are not allowed", "write a plain value")
+            raise self._refused(
+                event, f"tags ({_short(event.tag.replace(_STANDARD, '!!'))}) are not allowed", "write a plain value"
+            )
         if self.levels == MAX_DEPTH:
             raise self._refused(event, f"nested deeper than {MAX_DEPTH} levels", "flatten it")
         self.levels += 1

@@ -269,8 +269,10 @@ def test_a_seed_whose_model_raises_fails_and_the_others_complete() -> None:
 BAD = {
     "tensor": "Fails.evaluate(): returned Tensor; return cpd.Evaluation(objective, ...)",
     "other name": "Fails.evaluate(): does not return the constraint 'g' of the spec; it returns: h",
-    "more": "Fails.evaluate(): returns the constraint 'h', which the spec does not have; add it under constraints: (it has: g)",
-    "shape": "Fails.evaluate(): constraints['g'] must be a scalar or [k] tensor, got shape [1, 2]; reduce or flatten it",
+    "more": "Fails.evaluate(): returns the constraint 'h', which the spec does not have; "
+    "add it under constraints: (it has: g)",
+    "shape": "Fails.evaluate(): constraints['g'] must be a scalar or [k] tensor, got shape [1, 2]; "
+    "reduce or flatten it",
     "strict shape": "Fails.evaluate(): strict['g'] has shape [2], constraints['g'] has []; give both the same shape",
     "strict name": "Fails.evaluate(): strict names 'h', which is no constraint; valid: g",
     "objective": "Fails.evaluate(): objective must be a scalar tensor, got shape [2]; reduce it, e.g. with .mean()",

@@ -295,8 +295,8 @@ def test_the_verdict_of_a_search() -> None:
 def test_the_verdict_of_a_comparison() -> None:
     assert tables.verdict_sentence(compared()) == (
         "penalized: 2 of 3 settings feasible, none useful, best coefficient 2.154 with cross_entropy 0.3952. "
-        "lagrangian: 2 of 4 settings feasible, 2 useful over 1.00 decades, best dual_lr 0.01 with "
-        "cross_entropy 0.3507. 1 of 7 runs diverged. 1 of 7 runs failed."
+        "lagrangian: 2 of 4 settings feasible (1 of them at the last step only), 2 useful over 1.00 decades, "
+        "best dual_lr 0.01 with cross_entropy 0.3507. 1 of 7 runs diverged. 1 of 7 runs failed."
     )
 
 

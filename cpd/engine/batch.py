@@ -18,6 +18,7 @@ class Batch:
         device: A torch device, e.g. ``"cpu"`` or ``"cuda:0"``.
         fuse: Whether runs are trained as one program; otherwise one at a time.
         engine: ``auto``, ``eager``, ``captured`` or ``compiled``.
+        uses: How often a compiled step is expected to be used: it is kept, and a sweep is seldom run once.
         checkpoint: Folder for checkpoints of this batch, or None to keep none.
         checkpoint_every: Seconds of work that may be lost when the machine dies.
     """
@@ -29,6 +30,7 @@ class Batch:
     device: str = "cpu"
     fuse: bool = True
     engine: str = "auto"
+    uses: int = 3
     checkpoint: str | None = None
     checkpoint_every: float = 60.0
 

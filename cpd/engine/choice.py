@@ -20,8 +20,6 @@ TRIAL_STEPS = 100
 """Steps after which ``auto`` weighs the measured step time against the cost of compiling."""
 COMPILE_SECONDS = 25.0
 """What compiling costs."""
-USES = 3
-"""How often a program is expected to be used: it is kept, and a sweep is seldom run once."""
 SPEED_UP = 5.0
 """How much faster a compiled step is, on the low side."""
 
@@ -50,7 +48,7 @@ def choose(batch: Batch, training: Training) -> Advance:
             captured.note = f"captured instead of compiled: {reason}"
         return captured
     compiled = Compiled(step, program_cache())
-    return compiled if batch.engine == "compiled" else Auto(training, compiled)
+    return compiled if batch.engine == "compiled" else Auto(training, compiled, batch.uses)
 
 
 class Auto:
@@ -60,10 +58,11 @@ class Auto:
     where the uninterrupted one did.
     """
 
-    def __init__(self, training: Training, compiled: Compiled) -> None:
+    def __init__(self, training: Training, compiled: Compiled, uses: int) -> None:
         self.training = training
         self.captured = Captured(training.step)
         self.compiled = compiled
+        self.uses = uses
         self.note: str | None = None
         self._decided = False
         self._uses_compiled = False
@@ -101,7 +100,7 @@ class Auto:
 
     def _pays(self, done: int) -> bool:
         remaining = self._seconds / done * (self.training.steps - done)
-        return USES * remaining * (1 - 1 / SPEED_UP) > COMPILE_SECONDS
+        return self.uses * remaining * (1 - 1 / SPEED_UP) > COMPILE_SECONDS
 
     def _try_compiling(self, state: State, batches: Minibatches) -> bool:
         """Compile; a compiler that fails costs a line and the captured step goes on."""

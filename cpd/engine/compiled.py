@@ -37,7 +37,7 @@ class Compiled:
         cache: Folder of compiled programs.
     """
 
-    history = HISTORY
+    history: int = HISTORY
 
     def __init__(self, step: Step, cache: Path) -> None:
         self.step = step
@@ -127,7 +127,7 @@ class _Loop(nn.Module):
         return while_loop(unfinished, body, start)
 
     def _tensors(self, state: tuple[Tensor, ...], fixed: tuple[Tensor, ...]) -> list[Tensor]:
-        return [t for t in self.step(*_refill(self.whole, list(state)), *fixed) if isinstance(t, Tensor)]
+        return [t for t in self.step(*_refill(self.whole, [*state, *fixed])) if isinstance(t, Tensor)]
 
 
 def _refill(whole: list[Any], tensors: list[Tensor]) -> list[Any]:
@@ -147,7 +147,7 @@ def package(trace: Trace, leaves: list[Any], cache: Path) -> Path:
     arguments = (torch.tensor(2), tensors[:carried], (*tensors[carried:], *trace.constants))
     with tempfile.TemporaryDirectory(dir=cache) as folder, warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
-        exported = torch.export.export(_Loop(trace, leaves[: trace.carried]), arguments, strict=False)
+        exported = torch.export.export(_Loop(trace, leaves), arguments, strict=False)
         made = torch._inductor.aoti_compile_and_package(exported, package_path=str(Path(folder) / "program.pt2"))
         os.replace(made, path)
     return path
@@ -156,8 +156,8 @@ def package(trace: Trace, leaves: list[Any], cache: Path) -> Path:
 def load(path: Path) -> Callable[..., list[Tensor]]:
     """Load a compiled program: ``(n, state, fixed) -> tensors``, all flat.
 
-    The loader is called directly: ``torch._inductor.aoti_load_package`` probes the processor with a compiler first, which
-    takes a second, and the file's name already holds what it is for.
+    The loader is called directly: ``torch._inductor.aoti_load_package`` probes the processor with a compiler first,
+    which takes a second, and the file's name already holds what it is for.
     """
     loader = torch._C._aoti.AOTIModelPackageLoader(str(path), "model", False, 1, -1)
     return lambda n, state, fixed: loader.boxed_run([n, *state, *fixed])

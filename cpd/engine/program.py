@@ -23,8 +23,15 @@ class Advance(Protocol):
     The records are those of the last ``min(n, history)`` steps, with a leading dimension of steps.
     """
 
-    history: int
-    note: str | None
+    @property
+    def history(self) -> int:
+        """Steps whose records one call returns, at most."""
+        ...
+
+    @property
+    def note(self) -> str | None:
+        """What the user should know, e.g. why another engine took over."""
+        ...
 
     def __call__(self, state: State, batches: Minibatches, n: int) -> tuple[State, Record]:
         """Advance ``n`` steps."""

@@ -80,6 +80,10 @@ def _method_verdict(document: Document, method: str, entries: Sequence[Mapping[s
     counted = f"{clean(method)}: {entry['feasible_settings']} of {entry['settings']} settings feasible"
     if not entry["feasible_settings"]:
         return counted
+    lucky = sum(row.by_luck for row in lines(document) if row.method == method)
+    if lucky == entry["feasible_settings"]:
+        return f"{counted}, and at the last step only: oscillating, none is solved"
+    counted += f" ({lucky} of them at the last step only)" if lucky else ""
     useful = f"{entry['useful_settings']} useful" if entry["useful_settings"] else "none useful"
     if entry["useful_settings"] > 1:
         useful += f" over {entry['useful_decades']:.2f} decades"

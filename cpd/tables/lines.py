@@ -29,6 +29,11 @@ class Line:
         """In how many of its runs the constraints hold."""
         return sum(run["feasible"] for run in self.runs)
 
+    @property
+    def by_luck(self) -> bool:
+        """Whether it holds at the last step only: a feasible run that oscillates has not solved anything."""
+        return any(run["feasible"] and run["diagnosis"] == "oscillating" for run in self.runs)
+
     def unfinished(self) -> dict[str, int]:
         """How many runs ended otherwise than completed, by status."""
         statuses = [run["status"] for run in self.runs if run["status"] != "completed"]

@@ -78,12 +78,17 @@ def _verdict(row: Line, is_best: bool, several: bool) -> str:
     unfinished = row.unfinished()
     if several:
         words = [f"{row.feasible}/{len(row.runs)}", *(f"{n} {status}" for status, n in unfinished.items())]
+        words += ["last step only"] if row.by_luck else []
+    elif row.by_luck:
+        words = ["last step only"]
     else:
         words = [*unfinished] or ["yes" if row.feasible else "no"]
-    return ", ".join([*words, *(["best"] if is_best else [])])
+    return ", ".join([*words, *(["best"] if is_best and not row.by_luck else [])])
 
 
 def _mark(row: Line, is_best: bool) -> str:
+    if row.by_luck:
+        return ""
     if is_best:
         return "best"
     if row.feasible == len(row.runs):
