@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Sequence
 
 from cpd.outcome import RunKey
 
+LEAST_FUSED = 4
+"""Runs for which a worker process of their own pays."""
 MOST_FUSED = 1024
 """Runs in one program where the user sets no other number: memory grows with it."""
 
@@ -51,3 +54,22 @@ def _spread(batches: list[tuple[RunKey, ...]], jobs: int) -> list[tuple[RunKey, 
         half = len(largest) // 2
         batches = sorted([*batches, largest[:half], largest[half:]], key=len, reverse=True)
     return batches
+
+
+def default_jobs(keys: Sequence[RunKey], *, minibatches: bool, device: str, cores: int | None = None) -> int:
+    """How many worker processes help where the user names no number.
+
+    Full-batch trainings are bound by the cost of starting operations: one fused program fills a core and workers only
+    cost their start. Minibatch trainings are bound by arithmetic, which the cores can share, each with runs enough to
+    fuse. On a device other than the CPU one process feeds it.
+
+    Args:
+        keys: The runs to train.
+        minibatches: Whether a step sees a part of the data.
+        device: Where they train.
+        cores: Default: what this process may use.
+    """
+    if not minibatches or device != "cpu":
+        return 1
+    cores = cores or len(os.sched_getaffinity(0))
+    return max(1, min(cores, len(keys) // LEAST_FUSED))

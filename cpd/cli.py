@@ -1,5 +1,6 @@
 """The command line: parse, one call, print."""
 
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
@@ -244,6 +245,8 @@ def draw(document: dict[str, Any], curves: list[Any], to: str, kind: str | None 
 
 def main() -> NoReturn:
     """The ``cpd`` command."""
+    # Idle threads sleep: where several processes share the cores, waiting in a loop slows all of them down.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     debug = "--debug" in sys.argv[1:]
     words = read_targets([word for word in sys.argv[1:] if word != "--debug"])
     try:
@@ -253,7 +256,7 @@ def main() -> NoReturn:
     except (KeyboardInterrupt, typer.Abort):
         code = 130
     except BrokenPipeError:
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         code = 1
     except BaseException as error:
         code = _ended(error)

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
 from cpd import engine
-from cpd.batching import cut
-from cpd.engine import Batch, Hooks, Interrupted, ProblemRaised, Trained
+from cpd.batching import cut, default_jobs
+from cpd.engine import Batch, Hooks, ProblemRaised, Trained
 from cpd.errors import CpdError, StoreError
 from cpd.execution_options import Listener, Options
+from cpd.executors import Done, Engine, Event, Item, Lost, Raised, Retrying, Where, WorkerLost
+from cpd.executors import engine as executor
 from cpd.outcome import Run, RunKey, Status
 from cpd.provenance import git_commit, machine, versions
 from cpd.spec import Task, task_to_json
 from cpd.stopping import StopSignals
 from cpd.store import Store, SweepRecord, open_store
+from cpd.working import halves, limit_threads, train_batch, train_here, worker_versions
 
 Kind = Literal["sweep", "bisect", "compare"]
+
+CLUSTER_BATCHES = 16
+"""Batches to cut for where it is not known how many workers a cluster has."""
 
 _USES = {"sweep": 3, "compare": 3, "bisect": 12}
 """How often a command's program is expected to be used: a search runs it in every round."""
@@ -48,9 +55,12 @@ class Session:
     store: Store | None = None
     sweep: str | None = None
     stop: StopSignals = field(default_factory=StopSignals)
+    workers: Engine | None = None
+    _waits: bool = False
 
     def __enter__(self) -> Session:
-        engine.check_device(self.options.device)
+        for device in self.options.devices or (self.options.device,):
+            engine.check_device(device)
         self._note(*self.task.notes)
         if self.options.keep:
             self.store = open_store(self.options.store, "write")
@@ -61,6 +71,8 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self.workers is not None:
+            self.workers.close()
         self.stop.__exit__(kind, error, trace)
         if self.store is None or self.sweep is None:
             return
@@ -84,10 +96,11 @@ class Session:
         done = self._stored(keys)
         self.found += len(done)
         batches = self._batches(keys, done)
-        self.listener.planned(len(keys), len(done), len(batches), 1)
+        workers = self._workers(batches)
+        self.listener.planned(len(keys), len(done), len(batches), workers.workers)
         finished = 0
         raised: dict[str, ProblemRaised] = {}
-        for count, (batch, outcome) in enumerate(self._results(batches), start=1):
+        for count, (batch, outcome) in enumerate(self._results(workers, batches), start=1):
             if isinstance(outcome, ProblemRaised):
                 raised |= {_name(key): outcome for key in batch.keys}
                 continue
@@ -95,11 +108,10 @@ class Session:
             self._keep(batch, outcome.runs)
             done |= {_name(run.key): run for run in outcome.runs}
             finished += len(outcome.runs)
-            self.listener.batch_done(finished, count, 1)
+            self.listener.batch_done(finished, count, workers.workers)
             failed = any(run.status is Status.FAILED for run in outcome.runs)
             if self.store_error is not None or (failed and self.options.fail_fast):
                 break
-            self.stop.check()
         if raised and not done:
             raise next(iter(raised.values()))
         self._fail(keys, raised, done)
@@ -116,9 +128,36 @@ class Session:
 
     def _batches(self, keys: Sequence[RunKey], done: dict[str, Run]) -> list[Batch]:
         share = self.task.train.batch_size is None
-        groups = cut(keys, jobs=1, fuse=self.options.fuse, share_seeds=share)
+        groups = cut(keys, jobs=self._jobs(keys), fuse=self.options.fuse, share_seeds=share)
         left = [tuple(key for key in group if _name(key) not in done) for group in groups]
         return [self._batch(group) for group in left if group]
+
+    def _jobs(self, keys: Sequence[RunKey]) -> int:
+        """Workers to cut for; of a cluster's workers more may come, so its batches are cut as for many."""
+        if self.options.devices:
+            return len(self.options.devices)
+        if self.options.backend != "local":
+            return self.options.jobs or CLUSTER_BATCHES
+        if self.options.jobs is not None:
+            return self.options.jobs
+        return default_jobs(keys, minibatches=self.task.train.batch_size is not None, device=self.options.device)
+
+    def _workers(self, batches: Sequence[Batch]) -> Engine:
+        """The workers, started when first needed and kept for all rounds of a search."""
+        if self.workers is None:
+            options = self.options
+            every = tuple(key for batch in batches for key in batch.keys)
+            jobs = min(self._jobs(every), max(1, len(batches))) if options.backend == "local" else self._jobs(every)
+            where = Where(options.backend, jobs, options.address, options.devices)
+            here = options.backend == "local" and jobs == 1 and not options.devices
+            work = partial(train_here, self._hooks()) if here else train_batch
+            with self.stop.interruptible():
+                self.workers = executor(where, work, setup=limit_threads, probe=worker_versions)
+            self._waits = not here
+        return self.workers
+
+    def _hooks(self) -> Hooks:
+        return Hooks(progress=self.listener.progress, stop=self.stop.asked)
 
     def _batch(self, keys: tuple[RunKey, ...]) -> Batch:
         return Batch(
@@ -136,31 +175,50 @@ class Session:
 
     def _checkpoint_folder(self, keys: Sequence[RunKey]) -> str | None:
         """A folder of the batch's own beside the store."""
-        if self.store is None:
+        if self.store is None or self.options.backend != "local":
             return None
         name = hashlib.sha256("".join(map(_name, keys)).encode()).hexdigest()[:16]
         path = Path(self.store.path)
         return str(path.parent / f"{path.stem}-checkpoints" / name)
 
-    def _results(self, batches: Sequence[Batch]) -> Iterator[tuple[Batch, Trained | ProblemRaised]]:
-        """Train batch after batch in this process; one that does not fit into memory is halved."""
-        queue = list(batches)
-        while queue:
-            batch = queue.pop(0)
-            hooks = Hooks(progress=self.listener.progress, stop=self.stop.asked)
-            try:
-                yield batch, engine.train(batch, hooks)
-            except ProblemRaised as error:
-                yield batch, error
-            except Interrupted:
-                self.stop.check()
-            except MemoryError as error:
-                if len(batch.keys) == 1:
-                    yield batch, Trained([Run(batch.keys[0], Status.FAILED, error=f"out of memory: {error}")])
-                    continue
-                half = len(batch.keys) // 2
-                self._note(f"a batch of {len(batch.keys)} runs does not fit into memory: tried again in halves")
-                queue[:0] = [self._batch(batch.keys[:half]), self._batch(batch.keys[half:])]
+    def _results(self, workers: Engine, batches: Sequence[Batch]) -> Iterator[tuple[Batch, Trained | ProblemRaised]]:
+        """What comes of each batch, or of its parts, as it ends.
+
+        Raises:
+            CpdError: The problem breaks its contract, whatever the run; or the workers are lost.
+            Stopped: The user asked to stop.
+        """
+        items = [Item(batch, float(len(batch.keys))) for batch in batches]
+        options = self.options
+        events = workers.results(items, halves, retries=options.retries, stall_timeout=options.stall_timeout)
+        try:
+            while (event := self._next(events)) is not None:
+                match event:
+                    case Done(batch, outcome):
+                        self.stop.check()
+                        if isinstance(outcome, CpdError) and not isinstance(outcome, ProblemRaised):
+                            raise outcome
+                        yield batch, outcome
+                    case Raised(batch, error) | Lost(batch, error):
+                        yield batch, Trained([Run(key, Status.FAILED, error=error) for key in batch.keys])
+                    case Retrying() | WorkerLost():
+                        self._tell(event)
+        finally:
+            events.close()
+
+    def _next(self, events: Generator[Event]) -> Event | None:
+        """Wait for the next event; a signal cuts the wait short where others do the work."""
+        if not self._waits:
+            return next(events, None)
+        with self.stop.interruptible():
+            return next(events, None)
+
+    def _tell(self, event: Retrying | WorkerLost) -> None:
+        if isinstance(event, WorkerLost):
+            self.listener.note(f"worker {event.worker} is lost, {event.left} left; its batches go elsewhere")
+            return
+        again = "whole" if len(event.parts) == 1 else "in halves"
+        self._note(f"a batch of {len(event.payload.keys)} runs: {event.reason}; tried again {again}")
 
     def _keep(self, batch: Batch, runs: list[Run]) -> None:
         for run in runs:

@@ -102,7 +102,7 @@ class _Spec:
         raw = self._mapping("constraints")
         if not raw:
             raise self._missing("constraints", 'constraints: {NAME: ">= 0.7"}')
-        self._known_to_files(raw)
+        self._refuse_new_constraints()
         return {name: checked(Constraint, value, self.layers.at, f"constraints.{name}") for name, value in raw.items()}
 
     def _train(self) -> Train:
@@ -180,7 +180,7 @@ class _Spec:
             kept.setdefault(identity(value), value)
             total += 1
         if len(kept) < total:
-            self.notes.append(f"{key}: {total - len(kept)} of {total} are duplicates and left out")
+            self.notes.append(f"{key}: {total - len(kept)} of {total} left out as duplicates")
         return tuple(kept.values())
 
     def _mapping(self, key: str) -> dict[str, Any]:
@@ -204,12 +204,14 @@ class _Spec:
         if name not in constraints:
             raise CpdError(f"no constraint '{name}'", place=self.layers.at(key), hint=closest(name, constraints))
 
-    def _known_to_files(self, constraints: Iterable[str]) -> None:
-        """Refuse an option for a constraint that no file has: it would otherwise be a new one."""
+    def _refuse_new_constraints(self) -> None:
+        """An option for a constraint that no file has would otherwise make a new one."""
         files = [layer.raw.get("constraints") for layer in self.layers.files]
-        names = list(dict.fromkeys(name for raw in files if isinstance(raw, dict) for name in raw))
-        for name in constraints:
-            self._known(name, names, f"constraints.{name}")
+        names = dict.fromkeys(name for raw in files if isinstance(raw, dict) for name in raw)
+        for layer in self.layers.layers:
+            top, *below = layer.option.split(".")
+            if top == "constraints" and below:
+                self._known(below[0], names, layer.option)
 
     def _missing(self, key: str, example: str) -> CpdError:
         return CpdError(f"the key '{key}' is missing", place=self.layers.files[0].place, hint=f"add {example}")

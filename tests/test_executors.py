@@ -216,10 +216,10 @@ def test_a_worker_killed_from_outside_midway_costs_nothing(start: Start) -> None
     pid = next(iter(up.results([Item({})]))).result["pid"]
     os.kill(pid, signal.SIGKILL)  # idle
     events = up.results([Item({"seconds": 1, "number": k}) for k in range(4)])
-    first = next(events)
+    first = next(event for event in events if isinstance(event, Done))
     os.kill(first.result["pid"], signal.SIGKILL)  # at work on its next item
     rest = list(events)
-    assert sorted(event.payload["number"] for event in [first, *rest] if isinstance(event, Done)) == [0, 1, 2, 3]
+    assert sorted(event.payload["number"] for event in of(Done, [first, *rest])) == [0, 1, 2, 3]
     assert of(Lost, rest) == []
 
 
@@ -280,12 +280,12 @@ def test_a_failed_setup_is_the_error_of_each_item(start: Start) -> None:
 def test_a_worker_keeps_its_device_for_life(start: Start) -> None:
     up = start(Where("local", 3, devices=("cuda:0", "cuda:1")), works.surroundings)
     work = [Item({"seconds": 0.1, "number": k}) for k in range(12)]
-    seen = {(event.result["pid"], event.result["device"]) for event in up.results(work)}
+    seen = {(event.result["pid"], event.result["device"]) for event in of(Done, list(up.results(work)))}
     assert len(seen) == len(dict(seen)) == 3
     assert sorted(device for _, device in seen) == ["cuda:0", "cuda:0", "cuda:1"]
     victim, device = next(iter(seen))
     os.kill(victim, signal.SIGKILL)
-    again = {(event.result["pid"], event.result["device"]) for event in up.results(work)}
+    again = {(event.result["pid"], event.result["device"]) for event in of(Done, list(up.results(work)))}
     assert victim not in dict(again)
     assert sorted(device for _, device in again) == ["cuda:0", "cuda:0", "cuda:1"]
 
@@ -389,4 +389,5 @@ def test_a_parent_that_ends_leaves_no_worker(number: signal.Signals, to_group: b
         (os.killpg if to_group else os.kill)(parent.pid, number)
         assert parent.wait() == code
         until(lambda: not any(map(alive, workers)))
-        assert parent.stderr.read().replace("a problem that prints\n", "") == ""
+        if number != signal.SIGKILL:  # after which loky cleans up behind the parent, and says so
+            assert parent.stderr.read().replace("a problem that prints\n", "") == ""

@@ -16,6 +16,7 @@ from cpd.engine.checking import Checked, check
 from cpd.engine.choice import choose
 from cpd.engine.finishing import finished_runs
 from cpd.engine.loading import ProblemRaised, user_traceback
+from cpd.engine.threads import threads_for
 from cpd.engine.training import Hooks, Interrupted, Training
 from cpd.errors import CpdError, StoreError
 from cpd.methods import REGISTRY
@@ -67,8 +68,9 @@ def train(batch: Batch, hooks: Hooks | None = None) -> Trained:
         builder = Builder(batch)
         try:
             for group in builder.groups():
-                for run in _train_group(batch, group, hooks, builder.notes):
-                    done[_identity(run.key)] = run
+                with threads_for(group, batch):
+                    runs = _train_group(batch, group, hooks, builder.notes)
+                done |= {_identity(run.key): run for run in runs}
         except torch.OutOfMemoryError as error:
             raise MemoryError(str(error)) from error
         except RuntimeError as error:

@@ -19,10 +19,13 @@ from cpd.engine.minibatches import Minibatches
 from cpd.engine.program import Captured, Trace, capture, is_first
 from cpd.engine.recording import Record
 from cpd.engine.step import State, Step
+from cpd.file_lock import locked
 
+PATIENCE = 600.0
+"""Seconds to wait for another process that compiles the same program."""
 HISTORY = 32
 """Steps whose records one call of a program returns."""
-FORMAT = 2
+FORMAT = 3
 """Raised when what is compiled changes without the graph's text changing."""
 
 
@@ -139,18 +142,28 @@ def _refill(whole: list[Any], tensors: list[Tensor]) -> list[Any]:
 def package(trace: Trace, leaves: list[Any], cache: Path) -> Path:
     """Compile a captured step into a file of the cache, if it is not there yet."""
     path = program_path(trace, leaves, cache)
-    if path.exists():
-        return path
     cache.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        # Workers that start together need the same program: one compiles, the others wait for it.
+        with locked(path.with_suffix(".lock"), PATIENCE):
+            if not path.exists():
+                _compile(trace, leaves, path)
+    return path
+
+
+def _compile(trace: Trace, leaves: list[Any], path: Path) -> None:
     tensors = tuple(leaf.detach() for leaf in leaves if isinstance(leaf, Tensor))
     carried = sum(isinstance(leaf, Tensor) for leaf in leaves[: trace.carried])
     arguments = (torch.tensor(2), tensors[:carried], (*tensors[carried:], *trace.constants))
-    with tempfile.TemporaryDirectory(dir=cache) as folder, warnings.catch_warnings(), torch.no_grad():
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder, warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         exported = torch.export.export(_Loop(trace, leaves), arguments, strict=False)
-        made = torch._inductor.aoti_compile_and_package(exported, package_path=str(Path(folder) / "program.pt2"))
+        # One thread, whatever this process has: then the program, and its numbers to the bit, are the same for all.
+        options = {"cpp.threads": 1}
+        made = torch._inductor.aoti_compile_and_package(
+            exported, package_path=str(Path(folder) / "program.pt2"), inductor_configs=options
+        )
         os.replace(made, path)
-    return path
 
 
 def load(path: Path) -> Callable[..., list[Tensor]]:

@@ -6,7 +6,7 @@ knows what an item holds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -81,7 +81,7 @@ class Engine:
 
     def results(
         self, items: Iterable[Item], halve: Halve | None = None, *, retries: int = 1, stall_timeout: float = 600.0
-    ) -> Iterator[Event]:
+    ) -> Generator[Event]:
         """Do all items, longest first, and tell what comes of each as soon as it is known.
 
         A worker's death costs its item only: it is tried again, then halved, and what cannot be halved is tried last

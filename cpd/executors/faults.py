@@ -6,7 +6,7 @@ import heapq
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -177,7 +177,7 @@ class Queue:
         heapq.heappush(self._waiting, (-ticket.weight, next(self._order), ticket))
 
 
-def drain(pool: Pool, queue: Queue, stall_timeout: float) -> Iterator[Event]:
+def drain(pool: Pool, queue: Queue, stall_timeout: float) -> Generator[Event]:
     """Send the queue through a pool, see :meth:`cpd.executors.Engine.results`."""
     failure: ExecutorLost | None = None
     heard = time.monotonic()

@@ -12,6 +12,7 @@ import os
 import re
 import resource
 import signal
+import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
@@ -124,8 +125,10 @@ class _Slot:
         return ticket, _outcome(future)
 
     def kill(self) -> None:
-        executor, self.executor, self.ticket, self.future = self.executor, None, None, None
+        executor, future = self.executor, self.future
+        self.executor = self.ticket = self.future = None
         if executor is not None:
+            _until_taken(future)
             executor.shutdown(wait=True, kill_workers=True)
 
     def _executor(self) -> ProcessPoolExecutor:
@@ -135,6 +138,13 @@ class _Slot:
             initargs=(os.getpid(), self.device, self.setup, self.threads),
             env=_environment(self.threads),
         )
+
+
+def _until_taken(future: Future[bytes] | None) -> None:
+    """Wait the instant until loky's thread has taken up what was submitted: told to stop before, it stumbles over it."""
+    patience = time.monotonic() + 1
+    while future is not None and not (future.running() or future.done()) and time.monotonic() < patience:
+        time.sleep(0.001)
 
 
 def _outcome(future: Future[bytes]) -> Outcome:

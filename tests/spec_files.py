@@ -1,0 +1,77 @@
+"""A small valid spec for the tests to vary, and a registry of methods that needs no torch."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cpd.errors import CpdError
+from cpd.spec import Task
+from cpd.spec_reader import Overrides, load_task
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A hyperparameter as the methods declare theirs."""
+
+    default: float | str | bool | None = None
+    minimum: float = 0.0
+    exclusive: bool = False
+    choices: tuple[str | bool, ...] = ()
+    per_constraint: bool = False
+
+
+REGISTRY = {
+    "penalized": {"coefficient": Declared(per_constraint=True)},
+    "lagrangian": {
+        "dual_lr": Declared(per_constraint=True),
+        "update": Declared("alternating", choices=("alternating", "simultaneous")),
+        "restart": Declared(default=False, choices=(False, True)),
+    },
+    "nupi": {
+        "dual_lr": Declared(exclusive=True),
+        "kp": Declared(0.0),
+        "nu": Declared(0.0, minimum=float("-inf")),
+    },
+}
+
+PROBLEM = "import cpd\n\n\nclass Mine(cpd.Problem):\n    pass\n"
+NUMBER = "write a number like 0.5 or 1e-3"
+OPTIMIZERS = "SGD, Adam, AdamW, RMSprop, Adagrad, Adadelta, Adamax, NAdam, RAdam, ASGD, Rprop"
+METHODS = "penalized, lagrangian, nupi"
+
+BASE = {
+    "problem": "mine.py:Mine",
+    "constraints": "{g: '>= 0.7', h: {level: 1, sense: '<=', tolerance: 0.1}}",
+    "train": "{steps: 10, optimizer: {name: SGD, lr: 0.1}}",
+    "methods": "{penalized: {coefficient: 0.1}}",
+}
+
+Write = Callable[..., str]
+
+
+def writer(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
+    """Go to a folder with ``mine.py``; return what writes ``x.yaml`` there: BASE with keys replaced, or left out."""
+    monkeypatch.chdir(folder)
+    (folder / "mine.py").write_text(PROBLEM)
+
+    def write(name: str = "x.yaml", **keys: str | None) -> str:
+        lines = [f"{key}: {value}" for key, value in {**BASE, **keys}.items() if value is not None]
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text("# A task\n" + "\n".join(lines) + "\n", encoding="utf-8")
+        return name
+
+    return write
+
+
+def load(name: str, *assignments: str, **words: Any) -> Task:
+    return load_task(name, REGISTRY, Overrides(set=assignments, **words))
+
+
+def refusal(name: str, *assignments: str, **words: Any) -> str:
+    """The whole message that a spec, or the command line's words for it, is refused with."""
+    with pytest.raises(CpdError) as caught:
+        load(name, *assignments, **words)
+    return str(caught.value)

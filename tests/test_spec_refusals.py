@@ -1,0 +1,278 @@
+"""Every key of a spec that is refused, with its whole message."""
+
+from pathlib import Path
+
+import pytest
+from spec_files import METHODS, NUMBER, OPTIMIZERS, REGISTRY, Write, load, refusal, writer
+
+from cpd.spec import runs
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
+    return writer(tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("problem", None, "x.yaml: the key 'problem' is missing; add problem: my_problem.py:MyProblem"),
+        ("problem", "5", "x.yaml: problem: 5 is not a word; write a word, in quotes where it looks like a number"),
+        (
+            "problem",
+            "mine.py",
+            "x.yaml: problem: 'mine.py' is no problem; write package.module:Class or file.py:Class",
+        ),
+        ("problem", "my.py:Mine", "x.yaml: problem: no file 'my.py'; its path starts at the spec's folder"),
+        ("problem", "mine.py:Min", "x.yaml: problem: no class 'Min' in 'mine.py'; did you mean 'Mine'? Valid: Mine"),
+        (
+            "problem",
+            "no.such:Mine",
+            "x.yaml: problem: no module 'no.such'; install it or put it beside the spec; "
+            "write package.module:Class or file.py:Class",
+        ),
+        (
+            "problem",
+            "cpd.problems.rate:Rates",
+            "x.yaml: problem: no class 'Rates' in 'cpd.problems.rate'; did you mean 'Rate'? Valid: Rate",
+        ),
+        (
+            "arguments",
+            "[1]",
+            "x.yaml: arguments: [1] is not a mapping; write {NAME: VALUE}",
+        ),
+        (
+            "object",
+            "f",
+            "x.yaml: object: unknown key 'object'; did you mean 'objective'? Valid: task, description, problem, "
+            "arguments, objective, constraints, train, seeds, methods, levels, search",
+        ),
+        (
+            "objective",
+            "5",
+            "x.yaml: objective: 5 is not a word; write a word, in quotes where it looks like a number",
+        ),
+        ("constraints", None, "x.yaml: the key 'constraints' is missing; add constraints: {NAME: \">= 0.7\"}"),
+        ("constraints", "[g]", 'x.yaml: constraints: ["g"] is not a mapping; write {NAME: VALUE}'),
+        (
+            "constraints",
+            "{g: '=> 0.7'}",
+            "x.yaml: constraints.g: '=> 0.7' is no constraint; write e.g. \">= 0.7\", with <=, >= or ==",
+        ),
+        (
+            "constraints",
+            "{g: '>= much'}",
+            "x.yaml: constraints.g: '>= much' is no constraint; write e.g. \">= 0.7\", with <=, >= or ==",
+        ),
+        ("constraints", "{g: '>= .inf'}", f"x.yaml: constraints.g: .inf is not a finite number; {NUMBER}"),
+        ("constraints", "{g: 5}", "x.yaml: constraints.g: 5 is not a mapping; write {level, sense, tolerance}"),
+        ("constraints", "{g: {level: 5}}", "x.yaml: constraints.g: the key 'sense' is missing; add sense: VALUE"),
+        (
+            "constraints",
+            "{g: {levl: 5, sense: '<='}}",
+            "x.yaml: constraints.g.levl: unknown key 'levl'; did you mean 'level'? Valid: level, sense, tolerance",
+        ),
+        (
+            "constraints",
+            "{g: {level: 5, sense: '<'}}",
+            "x.yaml: constraints.g.sense: '<' is not a valid choice; did you mean '<='? Valid: <=, >=, ==",
+        ),
+        (
+            "constraints",
+            "{g: {level: true, sense: '<='}}",
+            f"x.yaml: constraints.g.level: true is not a number; {NUMBER}",
+        ),
+        (
+            "constraints",
+            "{g: {level: 1, sense: '<=', tolerance: -1}}",
+            "x.yaml: constraints.g.tolerance: -1 is out of range; write a number from 0 on",
+        ),
+        (
+            "train",
+            None,
+            "x.yaml: the key 'train' is missing; add train: {steps: 1000, optimizer: {name: SGD, lr: 0.01}}",
+        ),
+        (
+            "train",
+            "{dtype: float64}",
+            "x.yaml: train: neither steps nor epochs says how long to train; add steps: 10000 or epochs: 150",
+        ),
+        (
+            "train",
+            "{steps: 1, epochs: 1}",
+            "x.yaml: train: both steps and epochs say how long to train; keep one of them",
+        ),
+        ("train", "{steps: 0}", "x.yaml: train.steps: 0 is not a whole number from 1 on; write e.g. 1"),
+        ("train", "{steps: true}", "x.yaml: train.steps: true is not a whole number from 1 on; write e.g. 1"),
+        ("train", "{steps: '9'}", "x.yaml: train.steps: '9' is not a whole number from 1 on; write e.g. 1"),
+        ("train", "{steps: 1.5}", "x.yaml: train.steps: 1.5 is not a whole number from 1 on; write e.g. 1"),
+        ("train", "{epochs: 0}", "x.yaml: train.epochs: 0 is out of range; write a number above 0"),
+        (
+            "train",
+            "{steps: 1, batch_size: some}",
+            "x.yaml: train.batch_size: 'some' is not a batch size; write a whole number from 1 on, or all",
+        ),
+        (
+            "train",
+            "{steps: 1, dtype: float16}",
+            "x.yaml: train.dtype: 'float16' is not a valid choice; did you mean 'float64'? Valid: float32, float64",
+        ),
+        (
+            "train",
+            "{step: 1}",
+            "x.yaml: train.step: unknown key 'step'; did you mean 'steps'? "
+            "Valid: steps, epochs, batch_size, optimizer, dtype",
+        ),
+        (
+            "train",
+            "{steps: 1, optimizer: [SGD]}",
+            'x.yaml: train.optimizer: ["SGD"] is not a mapping; write {name: SGD, lr: 0.02}',
+        ),
+        (
+            "train",
+            "{steps: 1, optimizer: {name: Adamm}}",
+            f"x.yaml: train.optimizer.name: unknown optimizer 'Adamm'; did you mean 'Adam'? Valid: {OPTIMIZERS}",
+        ),
+        (
+            "train",
+            "{steps: 1, optimizer: LBFGS}",
+            "x.yaml: train.optimizer.name: LBFGS does not act element by element, so runs cannot be fused; "
+            f"valid: {OPTIMIZERS}",
+        ),
+        (
+            "train",
+            "{steps: 1, optimizer: {lr: -0.1}}",
+            "x.yaml: train.optimizer.lr: -0.1 is out of range; write a number from 0 on",
+        ),
+        (
+            "train",
+            "{steps: 1, optimizer: {lr: 1e400}}",
+            f"x.yaml: train.optimizer.lr: 1e400 is not a finite number; {NUMBER}",
+        ),
+        ("seeds", "[]", "x.yaml: seeds: [] gives no seeds; write e.g. [1, 2, 7], or 0:5 for 0 to 4"),
+        ("seeds", "5:5", "x.yaml: seeds: '5:5' gives no seeds; write e.g. [1, 2, 7], or 0:5 for 0 to 4"),
+        ("seeds", "[-1]", "x.yaml: seeds: [-1] gives no seeds; write e.g. [1, 2, 7], or 0:5 for 0 to 4"),
+        ("seeds", "[true]", "x.yaml: seeds: [true] gives no seeds; write e.g. [1, 2, 7], or 0:5 for 0 to 4"),
+        ("seeds", "[0.5]", "x.yaml: seeds: [0.5] gives no seeds; write e.g. [1, 2, 7], or 0:5 for 0 to 4"),
+        ("levels", "{k: 1}", "x.yaml: levels.k: no constraint 'k'; valid: g, h"),
+        ("levels", "{g: []}", "x.yaml: levels.g: values is empty; write {values: [0.1, 1]}"),
+        ("levels", "{g: [high]}", f"x.yaml: levels.g: 'high' is not a number; {NUMBER}"),
+        ("search", "{low: 1}", "x.yaml: search: the key 'target' is missing; add target: VALUE"),
+        ("search", "{target: 1, constraint: k}", "x.yaml: search.constraint: no constraint 'k'; valid: g, h"),
+        (
+            "search",
+            "{target: 1, low: 2}",
+            "x.yaml: search: low 2 is not below high 1; the search needs two different ends",
+        ),
+        ("search", "{target: 1, low: 0}", "x.yaml: search.low: 0 is out of range; write a number above 0"),
+        (
+            "search",
+            "{target: 1, strategy: bisect}",
+            "x.yaml: search.strategy: 'bisect' is not a valid choice; did you mean 'bisection'? "
+            "Valid: bisection, illinois",
+        ),
+        (
+            "methods",
+            None,
+            "x.yaml: the key 'methods' is missing; add methods: {penalized: {coefficient: {values: [0.1, 1]}}}",
+        ),
+    ],
+)
+def test_a_key_is_refused(key: str, value: str | None, message: str, write: Write) -> None:
+    assert refusal(write(**{key: value})) == message
+
+
+@pytest.mark.parametrize(
+    ("methods", "message"),
+    [
+        ("[penalized]", 'methods: ["penalized"] is not a mapping; write {NAME: VALUE}'),
+        (
+            "{penalised: {}}",
+            f"methods.penalised: unknown method 'penalised'; did you mean 'penalized'? Valid: {METHODS}",
+        ),
+        (
+            "{penalized: 5}",
+            "methods.penalized: 5 is not a mapping; "
+            "write e.g. coefficient: 0.1, or coefficient: {min: 1e-4, max: 100, num: 19, scale: log}",
+        ),
+        (
+            "{lagrangian: {}}",
+            "methods.lagrangian: the hyperparameter 'dual_lr' is missing; "
+            "write e.g. dual_lr: 0.1, or dual_lr: {min: 1e-4, max: 100, num: 19, scale: log}",
+        ),
+        (
+            "{penalized: []}",
+            "methods.penalized: has no settings; "
+            "write e.g. coefficient: 0.1, or coefficient: {min: 1e-4, max: 100, num: 19, scale: log}",
+        ),
+        (
+            "{penalized: [{coefficient: 0}, {coeficient: 0}]}",
+            "methods.penalized[1].coeficient: unknown hyperparameter 'coeficient'; "
+            "did you mean 'coefficient'? Valid: coefficient",
+        ),
+        (
+            "{lagrangian: {dual_lr: 1, update: simultaneus}}",
+            "methods.lagrangian.update: 'simultaneus' is not a valid choice; "
+            "did you mean 'simultaneous'? Valid: alternating, simultaneous",
+        ),
+        (
+            "{lagrangian: {dual_lr: 1, restart: 1}}",
+            "methods.lagrangian.restart: 1 is not a valid choice; valid: false, true",
+        ),
+        (
+            "{nupi: {dual_lr: 1, kp: [1, 2]}}",
+            "methods.nupi.kp: [1, 2] is a list, where one number belongs; to try each, write {values: [1, 2]}",
+        ),
+        ("{nupi: {dual_lr: 0}}", "methods.nupi.dual_lr: 0 is out of range; write a number above 0"),
+    ],
+)
+def test_methods_are_refused(methods: str, message: str, write: Write) -> None:
+    assert refusal(write(methods=methods)) == f"x.yaml: {message}"
+
+
+@pytest.mark.parametrize(
+    ("grid", "message"),
+    [
+        ("-1", "-1 is out of range; write a number from 0 on"),
+        ("true", f"true is not a number; {NUMBER}"),
+        ("much", f"'much' is not a number; {NUMBER}"),
+        ("'0.1'", "'0.1' is not a number; remove the quotes"),
+        ("[1]", "[1] does not have one number for each constraint (g, h); to try each, write {values: [1]}"),
+        ("[1, x]", f"'x' is not a number; {NUMBER}"),
+        (".nan", f".nan is not a finite number; {NUMBER}"),
+        ("{values: []}", "values is empty; write {values: [0.1, 1]}"),
+        ("{values: 1}", "values: 1 is not a list; write {values: [0.1, 1]}"),
+        ("{values: [1], num: 1}", "values and a range at once; keep values, or min, max, num and scale"),
+        ("{value: [1]}", "unknown key 'value'; did you mean 'values'? Valid: values, min, max, num, scale"),
+        ("{min: 1, max: 2}", "a grid without num; write {values: [0.1, 1]} or {min: 0.1, max: 1, num: 5}"),
+        ("{min: 2, max: 1, num: 3}", "min 2 is above max 1; swap them"),
+        ("{min: -1, max: 1, num: 3}", "-1 is out of range; write a number from 0 on"),
+        ("{min: 1, max: 2, num: 0}", "num: 0 is not a whole number from 1 on; write e.g. 1"),
+        ("{min: 1, max: 2, num: 2.5}", "num: 2.5 is not a whole number from 1 on; write e.g. 1"),
+        ("{min: 1, max: 2, num: 3, scale: ln}", "scale: 'ln' is not a valid choice; valid: linear, log"),
+        (
+            "{min: 0, max: 2, num: 3, scale: log}",
+            "a log grid cannot start at 0; start above 0; {values: [0, ...]} may hold 0",
+        ),
+    ],
+)
+def test_grids_are_refused(grid: str, message: str, write: Write) -> None:
+    place = "x.yaml: methods.penalized.coefficient"
+    assert refusal(write(methods=f"{{penalized: {{coefficient: {grid}}}}}")) == f"{place}: {message}"
+
+
+def test_runs_are_counted_before_they_are_built(write: Write) -> None:
+    grid = "{min: 1, max: 2, num: 1e9, scale: log}"
+    name = write(methods=f"{{penalized: {{coefficient: {grid}}}}}", seeds="0:1000000000000")
+    assert refusal(name, levels=("g=0:1:1000000",)) == (
+        "x.yaml: makes 1,000,000,000,000,000,000,000,000,000 runs; at most 100,000; make its grids shorter, or raise "
+        "--max-runs"
+    )
+    four = write(methods="{penalized: {coefficient: {values: [1, 2]}}}", seeds="[1, 2]")
+    assert refusal(four, max_runs=3) == "x.yaml: makes 4 runs; at most 3; make its grids shorter, or raise --max-runs"
+    assert len(runs(load(four, max_runs=4), REGISTRY)) == 4
+
+
+def test_many_settings_are_told_apart_quickly(write: Write) -> None:
+    task = load(write(methods="{penalized: {coefficient: {min: 1, max: 2, num: 50000}}}"))
+    assert len(task.methods["penalized"]) == 50_000
