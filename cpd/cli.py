@@ -183,7 +183,7 @@ def export(
     """
     from cpd import exporting, stored
 
-    _, result = stored.load(sweep, store, curves=curves)
+    _, result = stored.load(sweep, store)
     count = exporting.export(result.document, result.curves if curves else None, to)
     say(f"{count} rows written to {to}")
 

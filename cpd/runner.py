@@ -272,6 +272,8 @@ def aim(task: str, words: Mapping[str, Any], overrides: Overrides | None = None)
     for option, value in (("--low", low), ("--high", high), ("--tolerance", fields.get("tolerance", 0.01))):
         if not 0 < value < math.inf:
             raise CpdError(f"{value:g} is not above 0", place=option, hint="the search is on a log scale")
+    if fields.get("max_trainings", 2) < 2:
+        raise CpdError(f"{fields['max_trainings']} is too few", place="--max-trainings", hint="both ends are trained")
     if high <= low:
         raise CpdError(f"{high:g} is not above --low, {low:g}", place="--high", hint="swap them")
     search = Search.model_validate(fields)

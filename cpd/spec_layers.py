@@ -176,9 +176,10 @@ def _train_over(below: dict[str, Any], value: dict[str, Any], option: bool) -> d
 
 
 def _in_every_block(blocks: Any, new: Any) -> Any:
-    """A hyperparameter set in every block of a method."""
+    """A hyperparameter set in every block of a method; blocks that it makes equal become one."""
     if isinstance(blocks, list):
-        return [_in_every_block(block, new) for block in blocks]
+        changed = [_in_every_block(block, new) for block in blocks]
+        return [block for k, block in enumerate(changed) if block not in changed[:k]]
     return blocks | new if isinstance(blocks, dict) else new
 
 

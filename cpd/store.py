@@ -82,7 +82,7 @@ class Store:
         return {row[0] for row in self._file.rows(store_queries.FINISHED, [json.dumps(list(ids))])}
 
     def known(self, ids: Sequence[str]) -> dict[str, Run]:
-        """The finished runs among the ids, with tails and without curves; see :meth:`finished`."""
+        """The finished runs among the ids, with all that was recorded of them; see :meth:`finished`."""
         rows = self._file.rows(store_queries.KNOWN, [json.dumps(list(ids))])
         return {run.key.id: run for run in self._runs(rows) if run.key.id is not None}
 

@@ -14,7 +14,7 @@ FINISHED = """
 """
 
 KNOWN = f"""
-    SELECT {_RUN}, recordings.tails
+    SELECT {_RUN}, recordings.tails, recordings.curves
     FROM json_each(?) AS wanted
     CROSS JOIN runs ON runs.id = wanted.value
     CROSS JOIN recordings ON recordings.run = runs.number

@@ -14,8 +14,6 @@ def load(
     store: str | Path | None = None,
     tolerance: float | None = None,
     gap: float | None = None,
-    *,
-    curves: bool = False,
 ) -> tuple[StoredSweep, Result]:
     """Read a stored sweep, and judge it.
 
@@ -24,14 +22,13 @@ def load(
         store: The store; default: ``CPD_STORE``, else ``.cpd/runs.sqlite`` under the current folder.
         tolerance: Judge every constraint at this tolerance instead of the spec's.
         gap: Judge usefulness with this gap instead of the sweep's.
-        curves: Whether to read the recorded curves too.
 
     Raises:
         CpdError: No such sweep.
         StoreError: The store cannot be read.
     """
     with open_store(store, "read") as opened:
-        found = opened.load(opened.resolve(sweep), curves=curves)
+        found = opened.load(opened.resolve(sweep), curves=True)  # the diagnoses look at them
     return found, result(found, tolerance, gap)
 
 

@@ -274,7 +274,9 @@ def test_what_work_prints_is_not_on_stdout(start: Start, capfd: pytest.CaptureFi
 
 def test_a_failed_setup_is_the_error_of_each_item(start: Start) -> None:
     events = list(start(setup=works.fail_to_set_up).results(items(3)))
-    assert [event.error.strip().splitlines()[-1] for event in of(Raised, events)] == ["RuntimeError: no such library"] * 3
+    assert [event.error.strip().splitlines()[-1] for event in of(Raised, events)] == [
+        "RuntimeError: no such library"
+    ] * 3
 
 
 def test_a_worker_keeps_its_device_for_life(start: Start) -> None:

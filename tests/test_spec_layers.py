@@ -121,6 +121,13 @@ def test_set_changes_one_hyperparameter_in_every_block(write: Write) -> None:
     }
 
 
+def test_blocks_that_set_makes_equal_become_one(write: Write) -> None:
+    name = write(methods="{penalized: [{coefficient: 0}, {coefficient: {min: 1, max: 9, num: 5}}]}")
+    task = load(name, "penalized.coefficient=1,2", max_runs=2)
+    assert task.methods == {"penalized": ({"coefficient": 1.0}, {"coefficient": 2.0})}
+    assert task.notes == ()
+
+
 def test_set_reaches_everything_else(write: Write) -> None:
     task = load(
         write(arguments="{size: 3, deep: {a: 1, b: 2}}", search="{target: 1}"),

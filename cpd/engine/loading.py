@@ -150,7 +150,9 @@ def _from_text(source: ProblemSource, place: str) -> types.ModuleType:
     if name in sys.modules:
         return sys.modules[name]
     filename = source.path or f"{place}"
-    folder = str(Path(filename).parent)
+    # What the problem imports is beside its file, or beside the package that a dotted name starts with.
+    depth = 0 if place.endswith(".py") else place.count(".")
+    folder = str(Path(filename).parents[depth])
     if source.path and folder not in sys.path and Path(folder).is_dir():
         sys.path.insert(0, folder)
     module = types.ModuleType(name)

@@ -11,6 +11,7 @@ import itertools
 import logging
 import time
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
@@ -54,7 +55,7 @@ class DaskPool:
         self._arrived = distributed.as_completed(loop=self._client.loop, with_results=True, raise_errors=False)
         self._names = map("cpd-{}-{}".format, itertools.repeat(uuid4().hex), itertools.count())
         self._threads: dict[str, int] = {}
-        self._looked = self._staffed = time.monotonic()
+        self._looked = self._staffed = 0.0
         try:
             self._await_workers()
             if probe is not None:
@@ -91,7 +92,10 @@ class DaskPool:
         arrivals: list[Arrival] = [(self._tickets.pop(future), _outcome(answer)) for future, answer in answers]
         if not arrivals:
             self._insist()
-        return arrivals + self._missing()
+        arrivals += self._gone()
+        if not (arrivals or self._threads) and time.monotonic() - self._staffed > ABANDONED:
+            raise Stalled(f"no worker is left at the Dask scheduler {self._address}")
+        return arrivals
 
     def cancel(self) -> None:
         """Take back what has not begun; what has begun ends by itself, and nobody listens."""
@@ -103,24 +107,23 @@ class DaskPool:
     def close(self) -> None:
         """Take back what is under way and disconnect; the cluster stays."""
         self.cancel()
-        self._client.close(timeout=2)
+        with suppress(TimeoutError):  # a scheduler that does not answer need not know
+            self._client.close(timeout=2)
 
     def _insist(self) -> None:
-        """Dask reconnects by itself, but its futures are gone by then."""
+        """Raise unless results may still come. Dask reconnects by itself, but its futures are gone by then."""
         if self._client.status != "running" or any(map(distributed.Future.cancelled, self._tickets)):
             raise ExecutorLost(f"lost the Dask scheduler at {self._address}")
 
-    def _missing(self) -> list[Arrival]:
+    def _gone(self) -> list[Arrival]:
         """Workers that were there at the last look, a second ago or more, and are no more."""
         now = time.monotonic()
         if now - self._looked < TICK:
             return []
         self._looked = now
         before, self._threads = self._threads, self._look()
-        if self._threads:
+        if self._threads or before:
             self._staffed = now
-        elif now - self._staffed > ABANDONED:
-            raise Stalled(f"no worker is left at the Dask scheduler {self._address}")
         return [WorkerLost(worker, len(self._threads)) for worker in before if worker not in self._threads]
 
     def _look(self) -> dict[str, int]:
@@ -140,6 +143,7 @@ class DaskPool:
                 hint=f"start some: dask worker {self._address}",
             ) from error
         self._threads = self._look()
+        self._looked = self._staffed = time.monotonic()
 
 
 def _connect(address: str) -> distributed.Client:

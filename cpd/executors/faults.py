@@ -203,7 +203,8 @@ def drain(pool: Pool, queue: Queue, stall_timeout: float) -> Generator[Event]:
 
 
 def _fill(pool: Pool, queue: Queue) -> None:
-    tickets = list(itertools.islice(iter(queue.take, None), pool.room))
+    # The room is negative after a cluster has shrunk.
+    tickets = list(itertools.islice(iter(queue.take, None), max(0, pool.room)))
     if tickets:
         pool.send(tickets)
 

@@ -14,15 +14,17 @@ from cpd.methods.quadratic_penalty import grown
 
 
 class State(NamedTuple):
-    """Multipliers and the penalty as it stands; each ``[..., C]``."""
+    """Multipliers, the penalty as it stands, and what it is from the next step on; each ``[..., C]``."""
 
     multiplier: Tensor
     penalty: Tensor
+    grown: Tensor
 
 
 def init(setting: Setting, like: Tensor) -> State:
     """Start at ``multiplier_init`` and the setting's penalty."""
-    return State(setting["multiplier_init"].expand_as(like), setting["penalty"].expand_as(like))
+    penalty = setting["penalty"].expand_as(like)
+    return State(setting["multiplier_init"].expand_as(like), penalty, penalty)
 
 
 def penalty_term(g: Tensor, state: State, setting: Setting, equality: Tensor) -> Tensor:
@@ -36,7 +38,7 @@ def penalty_term(g: Tensor, state: State, setting: Setting, equality: Tensor) ->
     Args:
         g: Surrogate violation ``[..., C]``.
         state: Multipliers and penalty.
-        setting: Not used here.
+        setting: ``update``.
         equality: ``[C]``.
 
     Returns:
@@ -44,7 +46,9 @@ def penalty_term(g: Tensor, state: State, setting: Setting, equality: Tensor) ->
 
     Source: Nocedal and Wright, Numerical Optimization (2006), equations (17.36) and (17.65).
     """
-    multiplier, c = state
+    multiplier = state.multiplier
+    # Simultaneous updates act with the state before the step, whose next penalty is this step's.
+    c = state.penalty if setting["update"] == "alternating" else state.grown
     inside = multiplier * g + c * g.square() / 2
     outside = -multiplier.square() / (2 * torch.where(c > 0, c, torch.ones_like(c)))
     slack = ~equality & (multiplier + c * g < 0) & (c > 0)
@@ -52,7 +56,7 @@ def penalty_term(g: Tensor, state: State, setting: Setting, equality: Tensor) ->
 
 
 def update(g: Tensor, state: State, setting: Setting, equality: Tensor) -> State:
-    r"""Ascend on the strict violation, then let the penalty grow where it is not met.
+    r"""Ascend on the strict violation; let the penalty grow, from the next step on, where the constraint is violated.
 
     .. math:: \lambda \leftarrow [\lambda + \eta g(x)]_+, \qquad c \leftarrow \gamma c \text{ where violated}
 
@@ -61,7 +65,7 @@ def update(g: Tensor, state: State, setting: Setting, equality: Tensor) -> State
     Source: Nocedal and Wright (2006), Algorithm 17.4.
     """
     multiplier = project_multiplier(state.multiplier + setting["dual_lr"] * g, equality)
-    return State(multiplier, grown(state.penalty, g, setting["growth"], equality))
+    return State(multiplier, state.grown, grown(state.grown, g, setting["growth"], equality))
 
 
 def multipliers(state: State) -> Tensor:

@@ -37,6 +37,7 @@ def update(g: Tensor, state: State, setting: Setting, equality: Tensor) -> State
 
     - ``released`` (what the paper's tables were made with): the first step leaves the kp term out, and xi_0 = 0.
     - ``documented`` (the algorithm as printed): xi_0 = e_0, so that the kp term of the first step is 0 too.
+    - ``zeros``: xi_{-1} = 0, and the first step is like any other.
 
     Args:
         g: Strict violation e ``[..., C]``.
@@ -49,9 +50,11 @@ def update(g: Tensor, state: State, setting: Setting, equality: Tensor) -> State
     """
     nu, first = setting["nu"], state.first > 0
     smoothed = nu * state.smoothed + (1 - nu) * g
-    started = g if setting["init"] == "documented" else torch.zeros_like(g)
-    smoothed = torch.where(first, started, smoothed)
-    change = torch.where(first, torch.zeros_like(g), smoothed - state.smoothed)
+    if setting["init"] != "zeros":
+        start = g if setting["init"] == "documented" else torch.zeros_like(g)
+        smoothed = torch.where(first, start, smoothed)
+        state = state._replace(smoothed=torch.where(first, start, state.smoothed))
+    change = smoothed - state.smoothed
     step = setting["ki"] * g + setting["kp"] * change
     multiplier = project_multiplier(state.multiplier + setting["dual_lr"] * step, equality)
     return State(multiplier, smoothed, torch.zeros_like(state.first))
@@ -71,7 +74,7 @@ METHOD = Method(
         "ki": Hyperparameter(default=1.0),
         "nu": Hyperparameter(default=0.0, minimum=float("-inf")),
         "update": UPDATE,
-        "init": Hyperparameter(default="released", choices=("released", "documented")),
+        "init": Hyperparameter(default="released", choices=("released", "documented", "zeros")),
         "multiplier_init": MULTIPLIER_INIT,
     },
     init=init,

@@ -12,14 +12,16 @@ from cpd.methods.method import Method, Setting
 
 
 class State(NamedTuple):
-    """The coefficient as it stands, ``[..., C]``."""
+    """The coefficient as it stands, and what it is from the next step on; each ``[..., C]``."""
 
     coefficient: Tensor
+    grown: Tensor
 
 
 def init(setting: Setting, like: Tensor) -> State:
     """Start at the setting's coefficient."""
-    return State(setting["coefficient"].expand_as(like))
+    coefficient = setting["coefficient"].expand_as(like)
+    return State(coefficient, coefficient)
 
 
 def penalty_term(g: Tensor, state: State, setting: Setting, equality: Tensor) -> Tensor:
@@ -43,17 +45,17 @@ def penalty_term(g: Tensor, state: State, setting: Setting, equality: Tensor) ->
 
 
 def update(g: Tensor, state: State, setting: Setting, equality: Tensor) -> State:
-    r"""Let the coefficient grow where the strict violation is not met.
+    r"""Let the coefficient grow, from the next step on, where the constraint is strictly violated.
 
     .. math:: c_i \leftarrow \gamma c_i \quad \text{where } g_i > 0 \ (h_i \ne 0)
 
     Source: Nocedal and Wright (2006), Framework 17.1.
     """
-    return State(grown(state.coefficient, g, setting["growth"], equality))
+    return State(state.grown, grown(state.grown, g, setting["growth"], equality))
 
 
 def grown(coefficient: Tensor, g: Tensor, growth: Tensor, equality: Tensor) -> Tensor:
-    """The coefficient times ``growth`` where the strict violation ``g`` ``[..., C]`` is not met."""
+    """The coefficient times ``growth`` where the constraint is violated, ``g`` ``[..., C]`` being the strict violation."""
     violated = torch.where(equality, g != 0, g > 0)
     return torch.where(violated, coefficient * growth, coefficient)
 

@@ -1,0 +1,212 @@
+"""Axes: logarithmic with a place apart for 0, percent for shares, levels labelled at the end, feasible regions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cpd.plots.quantities import Quantity, Spread
+from cpd.plots.style import COLUMN, FEASIBLE, PAGE, SHADE
+from cpd.tables.numbers import number
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MOST_TICKS = 8
+PANEL_HEIGHT = 1.35
+MOST_STACKED = 4
+"""Panels above each other in one column before there are two columns."""
+
+
+@dataclass(frozen=True)
+class LogAxis:
+    """A logarithmic axis on which 0 has a place apart, at the left of all others.
+
+    Attributes:
+        zero: Where 0 is placed; None where there is no 0.
+        broken: Where the axis is broken, between 0 and the rest; None likewise.
+        low: Left end.
+        high: Right end.
+        ticks: Places of the labelled ticks.
+        labels: Their texts.
+    """
+
+    zero: float | None
+    broken: float | None
+    low: float
+    high: float
+    ticks: tuple[float, ...]
+    labels: tuple[str, ...]
+
+    def place(self, value: float) -> float:
+        """Where a value stands: itself, or the place of 0."""
+        return value if value > 0 or self.zero is None else self.zero
+
+
+def log_axis(values: Sequence[float]) -> LogAxis:
+    """Lay out a logarithmic axis for these values, 0 included.
+
+    Args:
+        values: All >= 0.
+    """
+    positive = [value for value in values if value > 0] or [1.0]
+    low, high = min(positive), max(positive)
+    decades = max(math.log10(high / low), 0.1)
+    margin = 10 ** max(0.04 * decades, 0.08)
+    ticks = _ticks(low / margin, high * margin)
+    zero = broken = None
+    left = low / margin
+    if any(value <= 0 for value in values):
+        step = max(0.1 * decades, 0.25)
+        zero, broken = low / 10**step, low / 10 ** (step / 2)
+        left = zero / margin
+    labels = [number(tick, 6) for tick in ticks]
+    if zero is not None:
+        ticks, labels = [zero, *ticks], ["0", *labels]
+    return LogAxis(zero, broken, left, high * margin, tuple(ticks), tuple(labels))
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Powers of ten, thinned; 1, 2, 5 where there are fewer than two of those."""
+    first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
+    if last - first >= 1:
+        stride = math.ceil((last - first + 1) / MOST_TICKS)
+        return [10.0**power for power in range(first, last + 1, stride)]
+    fine = [digit * 10.0**power for power in range(first - 2, last + 2) for digit in (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9)]
+    within = [tick for tick in fine if low <= tick <= high]
+    return within[:: math.ceil(len(within) / MOST_TICKS)] if within else [math.sqrt(low * high)]
+
+
+def draw_log_axis(ax: Axes, axis: LogAxis) -> None:
+    """Set up a horizontal logarithmic axis, broken between 0 and the rest."""
+    from matplotlib.ticker import FixedLocator, LogLocator, NullFormatter
+
+    ax.set_xscale("log")
+    ax.set_xlim(axis.low, axis.high)
+    ax.set_xticks(axis.ticks, [power_text(tick, label) for tick, label in zip(axis.ticks, axis.labels, strict=True)])
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    wide = axis.high / axis.low > 1e8
+    minor = LogLocator(subs=(1.0,) if wide else tuple(range(2, 10)), numticks=99).tick_values(axis.low, axis.high)
+    ax.xaxis.set_minor_locator(FixedLocator([tick for tick in minor if tick >= (axis.broken or 0)]))
+    if axis.broken is not None:
+        transform = ax.get_xaxis_transform()
+        ax.plot(
+            [axis.broken],
+            [0],
+            marker=[(-1, -2), (1, 2)],
+            transform=transform,
+            color="black",
+            clip_on=False,
+            markersize=6,
+            markeredgewidth=0.7,
+            zorder=6,
+        )
+        ax.axvline(axis.broken, color="#999999", linewidth=0.5, linestyle=(0, (1, 3)), zorder=0)
+
+
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def power_text(tick: float, label: str) -> str:
+    """``10⁻³`` for powers of ten from 10,000 on and to 0.001, else the label."""
+    power = round(math.log10(tick)) if tick > 0 else 0
+    is_power = math.isclose(tick, 10.0**power) and label != "0"
+    return f"10{str(power).translate(SUPERSCRIPTS)}" if is_power and abs(power) > 2 else label
+
+
+def panels(figure: Figure, count: int) -> list[Axes]:
+    """One panel per quantity over a shared horizontal axis, a column wide, or a page wide where there are many."""
+    columns = 1 if count <= MOST_STACKED else 2
+    rows = math.ceil(count / columns)
+    figure.set_size_inches(COLUMN if columns == 1 else PAGE, 0.7 + PANEL_HEIGHT * rows)
+    grid = figure.subplots(rows, columns, sharex=True, squeeze=False)
+    for spare in list(grid.T.flat)[count:]:
+        spare.remove()
+    return list(grid.T.flat)[:count]
+
+
+def quantity_values(spreads: Iterable[Spread]) -> list[float]:
+    """The ends of every error bar: what an axis must reach."""
+    return [end for s in spreads if s.mean is not None for end in (s.mean - s.deviation, s.mean + s.deviation)]
+
+
+def limits(quantity: Quantity, values: Sequence[float]) -> tuple[float, float]:
+    """Ends of an axis that shows all values and levels, with a margin; a share's stay near 0 and 1."""
+    reached = [*values, *quantity.levels] or [0.0, 1.0]
+    low, high = min(reached), max(reached)
+    margin = 0.08 * (high - low) or 0.05 * max(abs(high), 1e-3)
+    low, high = low - margin, high + margin
+    return (max(low, -0.04), min(high, 1.04)) if quantity.share else (low, high)
+
+
+def on_log_scale(quantity: Quantity, values: Sequence[float]) -> bool:
+    """Whether an objective or a metric spans so much that only a logarithmic axis shows it."""
+    return not quantity.levels and bool(values) and min(values) > 0 and max(values) / min(values) > 300
+
+
+def quantity_axis(ax: Axes, quantity: Quantity, values: Sequence[float], vertical: bool = True) -> None:
+    """Set up an axis for a quantity: limits, unit, levels as labelled lines, the feasible region shaded."""
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+    axis = ax.yaxis if vertical else ax.xaxis
+    (ax.set_ylabel if vertical else ax.set_xlabel)(quantity.label)
+    if on_log_scale(quantity, values):
+        (ax.set_yscale if vertical else ax.set_xscale)("log")
+    else:
+        (ax.set_ylim if vertical else ax.set_xlim)(*limits(quantity, values))
+        axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    if quantity.share:
+        axis.set_major_formatter(PercentFormatter(1.0, symbol=""))
+    draw_levels(ax, quantity, vertical)
+
+
+def draw_levels(ax: Axes, quantity: Quantity, vertical: bool = True) -> None:
+    """Draw the levels as lines labelled at their end, and the feasible region."""
+    across, shade = (ax.axhline, ax.axhspan) if vertical else (ax.axvline, ax.axvspan)
+    low, high = ax.get_ylim() if vertical else ax.get_xlim()
+    region = quantity.feasible_region()
+    if region is not None:
+        shade(max(region[0], low), min(region[1], high), color=FEASIBLE, alpha=SHADE, linewidth=0, zorder=0)
+    for level in quantity.levels:
+        across(level, color="#333333", linewidth=0.7, linestyle=(0, (4, 2)), zorder=1)
+    room = (0.055 if vertical else 0.035) * (high - low) * (2.6 if vertical else 1.3)
+    for level, at in zip(quantity.levels, spread_out(quantity.levels, room), strict=True):
+        _label_level(ax, quantity.level_text(level), at, vertical)
+
+
+def _label_level(ax: Axes, text: str, at: float, vertical: bool) -> None:
+    if vertical:
+        ax.annotate(text, (1, at), (3, 0), ax.get_yaxis_transform(), "offset points", va="center", fontsize=7)
+    else:
+        ax.annotate(
+            text,
+            (at, 1),
+            (0, 3),
+            ax.get_xaxis_transform(),
+            "offset points",
+            ha="center",
+            va="bottom",
+            rotation=90,
+            fontsize=7,
+        )
+
+
+def spread_out(places: Sequence[float], room: float) -> list[float]:
+    """Move ascending places apart until each has room, as little as that takes: labels that do not overlap."""
+    moved = list(places)
+    clusters = [[place] for place in moved]
+    while True:
+        centers = [sum(c) / len(c) for c in clusters]
+        for k in range(len(clusters) - 1):
+            if centers[k + 1] - centers[k] < room * (len(clusters[k]) + len(clusters[k + 1])) / 2 * (1 - 1e-9):
+                clusters[k : k + 2] = [clusters[k] + clusters[k + 1]]
+                break
+        else:
+            return [
+                c + room * (i - (len(own) - 1) / 2)
+                for c, own in zip(centers, clusters, strict=True)
+                for i in range(len(own))
+            ]

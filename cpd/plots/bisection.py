@@ -1,0 +1,83 @@
+"""A search: the constraint's value against the coefficient, the iterations numbered: the paper's Figure 1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cpd.errors import CpdError
+from cpd.plots.axes import LogAxis, draw_log_axis, log_axis, quantity_axis
+from cpd.plots.labels import place_labels
+from cpd.plots.quantities import Quantity, constraint
+from cpd.plots.style import COLUMN, Key, look, note, put_legend
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FONT = 7
+
+
+@dataclass(frozen=True)
+class Bisection:
+    """All that the picture shows.
+
+    Attributes:
+        quantity: The searched constraint, its level at the target and its tolerance the search's.
+        axis: Of the coefficient.
+        iterations: Number, coefficient and value; the value None where the training gave none.
+        outcome: ``solved``, ``unattainable`` or ``out_of_budget``.
+        found: Number of the iteration that solved it.
+    """
+
+    quantity: Quantity
+    axis: LogAxis
+    iterations: list[tuple[int, float, float | None]]
+    outcome: str
+    found: int | None
+
+
+def bisection_data(document: Mapping[str, Any]) -> Bisection:
+    """The iterations of a document's search.
+
+    Raises:
+        CpdError: There is no search, or it has no iteration.
+    """
+    search = document.get("search")
+    if search is None or not search["iterations"]:
+        raise CpdError("there is no search to draw", place="--kind bisection", hint="try --kind tuning")
+    iterations = [(i["iteration"], i["coefficient"], i["value"]) for i in search["iterations"]]
+    own = constraint(document, search["constraint"])
+    quantity = Quantity("constraint", own.name, own.share, "==", search["tolerance"], (search["target"],))
+    near = [(abs(value - search["target"]), number) for number, _, value in iterations if value is not None]
+    found = min(near)[1] if near and search["outcome"] == "solved" else None
+    return Bisection(quantity, log_axis([c for _, c, _ in iterations]), iterations, search["outcome"], found)
+
+
+def draw_bisection(data: Bisection, figure: Figure) -> None:
+    """Draw the numbered iterations, joined in the order of the search, and the target with its tolerance."""
+    figure.set_size_inches(COLUMN, 2.7)
+    ax = figure.subplots()
+    shown = [(number, data.axis.place(x), y) for number, x, y in data.iterations if y is not None]
+    quantity_axis(ax, data.quantity, [y for _, _, y in shown])
+    x, y = [at for _, at, _ in shown], [value for _, _, value in shown]
+    style = look(0)
+    ax.plot(x, y, color="#999999", linewidth=0.6, linestyle=":", zorder=1)
+    ax.plot(x, y, "o", color=style.color, markerfacecolor="white", markersize=4, zorder=3)
+    found = [(at, value) for number, at, value in shown if number == data.found]
+    ax.plot(*zip(*found, strict=True) if found else ([], []), "o", color=style.color, markersize=4, zorder=4)
+    lost = [data.axis.place(c) for _, c, value in data.iterations if value is None]
+    ax.plot(lost, [0.0] * len(lost), "x", color="#D55E00", transform=ax.get_xaxis_transform(), clip_on=False, zorder=5)
+    draw_log_axis(ax, data.axis)
+    ax.set_xlabel("coefficient")
+    put_legend(figure, _keys(data))
+    note(figure, [] if data.outcome == "solved" else [f"outcome: {data.outcome.replace('_', ' ')}"])
+    place_labels(ax, [(str(number), at, value) for number, at, value in shown], FONT)
+
+
+def _keys(data: Bisection) -> list[Key]:
+    color = look(0).color
+    keys = [Key("iteration", color, "o", "", filled=False), Key("target and tolerance", "", "region", "")]
+    keys += [Key("solved", color, "o", "")] if data.found is not None else []
+    keys += [Key("diverged or failed", "#D55E00", "x", "")] if any(v is None for _, _, v in data.iterations) else []
+    return keys

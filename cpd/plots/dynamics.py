@@ -1,0 +1,235 @@
+"""Objective, violation and multiplier of chosen runs against the step: oscillation, damping and overshoot."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cpd.errors import CpdError
+from cpd.plots.axes import limits, on_log_scale
+from cpd.plots.quantities import Quantity, constraint, objective
+from cpd.plots.settings import is_best
+from cpd.plots.style import COLUMN, FEASIBLE, PAGE, SHADE, Key, look, note, put_legend
+from cpd.tables.lines import constants, lines, setting_text
+from cpd.tables.numbers import number
+from cpd.tables.section import clean
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Points = list[float | None]
+
+MOST_RUNS = 4
+"""Runs that are told apart without effort, chosen where the user names none."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """One run against its steps.
+
+    Attributes:
+        label: Method, setting, and level and seed where they differ.
+        violations: By constraint; a vector's most violated component at each step. Positive is not feasible.
+        multipliers: By constraint, where the method has them; a vector's largest at each step.
+    """
+
+    label: str
+    steps: list[int]
+    objective: Points
+    violations: dict[str, Points]
+    multipliers: dict[str, Points]
+    diagnosis: str | None
+
+
+@dataclass(frozen=True)
+class Dynamics:
+    """All that the picture shows; ``left_out`` recorded runs are not chosen."""
+
+    objective: Quantity
+    constraints: list[Quantity]
+    courses: list[Course]
+    left_out: int
+
+
+def dynamics_data(
+    document: Mapping[str, Any],
+    curves: Sequence[Mapping[str, Any] | None],
+    chosen: Sequence[int] | None = None,
+    most: int = MOST_RUNS,
+) -> Dynamics:
+    """The recorded courses of some runs.
+
+    Args:
+        document: Contract 3's object.
+        curves: What was recorded of each of its runs.
+        chosen: Places of the runs in the document; default: see :func:`choose`.
+        most: How many to choose.
+
+    Raises:
+        CpdError: Nothing was recorded of them.
+    """
+    recorded = [k for k, curve in enumerate(curves) if curve is not None and curve["steps"]]
+    places = [k for k in (choose(document, recorded, most) if chosen is None else chosen) if k in recorded]
+    if not places:
+        raise CpdError("no curves were recorded of these runs", place="--kind dynamics", hint="try --kind front")
+    bounds = [constraint(document, name) for name in document["constraints"]]
+    labels = _labels(document, places)
+    courses = [_course(document["runs"][k], curves[k], bounds, label) for k, label in zip(places, labels, strict=True)]
+    return Dynamics(objective(document), bounds, courses, len(recorded) - len(places))
+
+
+def choose(document: Mapping[str, Any], recorded: Sequence[int], most: int) -> list[int]:
+    """Choose runs that show the most: each method's best, then one of each diagnosis, then the first of the others."""
+    runs = document["runs"]
+    best = {json_key(run) for row in lines(document) if is_best(document, row) for run in row.runs[:1]}
+    ranks: dict[int, int] = {}
+    seen: set[tuple[str, str]] = set()
+    for k in recorded:
+        kind = (runs[k]["method"], runs[k]["diagnosis"] or runs[k]["status"])
+        ranks[k] = 0 if json_key(runs[k]) in best else 1 if runs[k]["diagnosis"] and kind not in seen else 2
+        ranks[k] += kind in seen and ranks[k] == 2
+        seen.add(kind)
+    return sorted(sorted(recorded, key=lambda k: (ranks[k], k))[:most])
+
+
+def json_key(run: Mapping[str, Any]) -> str:
+    """What tells a run from all others of its document."""
+    return repr((run["method"], sorted(run["setting"].items(), key=str), sorted(run["levels"].items()), run["seed"]))
+
+
+def _labels(document: Mapping[str, Any], places: Sequence[int]) -> list[str]:
+    runs = [document["runs"][k] for k in places]
+    rows = lines(document)
+    labels = []
+    for run in runs:
+        same = constants(rows, run["method"])
+        setting = {n: v for n, v in run["setting"].items() if n not in same}
+        parts = [clean(run["method"]), *([setting_text(setting)] if setting else [])]
+        parts += [
+            f"{clean(n)} level {number(v)}" for n, v in run["levels"].items() if any(r["levels"][n] != v for r in runs)
+        ]
+        parts += [f"seed {run['seed']}"] if any(r["seed"] != run["seed"] for r in runs) else []
+        labels.append(", ".join(parts))
+    return labels
+
+
+def _course(run: Mapping[str, Any], curve: Mapping[str, Any] | None, bounds: Sequence[Quantity], label: str) -> Course:
+    assert curve is not None
+    violations = {q.name: _violations(curve["constraints"].get(q.name, []), run, q) for q in bounds}
+    multipliers = {
+        name: [_largest(point) for point in points] for name, points in curve["multipliers"].items() if points
+    }
+    return Course(
+        label,
+        list(curve["steps"]),
+        [finite(y) for y in curve["objective"]],
+        {name: points for name, points in violations.items() if points},
+        {name: points for name, points in multipliers.items() if any(y is not None for y in points)},
+        run["diagnosis"],
+    )
+
+
+def _violations(points: Sequence[Any], run: Mapping[str, Any], quantity: Quantity) -> Points:
+    """``value - level``, or ``level - value`` for ``>=``; the component furthest from feasible."""
+    level, sign = run["levels"][quantity.name], -1 if quantity.sense == ">=" else 1
+    worst = _furthest if quantity.sense == "==" else _largest
+    return [worst([sign * (v - level) for v in _numbers(point)]) for point in points]
+
+
+def _numbers(point: Any) -> list[float]:
+    values = point if isinstance(point, list) else [point]
+    return [value for value in values if finite(value) is not None]
+
+
+def _largest(point: Any) -> float | None:
+    return max(_numbers(point), default=None)
+
+
+def _furthest(point: Any) -> float | None:
+    return max(_numbers(point), key=abs, default=None)
+
+
+def finite(value: float | None) -> float | None:
+    """The number if it is one that can be drawn."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def draw_dynamics(data: Dynamics, figure: Figure) -> None:
+    """Draw the objective above the violations above the multipliers, one column per constraint."""
+    with_multipliers = any(course.multipliers for course in data.courses)
+    rows, columns = 2 + with_multipliers, len(data.constraints)
+    figure.set_size_inches(COLUMN if columns == 1 else PAGE, 0.9 + 1.3 * rows)
+    grid = figure.subplots(rows, columns, sharex=True, squeeze=False)
+    for column, quantity in enumerate(data.constraints):
+        if column:
+            grid[0][column].remove()
+        else:
+            _draw_objective(grid[0][0], data)
+        _draw_violation(grid[1][column], data, quantity)
+        if with_multipliers:
+            _draw_multiplier(grid[2][column], data, quantity)
+    figure.supxlabel("step", fontsize="medium")
+    put_legend(figure, _keys(data))
+    left_out = [f"{len(data.courses)} of {len(data.courses) + data.left_out} runs"] if data.left_out else []
+    note(figure, left_out)
+
+
+def _draw_objective(ax: Axes, data: Dynamics) -> None:
+    values = [y for course in data.courses for y in course.objective if y is not None]
+    ax.set_ylabel(data.objective.label)
+    if on_log_scale(data.objective, values):
+        ax.set_yscale("log")
+    _draw_courses(ax, data, [course.objective for course in data.courses])
+
+
+def _draw_violation(ax: Axes, data: Dynamics, quantity: Quantity) -> None:
+    from matplotlib.ticker import PercentFormatter
+
+    found = [course.violations.get(quantity.name, []) for course in data.courses]
+    values = [y for points in found for y in points if y is not None]
+    name = f"{clean(quantity.name)}\n" if len(data.constraints) > 1 else ""
+    ax.set_ylabel(name + ("violation (%)" if quantity.share else "violation"))
+    low, high = limits(Quantity("metric", quantity.name), [*values, 0.0])
+    ax.set_ylim(low, high)
+    bottom = max(-quantity.tolerance, low) if quantity.sense == "==" else low
+    ax.axhspan(bottom, min(quantity.tolerance, high), color=FEASIBLE, alpha=SHADE, linewidth=0, zorder=0)
+    ax.axhline(0, color="#333333", linewidth=0.7, linestyle=(0, (4, 2)), zorder=1)
+    if quantity.share:
+        ax.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=""))
+    _draw_courses(ax, data, found)
+
+
+def _draw_multiplier(ax: Axes, data: Dynamics, quantity: Quantity) -> None:
+    found = [course.multipliers.get(quantity.name, []) for course in data.courses]
+    name = f"{clean(quantity.name)}\n" if len(data.constraints) > 1 else ""
+    ax.set_ylabel(name + "multiplier")
+    values = [y for points in found for y in points if y is not None]
+    if on_log_scale(Quantity("metric", "multiplier"), values):
+        ax.set_yscale("log")
+    _draw_courses(ax, data, found)
+
+
+def _draw_courses(ax: Axes, data: Dynamics, found: Sequence[Points]) -> None:
+    for k, (course, points) in enumerate(zip(data.courses, found, strict=True)):
+        if points:
+            y = [math.nan if value is None else value for value in points]
+            style = look(k)
+            ax.plot(
+                course.steps,
+                y,
+                color=style.color,
+                linewidth=0.9,
+                marker=style.marker,
+                markersize=2.8,
+                markevery=(0.04 + 0.03 * k, 0.2),
+                zorder=2 + k,
+            )
+
+
+def _keys(data: Dynamics) -> list[Key]:
+    said = [f" ({c.diagnosis.replace('_', ' ')})" if c.diagnosis else "" for c in data.courses]
+    keys = [Key(c.label + more, *look(k)[:2], "-") for k, (c, more) in enumerate(zip(data.courses, said, strict=True))]
+    return [*keys, Key("feasible region", "", "region", "")]

@@ -1,0 +1,127 @@
+"""What an axis shows: a constraint's value, the objective or a metric of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Any, Literal
+
+from cpd.tables.lines import worst_component
+from cpd.tables.numbers import is_share, number
+from cpd.tables.section import clean
+
+Document = Mapping[str, Any]
+Run = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One number of a run.
+
+    Attributes:
+        name: As the task names it.
+        share: Whether it is a share, shown in percent.
+        sense: ``<=``, ``>=`` or ``==`` for a constraint, else None.
+        tolerance: Of a constraint.
+        levels: The levels of a constraint, ascending; one unless levels are swept.
+        parts: Components of a vector constraint, of which the most violated one is shown.
+    """
+
+    kind: Literal["constraint", "objective", "metric"]
+    name: str
+    share: bool = False
+    sense: str | None = None
+    tolerance: float = 0.0
+    levels: tuple[float, ...] = ()
+    parts: int = 1
+
+    def of(self, run: Run) -> float | None:
+        """The number of a run that completed; None where it has none."""
+        if run["status"] != "completed":
+            return None
+        if self.kind == "constraint":
+            return worst_component(run["constraints"][self.name], str(self.sense))["value"]
+        value: float | None = run["objective"] if self.kind == "objective" else run["metrics"].get(self.name)
+        return value
+
+    @property
+    def label(self) -> str:
+        """The axis label: the name with its unit."""
+        parts = f", worst of {self.parts}" if self.parts > 1 else ""
+        return clean(self.name) + parts + (" (%)" if self.share else "")
+
+    def level_text(self, level: float) -> str:
+        """``≥ 70 %``, as a level's line is labelled."""
+        sign = {"<=": "≤", ">=": "≥", "==": "="}[str(self.sense)]
+        return f"{sign} {number(100 * level)} %" if self.share else f"{sign} {number(level)}"
+
+    def feasible_region(self) -> tuple[float, float] | None:
+        """Ends of the feasible region, infinite where it has none; None where levels are swept or there is none.
+
+        The tolerance belongs to it: a point drawn in the region is feasible.
+        """
+        if len(self.levels) != 1:
+            return None
+        low, high = self.levels[0] - self.tolerance, self.levels[0] + self.tolerance
+        return {"<=": (float("-inf"), high), ">=": (low, float("inf")), "==": (low, high)}[str(self.sense)]
+
+
+def quantities(document: Document) -> list[Quantity]:
+    """Every constraint, the objective, and every metric that some run has."""
+    metrics = dict.fromkeys(name for run in document["runs"] for name in run["metrics"])
+    constraints = [constraint(document, name) for name in document["constraints"]]
+    others = [Quantity("objective", document["objective"]), *(Quantity("metric", name) for name in metrics)]
+    return [*constraints, *(_with_share(quantity, document) for quantity in others)]
+
+
+def constraint(document: Document, name: str) -> Quantity:
+    """A constraint's value as a quantity."""
+    bound = document["constraints"][name]
+    values = [run["constraints"][name]["value"] for run in document["runs"]]
+    levels = {run["levels"][name] for run in document["runs"]} or {bound["level"]}
+    parts = max((len(value) for value in values if isinstance(value, list)), default=1)
+    numbers = [part for value in values for part in (value if isinstance(value, list) else [value])]
+    share = is_share(name, [*numbers, *levels])
+    return Quantity("constraint", name, share, bound["sense"], bound["tolerance"], tuple(sorted(levels)), parts)
+
+
+def objective(document: Document) -> Quantity:
+    """The objective as a quantity."""
+    return _with_share(Quantity("objective", document["objective"]), document)
+
+
+def _with_share(quantity: Quantity, document: Document) -> Quantity:
+    share = is_share(quantity.name, [quantity.of(run) for run in document["runs"]])
+    return Quantity(quantity.kind, quantity.name, share)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A number over seeds.
+
+    Attributes:
+        mean: Over the runs that have it; None where none has.
+        deviation: Sample standard deviation; 0 for a single run.
+        count: How many runs have it.
+    """
+
+    mean: float | None
+    deviation: float = 0.0
+    count: int = 0
+
+
+def spread(values: Iterable[float | None]) -> Spread:
+    """Mean and sample standard deviation of the numbers that are there."""
+    found = [value for value in values if value is not None]
+    return Spread(fmean(found), stdev(found) if len(found) > 1 else 0.0, len(found)) if found else Spread(None)
+
+
+def several_seeds(document: Document) -> int:
+    """The number of seeds."""
+    return len({run["seed"] for run in document["runs"]})
+
+
+def in_unit(quantity: Quantity, values: Sequence[float]) -> list[float]:
+    """Values as the axis counts them: shares in percent."""
+    return [100 * value for value in values] if quantity.share else list(values)

@@ -1,0 +1,185 @@
+"""Best objective against constraint level, with the slope that the multiplier predicts: sensitivity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from cpd.errors import CpdError
+from cpd.plots.axes import quantity_axis, quantity_values
+from cpd.plots.quantities import Quantity, Spread, constraint, objective, several_seeds, spread
+from cpd.plots.style import COLUMN, PAGE, Key, look, note, put_legend
+from cpd.tables.lines import Line, lines, setting_text, swept_levels
+from cpd.tables.numbers import number
+from cpd.tables.section import clean
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Solved:
+    """A method's best feasible setting at a level.
+
+    Attributes:
+        level: Of the constraint.
+        text: The setting.
+        objective: Over its seeds.
+        slope: ``dF*/dlevel`` as the mean multiplier predicts it; None for methods without multipliers.
+    """
+
+    level: float
+    text: str
+    objective: Spread
+    slope: float | None
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """One line: a method, the other constraints' levels fixed; ``unsolved`` levels have nothing feasible."""
+
+    label: str
+    solved: list[Solved]
+    unsolved: list[float]
+
+
+@dataclass(frozen=True)
+class Levels:
+    """All that the picture shows: by swept constraint, its lines."""
+
+    objective: Quantity
+    panels: list[tuple[Quantity, list[Sensitivity]]]
+    seeds: int
+
+
+def levels_data(document: Mapping[str, Any]) -> Levels:
+    """The best feasible setting of each method at each level, and the slope there.
+
+    Raises:
+        CpdError: No level is swept, or nothing is feasible.
+    """
+    rows = lines(document)
+    names = swept_levels(rows)
+    if not names:
+        raise CpdError("no level is swept", place="--kind levels", hint="sweep one: --levels NAME=VALUE,VALUE")
+    shown = [(constraint(document, name), _lines_of(document, rows, name)) for name in names]
+    if not any(line.solved for _, found in shown for line in found):
+        raise CpdError("nothing is feasible at any level", place="--kind levels", hint="try --kind front")
+    return Levels(objective(document), shown, several_seeds(document))
+
+
+def _lines_of(document: Mapping[str, Any], rows: Sequence[Line], name: str) -> list[Sensitivity]:
+    cells: dict[tuple[str, tuple[tuple[str, float], ...]], dict[float, list[Line]]] = {}
+    for row in rows:
+        others = tuple((n, level) for n, level in row.levels.items() if n != name and n in swept_levels(rows))
+        cells.setdefault((row.method, others), {}).setdefault(row.levels[name], []).append(row)
+    found = []
+    for (method, others), by_level in cells.items():
+        label = ", ".join([clean(method), *(f"{clean(n)} level {number(level)}" for n, level in others)])
+        solved = [_solved(document, own, name) for _, own in sorted(by_level.items())]
+        unsolved = [level for level, s in zip(sorted(by_level), solved, strict=True) if s is None]
+        found.append(Sensitivity(label, [s for s in solved if s is not None], unsolved))
+    return found
+
+
+def _solved(document: Mapping[str, Any], rows: Sequence[Line], name: str) -> Solved | None:
+    best: tuple[float, Line] | None = None
+    for row in rows:
+        if row.feasible == len(row.runs):
+            mean = spread(run["objective"] for run in row.runs).mean
+            if mean is not None and (best is None or mean < best[0]):
+                best = (mean, row)
+    if best is None:
+        return None
+    row = best[1]
+    multipliers = [run["constraints"][name]["multiplier"] for run in row.runs]
+    return Solved(
+        row.levels[name],
+        setting_text(row.setting),
+        spread(run["objective"] for run in row.runs),
+        slope(multipliers, document["constraints"][name]["sense"]),
+    )
+
+
+def slope(multipliers: Sequence[Any], sense: str) -> float | None:
+    """``dF*/dlevel``: a raised level loosens ``<=`` and ``==`` (in the multiplier's sign) and tightens ``>=``.
+
+    The Lagrangian is ``f + lambda (value - level)``, or ``f + lambda (level - value)`` for ``>=``, so its derivative
+    in the level is minus or plus lambda. A vector's components share their level: their multipliers add up.
+    """
+    sums = [sum(m) if isinstance(m, list) and None not in m else m for m in multipliers]
+    mean = spread(m for m in sums if not isinstance(m, list)).mean
+    if mean is None:
+        return None
+    return mean if sense == ">=" else -mean
+
+
+def draw_levels(data: Levels, figure: Figure) -> None:
+    """Draw one panel per swept constraint: points joined, and a short tangent through each."""
+    count = len(data.panels)
+    figure.set_size_inches(COLUMN if count == 1 else PAGE, 2.7)
+    grid = figure.subplots(1, count, squeeze=False)[0]
+    for (quantity, found), ax in zip(data.panels, grid, strict=True):
+        _draw_panel(ax, data, quantity, found)
+    put_legend(figure, _keys(data))
+    note(figure, [], data.seeds)
+
+
+def tangent(line: Sensitivity, place: int, reach: float) -> tuple[list[float], list[float]] | None:
+    """Ends of the tangent through a point, ``reach`` to either side; None where there is no multiplier."""
+    point = line.solved[place]
+    if point.slope is None or point.objective.mean is None:
+        return None
+    x = [point.level - reach, point.level + reach]
+    return x, [point.objective.mean + point.slope * (at - point.level) for at in x]
+
+
+def reach(levels: Sequence[float]) -> float:
+    """How far tangents go: 0.4 of the least distance between levels, so that they stay apart."""
+    return 0.4 * min((b - a for a, b in pairwise(levels)), default=1.0)
+
+
+def _draw_panel(ax: Axes, data: Levels, quantity: Quantity, found: Sequence[Sensitivity]) -> None:
+    far = reach(quantity.levels)
+    tangents = [[tangent(line, k, far) for k in range(len(line.solved))] for line in found]
+    ends = [y for own in tangents for t in own if t for y in t[1]]
+    quantity_axis(ax, data.objective, [*ends, *quantity_values([s.objective for line in found for s in line.solved])])
+    _level_axis(ax, quantity, far)
+    for k, (line, own) in enumerate(zip(found, tangents, strict=True)):
+        style = look(k)
+        x, y = [s.level for s in line.solved], [s.objective.mean or 0.0 for s in line.solved]
+        ax.plot(x, y, style.marker, linestyle=":", linewidth=0.7, color=style.color, markersize=4, zorder=3)
+        if data.seeds > 1:
+            ax.errorbar(x, y, [s.objective.deviation for s in line.solved], fmt="none", ecolor=style.color, zorder=2)
+        for t in own:
+            if t is not None:
+                ax.plot(*t, color=style.color, linewidth=1.6, alpha=0.6, zorder=2)
+        transform = ax.get_xaxis_transform()
+        ax.plot(
+            line.unsolved, [0.03 * k] * len(line.unsolved), "x", color=style.color, transform=transform, clip_on=False
+        )
+
+
+def _level_axis(ax: Axes, quantity: Quantity, far: float) -> None:
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+    sign = {"<=": "≤", ">=": "≥", "==": "="}[str(quantity.sense)]
+    unit = " (%)" if quantity.share else ""
+    ax.set_xlabel(f"level of {clean(quantity.name)} {sign}{unit}")
+    ax.set_xlim(quantity.levels[0] - 1.6 * far, quantity.levels[-1] + 1.6 * far)
+    ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
+    if quantity.share:
+        ax.xaxis.set_major_formatter(PercentFormatter(1.0, symbol=""))
+
+
+def _keys(data: Levels) -> list[Key]:
+    found = [line for _, panel in data.panels for line in panel]
+    labels = list(dict.fromkeys(line.label for line in found))
+    keys = [Key(label, *look(k)[:2], ":") for k, label in enumerate(labels)]
+    sloped = any(s.slope is not None for line in found for s in line.solved)
+    keys += [Key("slope that the multiplier predicts", "#555555", "", "-")] if sloped else []
+    keys += [Key("nothing feasible", "black", "x", "")] if any(line.unsolved for line in found) else []
+    return keys

@@ -1,0 +1,267 @@
+"""The Dask engine on real clusters: a scheduler and two worker processes on loopback, started as a user would."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import executor_work as works
+import pytest
+from executor_work import halve, square
+from test_executors import alive, attempts, items, of, results, squares, until
+
+from cpd.errors import CpdError
+from cpd.executors import Done, ExecutorLost, Item, Lost, Raised, Retrying, Stalled, Where, WorkerLost, engine
+
+pytest.importorskip("distributed", reason="the extra 'dask' is not installed")
+
+# A scheduler that goes away leaves sockets to the garbage collector, which tornado does not close in time.
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@dataclass
+class Cluster:
+    """A scheduler and its workers, as processes."""
+
+    folder: Path
+    port: int
+    environment: dict[str, str]
+    scheduler: subprocess.Popen[bytes] | None = None
+    workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def where(self) -> Where:
+        return Where("dask", address=f"tcp://127.0.0.1:{self.port}")
+
+    def start_scheduler(self) -> None:
+        self.scheduler = self._start("scheduler", "--host", "127.0.0.1", "--port", str(self.port))
+
+    def start_worker(self, *options: str) -> None:
+        self.workers.append(self._start("worker", str(self.where.address), "--nthreads", "1", *options))
+
+    def stop(self) -> None:
+        """Kill every process: what a nanny has started ends without it."""
+        for process in [*self.workers, *([self.scheduler] if self.scheduler else [])]:
+            process.kill()
+            process.wait()
+
+    def _start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-c", "from dask.__main__ import main; main()", *arguments, "--no-dashboard"]
+        with (self.folder / "dask.log").open("ab") as log:
+            return subprocess.Popen(command, stdout=log, stderr=log, env=self.environment, cwd=self.folder)
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Cluster]]:
+    """Start clusters, ended at the end, whatever happens."""
+    started: list[Cluster] = []
+
+    def begin(workers: int = 2, *options: str) -> Cluster:
+        folder = tmp_path_factory.mktemp("dask")
+        path = os.pathsep.join([str(Path(works.__file__).parent), os.environ.get("PYTHONPATH", "")])
+        # Dask's default is 3: four deaths before it blames an item. Two are as good, and sooner.
+        setting = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"}
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        started.append(Cluster(folder, port, {**os.environ, **setting, "PYTHONPATH": path}))
+        started[-1].start_scheduler()
+        for _ in range(workers):
+            started[-1].start_worker(*options)
+        return started[-1]
+
+    yield begin
+    for each in started:
+        each.stop()
+
+
+Start = Callable[..., Cluster]
+
+
+@pytest.fixture(scope="module")
+def cluster(start: Start) -> Cluster:
+    """A cluster of two workers that several tests use; a nanny replaces what they kill."""
+    return start()
+
+
+def pids(up: Any, count: int) -> set[int]:
+    """Process ids of the workers, once ``count`` of them have come up."""
+    until(lambda: len(up._pool._look()) == count)
+    return set(up._pool._client.run(os.getpid).values())
+
+
+def test_items_and_errors_and_memory(cluster: Cluster) -> None:
+    with engine(cluster.where, square, probe=works.versions) as up:
+        assert up.workers in (1, 2)
+        assert results(up.results(items(300))) == squares(range(300))
+        events = list(up.results(items(6, 4, raiser=5, leaver=9, glutton=14), halve))
+        assert results(events) == squares(range(24), without={4, 5, 6, 7, 8, 9, 10, 11, 14})
+        errors = {event.payload["runs"][0]: event.error.strip().splitlines()[-1] for event in of(Raised, events)}
+        assert errors == {4: "ValueError: run 5 is not to our taste", 8: "SystemExit: 7"}
+        (lost,) = of(Lost, events)
+        assert (lost.payload["runs"], lost.reason) == ([14], "out of memory")
+        some = up.results(items(50, seconds=0.05))
+        assert isinstance(next(some), Done)
+        some.close()  # type: ignore[attr-defined]
+        assert results(up.results(items(5))) == squares(range(5))
+
+
+def test_only_a_bounded_number_is_with_the_scheduler(cluster: Cluster) -> None:
+    with engine(cluster.where, square) as up:
+        pids(up, 2)
+        events = up.results(items(100))
+        for _ in range(100):
+            next(events)
+            assert len(up._pool._tickets) <= 4  # type: ignore[attr-defined]
+
+
+def test_a_worker_killed_midway_costs_nothing(cluster: Cluster, tmp_path: Path) -> None:
+    with engine(cluster.where, square) as up:
+        victim = pids(up, 2).pop()
+        events = up.results(items(60, 2, seconds=0.05, folder=str(tmp_path)), halve)
+        seen = [next(events) for _ in range(5)]
+        os.kill(victim, signal.SIGKILL)
+        seen += list(events)
+    assert results(seen) == squares(range(120))  # and each once
+    assert of(Retrying, seen) == []  # Dask has sent them elsewhere itself
+    assert max(attempts(tmp_path, "begun", run) for run in range(120)) <= 2
+    assert len(of(WorkerLost, seen)) == 1
+
+
+def test_the_run_that_kills_is_found_and_all_others_are_done(cluster: Cluster, tmp_path: Path) -> None:
+    with engine(cluster.where, square) as up:
+        events = list(up.results(items(8, 8, killer=37, folder=str(tmp_path)), halve))
+    assert results(events) == squares(range(64), without={37})
+    (lost,) = of(Lost, events)
+    assert lost.payload["runs"] == [37]
+    assert "Dask worker" in lost.reason
+    assert (
+        attempts(tmp_path, "begun", 37) >= 5 * 2
+    )  # whole, half, quarter, by itself and alone, and Dask tries each twice
+
+
+def test_a_scheduler_that_dies_midway_is_said_after_what_arrived(start: Start) -> None:
+    there = start()
+    assert there.scheduler is not None
+    with engine(there.where, square) as up:
+        events = up.results(items(200, seconds=0.05))
+        seen = [next(events) for _ in range(5)]
+        there.scheduler.kill()
+        with pytest.raises(ExecutorLost) as caught:
+            seen.extend(events)
+    assert str(caught.value) == f"lost the Dask scheduler at {there.where.address}"
+    assert caught.value.exit_code == 1
+    assert 5 <= len(results(seen)) < 200
+
+
+def test_all_workers_gone_is_said(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cpd.executors import dask
+
+    monkeypatch.setattr(dask, "ABANDONED", 1)
+    there = start(2, "--no-nanny")
+    with engine(there.where, square) as up:
+        victims = pids(up, 2)
+        events = up.results(items(200, seconds=0.05))
+        seen = [next(events) for _ in range(5)]
+        for victim in victims:
+            os.kill(victim, signal.SIGKILL)
+        with pytest.raises(Stalled, match="no worker is left at the Dask scheduler") as caught:
+            seen.extend(events)
+    assert caught.value.exit_code == 1
+    assert len(results(seen)) >= 5
+    assert of(WorkerLost, seen)[-1].left == 0
+
+
+def test_a_stall_is_said(cluster: Cluster) -> None:
+    with engine(cluster.where, square) as up:
+        seen = []
+        with pytest.raises(Stalled, match="nothing finished for 0.5 s"):
+            seen.extend(up.results([Item({"runs": [1]}, 2), Item({"runs": [9], "seconds": 3})], stall_timeout=0.5))
+    assert results(seen) == {1: 1}
+
+
+@pytest.mark.parametrize("way", ["nobody", "silent", "other"])
+def test_a_scheduler_that_cannot_be_reached(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cpd.executors import dask
+
+    assert dask.CONNECT < 10  # the promise
+    monkeypatch.setattr(dask, "CONNECT", 1)
+    with socket.socket() as door:
+        door.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{door.getsockname()[1]}"
+        if way == "silent":
+            door.listen()
+        if way == "other":
+            address = "carrier-pigeon://roof:1"
+        with pytest.raises(CpdError) as caught:
+            engine(Where("dask", address=address), square)
+    line = str(caught.value)
+    assert line.startswith(f"--scheduler: cannot reach a Dask scheduler at '{address}': ")
+    assert line.endswith("; start one: dask scheduler")
+    assert "\n" not in line
+    assert caught.value.exit_code == 2
+
+
+def test_a_process_that_cannot_reach_its_scheduler_ends_at_once(tmp_path: Path) -> None:
+    program = (
+        "import cpd.executors.dask as dask, executor_work; dask.CONNECT = 1\n"
+        "from cpd.executors import Where, engine; from cpd.errors import CpdError\n"
+        "try: engine(Where('dask', address='tcp://127.0.0.1:1'), executor_work.square)\n"
+        "except CpdError as error: print(error)"
+    )
+    path = os.pathsep.join([str(Path(works.__file__).parent), os.environ.get("PYTHONPATH", "")])
+    begun = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.startswith("--scheduler: cannot reach a Dask scheduler at 'tcp://127.0.0.1:1'")
+    assert (done.returncode, done.stderr) == (0, "")
+    print(f"{time.monotonic() - begun:.1f} s")
+
+
+def test_a_scheduler_without_workers(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cpd.executors import dask
+
+    monkeypatch.setattr(dask, "ARRIVE", 1)
+    there = start(0)
+    with pytest.raises(CpdError) as caught:
+        engine(there.where, square)
+    address = there.where.address
+    assert str(caught.value) == (
+        f"--scheduler: the Dask scheduler at {address} has no workers; start some: dask worker {address}"
+    )
+
+
+def test_workers_must_have_the_same_versions(cluster: Cluster) -> None:
+    with pytest.raises(CpdError, match=r"the worker tcp://\S+ has torch \d+ \(here \d+\); install the same versions"):
+        engine(cluster.where, square, probe=works.versions_by_process)
+
+
+def test_workers_that_cannot_import_the_work(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "only_here.py").write_text("def versions(): return {}\ndef work(payload): return payload\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    import only_here  # type: ignore[import-not-found]
+
+    with engine(cluster.where, only_here.work) as up:
+        (event,) = up.results([Item(1)])
+        assert "No module named 'only_here'" in event.error
+    with pytest.raises(CpdError, match="cannot be used: .*No module named 'only_here'"):
+        engine(cluster.where, square, probe=only_here.versions)
+
+
+def test_closing_leaves_the_cluster_for_others(cluster: Cluster) -> None:
+    for _ in range(2):
+        with engine(cluster.where, square) as up:
+            assert results(up.results(items(4))) == squares(range(4))
+    assert cluster.scheduler is not None
+    assert alive(cluster.scheduler.pid)

@@ -1,0 +1,230 @@
+"""Every method against its printed equation by hand, its identities, and one contract for all."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from cpd.methods import REGISTRY
+from cpd.methods.method import Method
+
+INEQUALITY = torch.tensor([False])
+EQUALITY = torch.tensor([True])
+
+
+def setting(method: str, **given: Any) -> dict[str, Any]:
+    """A setting with the defaults filled in, numbers as tensors ``[1]``."""
+    values = {name: h.default for name, h in REGISTRY[method].hyperparameters.items()} | given
+    return {
+        n: v if isinstance(v, str | bool) else torch.as_tensor(v, dtype=torch.float64).reshape(-1)
+        for n, v in values.items()
+        if v is not None
+    }
+
+
+def states(name: str, errors: list[float], equality: torch.Tensor = INEQUALITY, **given: Any) -> list[Any]:
+    """The states after each of several strict violations."""
+    method, chosen = REGISTRY[name], setting(name, **given)
+    state = method.init(chosen, torch.zeros(1, dtype=torch.float64))
+    found = []
+    for error in errors:
+        state = method.update(torch.tensor([error], dtype=torch.float64), state, chosen, equality)
+        found.append(state)
+    return found
+
+
+def multipliers(name: str, errors: list[float], equality: torch.Tensor = INEQUALITY, **given: Any) -> list[float]:
+    read = REGISTRY[name].multipliers
+    assert read is not None
+    return [read(state).item() for state in states(name, errors, equality, **given)]
+
+
+def term(name: str, g: float, state: Any, equality: torch.Tensor = INEQUALITY, **given: Any) -> tuple[float, float]:
+    """The term and its derivative at a surrogate violation."""
+    x = torch.tensor([g], dtype=torch.float64, requires_grad=True)
+    value = REGISTRY[name].penalty_term(x, state, setting(name, **given), equality)
+    (slope,) = torch.autograd.grad(value, x)
+    return value.item(), slope.item()
+
+
+ERRORS = [0.5, -0.2, 0.4]
+
+
+# By hand, three steps
+
+
+def test_penalized_adds_the_coefficient_times_the_violation() -> None:
+    for state in states("penalized", ERRORS, coefficient=3.0):
+        assert term("penalized", 0.5, state, coefficient=3.0) == (1.5, 3.0)
+        assert term("penalized", -0.5, state, coefficient=3.0) == (-1.5, 3.0)
+
+
+def test_quadratic_penalty_counts_what_is_violated_and_grows_there() -> None:
+    found = states("quadratic_penalty", ERRORS, coefficient=2.0, growth=3.0)
+    assert [s.coefficient.item() for s in found] == [2.0, 6.0, 6.0]
+    assert [s.grown.item() for s in found] == [6.0, 6.0, 18.0]
+    assert term("quadratic_penalty", 0.5, found[1]) == (6 / 2 * 0.25, 6 * 0.5)
+    assert term("quadratic_penalty", -0.5, found[1]) == (0.0, 0.0)
+    assert term("quadratic_penalty", -0.5, found[1], EQUALITY) == (6 / 2 * 0.25, -6 * 0.5)
+    signed = states("quadratic_penalty", [0.5, -0.2, 0.0], EQUALITY, coefficient=2.0, growth=3.0)
+    assert [s.grown.item() for s in signed] == [6.0, 18.0, 18.0]
+    fixed = states("quadratic_penalty", ERRORS, coefficient=2.0)
+    assert [s.coefficient.item() for s in fixed] == [2.0, 2.0, 2.0]
+
+
+def test_lagrangian_ascends_and_projects() -> None:
+    assert multipliers("lagrangian", [0.5, -0.2, -0.9], dual_lr=0.1) == pytest.approx([0.05, 0.03, 0.0])
+    assert multipliers("lagrangian", [0.5, -0.2, -0.9], EQUALITY, dual_lr=0.1) == pytest.approx([0.05, 0.03, -0.06])
+    started = multipliers("lagrangian", ERRORS, dual_lr=0.1, multiplier_init=1.0)
+    assert started == pytest.approx([1.05, 1.03, 1.07])
+    (state, *_) = states("lagrangian", [0.5], dual_lr=0.1)
+    assert term("lagrangian", -2.0, state) == pytest.approx((-0.1, 0.05))
+
+
+def test_restart_forgets_the_multiplier_of_a_satisfied_inequality() -> None:
+    assert multipliers("lagrangian", ERRORS, dual_lr=0.1, restart=True) == pytest.approx([0.05, 0.0, 0.04])
+    free = multipliers("lagrangian", ERRORS, EQUALITY, dual_lr=0.1, restart=True)
+    assert free == pytest.approx([0.05, 0.03, 0.07])
+
+
+def test_lagrangian_with_adam_takes_adams_steps() -> None:
+    # By hand: m1 = .05, v1 = .00025; corrected m = .5, v = .25; step = lr * .5 / .5 = lr.
+    first = 0.1 * 0.5 / (0.25**0.5 + 1e-8)
+    m2, v2 = 0.9 * 0.05 + 0.1 * -0.2, 0.999 * 0.00025 + 0.001 * 0.04
+    second = first + 0.1 * (m2 / (1 - 0.9**2)) / ((v2 / (1 - 0.999**2)) ** 0.5 + 1e-8)
+    m3, v3 = 0.9 * m2 + 0.1 * 0.4, 0.999 * v2 + 0.001 * 0.16
+    third = second + 0.1 * (m3 / (1 - 0.9**3)) / ((v3 / (1 - 0.999**3)) ** 0.5 + 1e-8)
+    found = multipliers("lagrangian", ERRORS, dual_lr=0.1, dual_optimizer="Adam")
+    assert found == pytest.approx([first, second, third], rel=1e-12)
+
+
+def test_nupi_as_released_leaves_kp_out_of_the_first_step() -> None:
+    # eta .5, kp 2, ki 1, nu 0: xi_t = e_t, but xi_0 = 0.
+    # t0: .5 * .5 = .25; t1: .25 + .5 * (-.2 + 2 * (-.2 - 0)) = -.05 -> 0; t2: .5 * (.4 + 2 * (.4 + .2)) = .8
+    assert multipliers("nupi", ERRORS, dual_lr=0.5, kp=2.0) == pytest.approx([0.25, 0.0, 0.8])
+    # nu .5: xi_1 = .5 * 0 + .5 * -.2 = -.1; xi_2 = -.05 + .2 = .15
+    # t1: .25 + .5 * (-.2 + 2 * -.1) = .05; t2: .05 + .5 * (.4 + 2 * .25) = .5
+    assert multipliers("nupi", ERRORS, dual_lr=0.5, kp=2.0, nu=0.5) == pytest.approx([0.25, 0.05, 0.5])
+
+
+def test_nupi_as_documented_starts_from_the_first_error() -> None:
+    # xi_0 = e_0 = .5. nu 0: t1: .25 + .5 * (-.2 + 2 * (-.2 - .5)) = -.55 -> 0 (equality: -.55)
+    # t2: -.55 + .5 * (.4 + 2 * (.4 + .2)) = .25
+    found = multipliers("nupi", ERRORS, EQUALITY, dual_lr=0.5, kp=2.0, init="documented")
+    assert found == pytest.approx([0.25, -0.55, 0.25])
+    # nu .5, gains 1, errors 1, 2, 4: xi = 1, 1.5, 2.75: 1; 1 + 2 + .5 = 3.5; 3.5 + 4 + 1.25 = 8.75
+    found = multipliers("nupi", [1.0, 2.0, 4.0], dual_lr=1.0, kp=1.0, nu=0.5, init="documented")
+    assert found == pytest.approx([1.0, 3.5, 8.75])
+
+
+def test_nupi_from_zeros_treats_the_first_step_like_any_other() -> None:
+    # nu 0: t0: .5 * (.5 + 2 * .5) = .75; t1: .75 + .5 * (-.2 + 2 * (-.2 - .5)) = -.05 -> 0; t2: .5 * (.4 + 1.2) = .8
+    assert multipliers("nupi", ERRORS, dual_lr=0.5, kp=2.0, init="zeros") == pytest.approx([0.75, 0.0, 0.8])
+
+
+def test_nupi_can_leave_the_integral_out() -> None:
+    # ki 0, kp 1, eta 1, nu 0, released: t0: 0; t1: -.2 -> 0; t2: .6
+    assert multipliers("nupi", ERRORS, dual_lr=1.0, kp=1.0, ki=0.0) == pytest.approx([0.0, 0.0, 0.6])
+
+
+def test_augmented_lagrangian_moves_multiplier_and_penalty() -> None:
+    found = states("augmented_lagrangian", ERRORS, dual_lr=0.5, penalty=2.0, growth=3.0)
+    assert [s.multiplier.item() for s in found] == pytest.approx([0.25, 0.15, 0.35])
+    assert [s.penalty.item() for s in found] == [2.0, 6.0, 6.0]
+    assert found[2].grown.item() == 18.0
+    state = found[1]  # lambda .15, c 6
+    # (1 / 2c) ([lambda + c g]+^2 - lambda^2): at g = .5: (3.15^2 - .0225) / 12, slope 3.15; at -.5: -.0225 / 12, slope 0
+    assert term("augmented_lagrangian", 0.5, state) == pytest.approx(((3.15**2 - 0.0225) / 12, 3.15))
+    assert term("augmented_lagrangian", -0.5, state) == pytest.approx((-0.0225 / 12, 0.0))
+    assert term("augmented_lagrangian", -0.5, state, EQUALITY) == pytest.approx((-0.075 + 3 * 0.25, 0.15 - 3.0))
+
+
+# Identities
+
+
+def test_nupi_without_kp_is_gradient_ascent() -> None:
+    for equality in (INEQUALITY, EQUALITY):
+        expected = multipliers("lagrangian", ERRORS, equality, dual_lr=0.3)
+        for init in ("released", "documented", "zeros"):
+            assert multipliers("nupi", ERRORS, equality, dual_lr=0.3, nu=0.4, init=init) == expected
+
+
+@pytest.mark.parametrize("g", [-1.0, -0.1, 0.0, 0.3])
+def test_augmented_lagrangian_without_penalty_is_the_lagrangian(g: float) -> None:
+    for equality in (INEQUALITY, EQUALITY):
+        plain = states("lagrangian", ERRORS, equality, dual_lr=0.3)
+        augmented = states("augmented_lagrangian", ERRORS, equality, dual_lr=0.3, penalty=0.0)
+        for one, other in zip(plain, augmented, strict=True):
+            assert one.multiplier.item() == other.multiplier.item()
+            assert term("lagrangian", g, one, equality) == term("augmented_lagrangian", g, other, equality)
+
+
+# One contract for all: a new method is one row
+
+
+SETTINGS: dict[str, list[dict[str, Any]]] = {
+    "penalized": [{"coefficient": 0.7}],
+    "quadratic_penalty": [{"coefficient": 0.7, "growth": 1.1}],
+    "lagrangian": [{"dual_lr": 0.3}, {"dual_lr": 0.3, "dual_optimizer": "Adam"}, {"dual_lr": 0.3, "restart": True}],
+    "nupi": [{"dual_lr": 0.3, "kp": 2.0, "nu": 0.3}, {"dual_lr": 0.3, "kp": 2.0, "init": "documented"}],
+    "augmented_lagrangian": [{"dual_lr": 0.3, "penalty": 1.5, "growth": 1.1}, {"dual_lr": 0.3, "penalty": 0.0}],
+}
+CASES = [(name, given) for name, several in SETTINGS.items() for given in several]
+
+
+def test_every_method_is_in_the_contract() -> None:
+    assert list(SETTINGS) == list(REGISTRY)
+
+
+def rollout(method: Method, given: dict[str, Any], errors: torch.Tensor, equality: torch.Tensor) -> list[Any]:
+    """State, term and slope after each step; ``errors`` is ``[steps, ..., C]``."""
+    chosen = setting(method.name, **given)
+    state = method.init(chosen, errors[0])
+    seen = []
+    for g in errors:
+        state = method.update(g, state, chosen, equality)
+        x = (g * 0.9).requires_grad_()
+        value = method.penalty_term(x, state, chosen, equality)
+        (slope,) = torch.autograd.grad(value.sum(), x)
+        seen.append((value.detach(), slope, *state))
+    return seen
+
+
+@pytest.mark.parametrize(("name", "given"), CASES)
+def test_one_run_equals_a_row_of_many(name: str, given: dict[str, Any]) -> None:
+    method = REGISTRY[name]
+    equality = torch.tensor([False, True, False])
+    errors = torch.randn(6, 5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    many = rollout(method, given, errors, equality)
+    for row in range(5):
+        alone = rollout(method, given, errors[:, row], equality)
+        for of_many, of_one in zip(many, alone, strict=True):
+            for several, one in zip(of_many, of_one, strict=True):
+                assert torch.equal(several[row], one)
+
+
+@pytest.mark.parametrize(("name", "given"), [case for case in CASES if REGISTRY[case[0]].multipliers is not None])
+def test_inequality_multipliers_stay_at_zero_or_above(name: str, given: dict[str, Any]) -> None:
+    method = REGISTRY[name]
+    assert method.multipliers is not None
+    chosen, equality = setting(name, **given), torch.tensor([False, True])
+    state = method.init(chosen, torch.zeros(2, dtype=torch.float64))
+    lowest = torch.zeros(2)
+    for _ in range(20):
+        state = method.update(torch.full((2,), -1.0, dtype=torch.float64), state, chosen, equality)
+        lowest = torch.minimum(lowest, method.multipliers(state))
+    assert lowest[0] == 0
+    assert lowest[1] < -1
+
+
+@pytest.mark.parametrize(("name", "given"), CASES)
+def test_one_bad_row_leaves_the_others_alone(name: str, given: dict[str, Any]) -> None:
+    method, equality = REGISTRY[name], torch.tensor([False, True])
+    errors = torch.randn(4, 3, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+    spoilt = errors.clone()
+    spoilt[1, 1] = float("nan")
+    for clean, other in zip(
+        rollout(method, given, errors, equality), rollout(method, given, spoilt, equality), strict=True
+    ):
+        for a, b in zip(clean, other, strict=True):
+            assert torch.equal(a[[0, 2]], b[[0, 2]])
