@@ -22,7 +22,7 @@ from cpd.provenance import git_commit, machine, versions
 from cpd.spec import Task, task_to_json
 from cpd.stopping import StopSignals
 from cpd.store import Store, SweepRecord, open_store
-from cpd.working import halves, limit_threads, train_batch, train_here, worker_versions
+from cpd.working import halves, train_batch, train_here, worker_versions
 
 Kind = Literal["sweep", "bisect", "compare"]
 
@@ -152,7 +152,7 @@ class Session:
             here = options.backend == "local" and jobs == 1 and not options.devices
             work = partial(train_here, self._hooks()) if here else train_batch
             with self.stop.interruptible():
-                self.workers = executor(where, work, setup=limit_threads, probe=worker_versions)
+                self.workers = executor(where, work, setup=engine.limit_threads, probe=worker_versions)
             self._waits = not here
         return self.workers
 

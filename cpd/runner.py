@@ -238,10 +238,15 @@ def _advice(task: Task, end: Outcome | None) -> str | None:
     constrained = next((m for m in ("nupi", "augmented_lagrangian", "lagrangian") if m in task.methods), "lagrangian")
     name = task.search.constraint if task.search else ""
     command = (
-        f"cpd sweep {task.place} --method {constrained} --levels {name}={task.search.target if task.search else ''}"
+        f"cpd sweep {_typed(task)} --method {constrained} --levels {name}={task.search.target if task.search else ''}"
     )
     advice = f"{end.sentence} {end.hint[:1].upper()}{end.hint[1:]}."
     return f"{advice} Try: {command}" if end.kind == "unattainable" and end.bracket is not None else advice
+
+
+def _typed(task: Task) -> str:
+    """What to type for a task: a bundled one's name, else its path."""
+    return task.name if task.place in (f"tasks/{task.name}.yaml", f"sweeps/{task.name}.yaml") else task.place
 
 
 def aim(task: str, words: Mapping[str, Any], overrides: Overrides | None = None) -> Task:

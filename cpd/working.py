@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import torch
-
 from cpd import engine, executors
 from cpd.engine import Batch, Hooks, Interrupted, Trained
 from cpd.errors import CpdError
@@ -38,11 +36,6 @@ def halves(batch: Batch) -> tuple[Batch, Batch] | None:
     middle = len(batch.keys) // 2
     parts = (batch.keys[:middle], batch.keys[middle:])
     return tuple(replace(batch, keys=keys, checkpoint=None) for keys in parts)  # type: ignore[return-value]
-
-
-def limit_threads(threads: int) -> None:
-    """Keep workers times threads at the number of cores: more makes all of them many times slower."""
-    torch.set_num_threads(threads)
 
 
 def worker_versions() -> dict[str, str]:

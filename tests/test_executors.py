@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from textwrap import dedent
+from types import SimpleNamespace
 from typing import Any
 
 import executor_work as works
@@ -16,8 +17,8 @@ from executor_work import halve, square
 
 from cpd import executors
 from cpd.errors import CpdError
-from cpd.executors import Done, Engine, Event, Item, Lost, Raised, Retrying, Stalled, Where, engine
-from cpd.executors.faults import Queue
+from cpd.executors import Done, Engine, Event, Item, Lost, Raised, Retrying, Stalled, Where, engine, faults
+from cpd.executors.faults import Queue, drain
 from cpd.executors.worker import Died, Escaped, Returned
 
 LOCAL = Where("local", 1)
@@ -138,6 +139,63 @@ def test_out_of_memory_is_not_tried_again_as_it_is() -> None:
     )
 
 
+class Scripted:
+    """A pool whose answers, and what the clock shows after each, are written down."""
+
+    workers = 1
+
+    def __init__(self, script: list[tuple[float, bool]], clock: SimpleNamespace) -> None:
+        self.script = iter(script)
+        self.clock = clock
+        self.tickets: list[Any] = []
+        self.cancelled = False
+
+    @property
+    def room(self) -> int:
+        return 1 - len(self.tickets)
+
+    def send(self, tickets: list[Any]) -> None:
+        self.tickets += tickets
+
+    def receive(self, timeout: float) -> list[Any]:
+        seconds, answers = next(self.script)
+        self.clock.now += seconds
+        return [(self.tickets.pop(), Returned(None))] if answers else []
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+    def close(self) -> None:
+        raise AssertionError("left to the engine's owner")
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    shown = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(faults, "time", SimpleNamespace(monotonic=lambda: shown.now))
+    return shown
+
+
+def test_the_time_of_a_slow_caller_is_not_a_stall(clock: SimpleNamespace) -> None:
+    pool = Scripted([(1, True), (1, False), (1, True), (1, False), (1, True)], clock)
+    seen = []
+    for event in drain(pool, Queue([Item(k) for k in range(3)], lambda payload: None, 0), stall_timeout=5):
+        clock.now += 1000
+        seen.append(event)
+    assert len(of(Done, seen)) == 3
+    assert not pool.cancelled
+
+
+def test_nothing_finishing_is_a_stall_counted_from_the_last_result(clock: SimpleNamespace) -> None:
+    pool = Scripted([(4, False), (0, True), (4, False), (2, False), (0, True)], clock)
+    events = drain(pool, Queue([Item(k) for k in range(2)], lambda payload: None, 0), stall_timeout=5)
+    assert isinstance(next(events), Done)
+    with pytest.raises(Stalled, match="nothing finished for 5 s, with 1 batches under way on 1 workers"):
+        next(events)
+    assert clock.now == 10
+    assert pool.cancelled
+
+
 # What must be the same for every local engine.
 
 
@@ -250,17 +308,16 @@ def test_an_exit_or_a_result_that_cannot_travel_is_an_error_of_its_item(start: S
 
 
 def test_workers_share_the_cores_and_ignore_signals(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "6")  # loky's own word for a machine's cores
+    from cpd.executors import loky
+
+    monkeypatch.setattr(loky, "cpu_count", lambda: 6)
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MKL_NUM_THREADS", "1")  # a user's lower limit stays
-    from joblib.externals.loky import cpu_count
-
-    threads = min(6, cpu_count()) // 2
     (event,) = start(LOKY, works.surroundings, setup=works.set_up).results([Item({})])
     seen = event.result
-    assert seen["threads"] == [threads]
-    assert (seen["OMP_NUM_THREADS"], seen["OPENBLAS_NUM_THREADS"]) == (str(threads), str(threads))
+    assert seen["threads"] == [3]
+    assert (seen["OMP_NUM_THREADS"], seen["OPENBLAS_NUM_THREADS"]) == ("3", "3")
     assert seen["MKL_NUM_THREADS"] == "1"
     assert seen["OMP_WAIT_POLICY"] == "passive"
     assert seen["ignored"] == [True, True]
@@ -285,7 +342,7 @@ def test_a_worker_keeps_its_device_for_life(start: Start) -> None:
     seen = {(event.result["pid"], event.result["device"]) for event in of(Done, list(up.results(work)))}
     assert len(seen) == len(dict(seen)) == 3
     assert sorted(device for _, device in seen) == ["cuda:0", "cuda:0", "cuda:1"]
-    victim, device = next(iter(seen))
+    victim = min(dict(seen))
     os.kill(victim, signal.SIGKILL)
     again = {(event.result["pid"], event.result["device"]) for event in of(Done, list(up.results(work)))}
     assert victim not in dict(again)
@@ -294,21 +351,14 @@ def test_a_worker_keeps_its_device_for_life(start: Start) -> None:
 
 def test_a_stall_is_said_after_what_arrived(start: Start) -> None:
     up = start()
+    list(up.results(items(2)))  # workers that are up already: their start does not count as a stall here
     slow = Item({"runs": [99], "seconds": 3600}, 2)
     found = []
-    with pytest.raises(Stalled, match="nothing finished for 0.5 s, with 1 batches under way on 2 workers") as caught:
-        found.extend(up.results([slow, *items(3)], stall_timeout=0.5))
+    with pytest.raises(Stalled, match="nothing finished for 3 s, with 1 batches under way on 2 workers") as caught:
+        found.extend(up.results([slow, *items(3)], stall_timeout=3))
     assert results(found) == squares(range(3))
     assert caught.value.exit_code == 1
     assert results(up.results(items(2))) == squares(range(2))
-
-
-def test_a_slow_caller_is_not_a_stall(start: Start) -> None:
-    found = []
-    for event in start().results(items(4, seconds=0.1), stall_timeout=0.5):
-        time.sleep(0.7)
-        found.append(event)
-    assert results(found) == squares(range(4))
 
 
 @pytest.mark.parametrize(
@@ -391,5 +441,4 @@ def test_a_parent_that_ends_leaves_no_worker(number: signal.Signals, to_group: b
         (os.killpg if to_group else os.kill)(parent.pid, number)
         assert parent.wait() == code
         until(lambda: not any(map(alive, workers)))
-        if number != signal.SIGKILL:  # after which loky cleans up behind the parent, and says so
-            assert parent.stderr.read().replace("a problem that prints\n", "") == ""
+        assert "Traceback" not in parent.stderr.read()

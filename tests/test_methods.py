@@ -133,7 +133,7 @@ def test_augmented_lagrangian_moves_multiplier_and_penalty() -> None:
     assert [s.penalty.item() for s in found] == [2.0, 6.0, 6.0]
     assert found[2].grown.item() == 18.0
     state = found[1]  # lambda .15, c 6
-    # (1 / 2c) ([lambda + c g]+^2 - lambda^2): at g = .5: (3.15^2 - .0225) / 12, slope 3.15; at -.5: -.0225 / 12, slope 0
+    # (1 / 2c) ([lambda + c g]+^2 - lambda^2): at g = .5: (3.15^2 - .0225) / 12, slope 3.15; at -.5: -.0225 / 12, 0
     assert term("augmented_lagrangian", 0.5, state) == pytest.approx(((3.15**2 - 0.0225) / 12, 3.15))
     assert term("augmented_lagrangian", -0.5, state) == pytest.approx((-0.0225 / 12, 0.0))
     assert term("augmented_lagrangian", -0.5, state, EQUALITY) == pytest.approx((-0.075 + 3 * 0.25, 0.15 - 3.0))

@@ -16,7 +16,7 @@ from cpd.engine.checking import Checked, check
 from cpd.engine.choice import choose
 from cpd.engine.finishing import finished_runs
 from cpd.engine.loading import ProblemRaised, user_traceback
-from cpd.engine.threads import threads_for
+from cpd.engine.threads import limit_threads, threads_for
 from cpd.engine.training import Hooks, Interrupted, Training
 from cpd.errors import CpdError, StoreError
 from cpd.methods import REGISTRY
@@ -34,6 +34,7 @@ __all__ = [
     "check_device",
     "forget",
     "hyperparameters",
+    "limit_threads",
     "train",
 ]
 

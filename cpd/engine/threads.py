@@ -30,3 +30,8 @@ def _size(group: Prepared, batch: Batch) -> int:
     examples = 1 if group.data is None else len(group.data[0])
     in_step = min(examples, batch.train.batch_size or examples)
     return in_step * sum(p.numel() for p in group.stack.parameters.values())
+
+
+def limit_threads(threads: int) -> None:
+    """Set this worker process's threads: workers times threads beyond the cores makes all of them many times slower."""
+    torch.set_num_threads(threads)

@@ -128,8 +128,10 @@ class DaskPool:
 
     def _look(self) -> dict[str, int]:
         """Threads of each worker; as before where the scheduler does not answer, which it must do before the stall."""
+        scheduler = self._client.scheduler
+        assert scheduler is not None
         try:
-            return dict(self._client.sync(self._client.scheduler.ncores, callback_timeout=CONNECT))
+            return dict(self._client.sync(scheduler.ncores, callback_timeout=CONNECT))
         except OSError:
             return self._threads
 

@@ -141,7 +141,7 @@ class _Slot:
 
 
 def _until_taken(future: Future[bytes] | None) -> None:
-    """Wait the instant until loky's thread has taken up what was submitted: told to stop before, it stumbles over it."""
+    """Wait the instant until loky's thread has taken up what was submitted; told to stop before that, it raises."""
     patience = time.monotonic() + 1
     while future is not None and not (future.running() or future.done()) and time.monotonic() < patience:
         time.sleep(0.001)

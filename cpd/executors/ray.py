@@ -6,10 +6,12 @@ Not through joblib's ray backend: that one cannot stream, so one dead worker los
 from __future__ import annotations
 
 import logging
+import socket
+import time
 from typing import Any
 
 from cpd.errors import CpdError
-from cpd.executors.faults import Arrival, ExecutorLost, Ticket
+from cpd.executors.faults import TICK, Arrival, ExecutorLost, Ticket
 from cpd.executors.versions import Probe, compare
 from cpd.executors.worker import Died, Escaped, Outcome, Work, attempt_sealed, seal, unseal
 
@@ -18,6 +20,9 @@ try:
     from ray import exceptions
 except ImportError as error:
     raise CpdError(f"cannot import {error.name}", place="--backend ray", hint="pip install 'cpd[ray]'") from error
+
+CONNECT = 8
+"""Seconds to wait for the cluster's port."""
 
 AHEAD = 2
 """Items sent for each core of the cluster: one to do and one to have at hand."""
@@ -46,17 +51,19 @@ class RayPool:
         _connect(address, jobs)
         self._attempt = ray.remote(max_retries=0)(attempt_sealed)
         self._tickets: dict[Any, Ticket] = {}
-        if probe is not None:
-            try:
+        self._cores, self._looked = 1, float("-inf")
+        try:
+            self._look()
+            if probe is not None:
                 compare(probe, {"of the Ray cluster": _ask(probe)})
-            except BaseException:
-                self.close()
-                raise
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def workers(self) -> int:
-        """Cores of the cluster; one for each item."""
-        return max(1, int(ray.cluster_resources().get("CPU", 0)))
+        """Cores of the cluster when last looked; one for each item."""
+        return self._cores
 
     @property
     def room(self) -> int:
@@ -71,6 +78,7 @@ class RayPool:
     def receive(self, timeout: float) -> list[Arrival]:
         """What has arrived."""
         try:
+            self._look()
             ready, _ = ray.wait(list(self._tickets), num_returns=1, timeout=timeout)
             if ready:  # and what else is there by now
                 ready, _ = ray.wait(list(self._tickets), num_returns=len(self._tickets), timeout=0)
@@ -90,9 +98,17 @@ class RayPool:
         self.cancel()
         ray.shutdown()
 
+    def _look(self) -> None:
+        if time.monotonic() - self._looked >= TICK:
+            self._cores = max(1, int(ray.cluster_resources().get("CPU", 0)))
+            self._looked = time.monotonic()
+
 
 def _connect(address: str, jobs: int) -> None:
     try:
+        host, _, port = address.removeprefix("ray://").rpartition(":")
+        if port.isdigit():  # Ray itself tries for minutes
+            socket.create_connection((host.strip("[]"), int(port)), CONNECT).close()
         ray.init(
             address=address,
             num_cpus=jobs if address == "local" else None,

@@ -55,7 +55,7 @@ def update(g: Tensor, state: State, setting: Setting, equality: Tensor) -> State
 
 
 def grown(coefficient: Tensor, g: Tensor, growth: Tensor, equality: Tensor) -> Tensor:
-    """The coefficient times ``growth`` where the constraint is violated, ``g`` ``[..., C]`` being the strict violation."""
+    """The coefficient times ``growth`` where the strict violation ``g`` ``[..., C]`` says violated."""
     violated = torch.where(equality, g != 0, g > 0)
     return torch.where(violated, coefficient * growth, coefficient)
 

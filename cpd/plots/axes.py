@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,10 +14,24 @@ from cpd.tables.numbers import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 MOST_TICKS = 8
 PANEL_HEIGHT = 1.35
+
+LETTERS_PER_INCH = 14.5
+"""Of an axis label: longer ones go on over several lines."""
+
+WIDE = 1e4
+"""From this ratio of its largest to its smallest value on, a quantity has a logarithmic axis."""
+
+MOST_LYING = 2
+"""Levels on a horizontal axis whose labels are written lengthwise; more stand upright."""
+
+ROOM_VERTICAL, ROOM_UPRIGHT = 0.13, 0.05
+"""Share of an axis that a level's label takes."""
+
 MOST_STACKED = 4
 """Panels above each other in one column before there are two columns."""
 
@@ -128,6 +143,23 @@ def panels(figure: Figure, count: int) -> list[Axes]:
     return list(grid.T.flat)[:count]
 
 
+def name_lowest(axes: Sequence[Axes], name: str) -> None:
+    """Name the shared horizontal axis under the lowest panel of each column, and number it there alone."""
+    lowest = {ax.get_subplotspec().colspan.start: ax for ax in axes}  # type: ignore[union-attr]
+    for ax in axes:
+        ax.tick_params(labelbottom=ax in lowest.values())
+    for ax in lowest.values():
+        width = int(ax.figure.get_figwidth() / len(lowest) * LETTERS_PER_INCH)  # type: ignore[union-attr]
+        ax.set_xlabel("\n".join(textwrap.wrap(name, width)))
+
+
+def crosses(ax: Axes, x: Sequence[float], color: str) -> None:
+    """Put crosses on the horizontal axis where there is no number to show."""
+    if x:
+        at = ax.get_xaxis_transform()
+        ax.plot(x, [0.0] * len(x), "x", color=color, transform=at, clip_on=False, zorder=5, markersize=5)
+
+
 def quantity_values(spreads: Iterable[Spread]) -> list[float]:
     """The ends of every error bar: what an axis must reach."""
     return [end for s in spreads if s.mean is not None for end in (s.mean - s.deviation, s.mean + s.deviation)]
@@ -144,22 +176,40 @@ def limits(quantity: Quantity, values: Sequence[float]) -> tuple[float, float]:
 
 def on_log_scale(quantity: Quantity, values: Sequence[float]) -> bool:
     """Whether an objective or a metric spans so much that only a logarithmic axis shows it."""
-    return not quantity.levels and bool(values) and min(values) > 0 and max(values) / min(values) > 300
+    return not quantity.levels and bool(values) and min(values) > 0 and max(values) / min(values) > WIDE
 
 
-def quantity_axis(ax: Axes, quantity: Quantity, values: Sequence[float], vertical: bool = True) -> None:
+def percent_ticks(axis: Axis) -> None:
+    """Write a share's ticks in percent; the unit is in the axis label."""
+    from matplotlib.ticker import FuncFormatter
+
+    axis.set_major_formatter(FuncFormatter(lambda value, _: number(100 * value).replace("-", "\N{MINUS SIGN}")))
+
+
+def log_scale(ax: Axes) -> None:
+    """Make the vertical axis logarithmic, its powers of ten written without mathematical markup."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    ax.set_yscale("log")
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: power_text(value, number(value))))
+    ax.yaxis.set_minor_formatter(NullFormatter())
+
+
+def quantity_axis(
+    ax: Axes, quantity: Quantity, values: Sequence[float], vertical: bool = True, logarithmic: bool = True
+) -> None:
     """Set up an axis for a quantity: limits, unit, levels as labelled lines, the feasible region shaded."""
-    from matplotlib.ticker import MaxNLocator, PercentFormatter
+    from matplotlib.ticker import MaxNLocator
 
     axis = ax.yaxis if vertical else ax.xaxis
     (ax.set_ylabel if vertical else ax.set_xlabel)(quantity.label)
-    if on_log_scale(quantity, values):
-        (ax.set_yscale if vertical else ax.set_xscale)("log")
+    if vertical and logarithmic and on_log_scale(quantity, values):
+        log_scale(ax)
     else:
         (ax.set_ylim if vertical else ax.set_xlim)(*limits(quantity, values))
         axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     if quantity.share:
-        axis.set_major_formatter(PercentFormatter(1.0, symbol=""))
+        percent_ticks(axis)
     draw_levels(ax, quantity, vertical)
 
 
@@ -172,12 +222,13 @@ def draw_levels(ax: Axes, quantity: Quantity, vertical: bool = True) -> None:
         shade(max(region[0], low), min(region[1], high), color=FEASIBLE, alpha=SHADE, linewidth=0, zorder=0)
     for level in quantity.levels:
         across(level, color="#333333", linewidth=0.7, linestyle=(0, (4, 2)), zorder=1)
-    room = (0.055 if vertical else 0.035) * (high - low) * (2.6 if vertical else 1.3)
+    upright = not vertical and len(quantity.levels) > MOST_LYING
+    room = (ROOM_VERTICAL if vertical else ROOM_UPRIGHT) * (high - low) if vertical or upright else 0.0
     for level, at in zip(quantity.levels, spread_out(quantity.levels, room), strict=True):
-        _label_level(ax, quantity.level_text(level), at, vertical)
+        _label_level(ax, quantity.level_text(level), at, vertical, upright)
 
 
-def _label_level(ax: Axes, text: str, at: float, vertical: bool) -> None:
+def _label_level(ax: Axes, text: str, at: float, vertical: bool, upright: bool) -> None:
     if vertical:
         ax.annotate(text, (1, at), (3, 0), ax.get_yaxis_transform(), "offset points", va="center", fontsize=7)
     else:
@@ -189,7 +240,7 @@ def _label_level(ax: Axes, text: str, at: float, vertical: bool) -> None:
             "offset points",
             ha="center",
             va="bottom",
-            rotation=90,
+            rotation=90 if upright else 0,
             fontsize=7,
         )
 

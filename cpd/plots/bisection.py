@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cpd.errors import CpdError
-from cpd.plots.axes import LogAxis, draw_log_axis, log_axis, quantity_axis
+from cpd.plots.axes import LogAxis, crosses, draw_log_axis, log_axis, quantity_axis
 from cpd.plots.labels import place_labels
 from cpd.plots.quantities import Quantity, constraint
-from cpd.plots.style import COLUMN, Key, look, note, put_legend
+from cpd.plots.style import COLORS, COLUMN, Key, look, note, put_legend
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FONT = 7
+LOST = COLORS[1]
 
 
 @dataclass(frozen=True)
@@ -65,19 +66,20 @@ def draw_bisection(data: Bisection, figure: Figure) -> None:
     ax.plot(x, y, color="#999999", linewidth=0.6, linestyle=":", zorder=1)
     ax.plot(x, y, "o", color=style.color, markerfacecolor="white", markersize=4, zorder=3)
     found = [(at, value) for number, at, value in shown if number == data.found]
-    ax.plot(*zip(*found, strict=True) if found else ([], []), "o", color=style.color, markersize=4, zorder=4)
+    for at, value in found:
+        ax.plot([at], [value], "o", color=style.color, markersize=4, zorder=4)
     lost = [data.axis.place(c) for _, c, value in data.iterations if value is None]
-    ax.plot(lost, [0.0] * len(lost), "x", color="#D55E00", transform=ax.get_xaxis_transform(), clip_on=False, zorder=5)
+    crosses(ax, lost, LOST)
     draw_log_axis(ax, data.axis)
     ax.set_xlabel("coefficient")
     put_legend(figure, _keys(data))
     note(figure, [] if data.outcome == "solved" else [f"outcome: {data.outcome.replace('_', ' ')}"])
-    place_labels(ax, [(str(number), at, value) for number, at, value in shown], FONT)
+    place_labels(ax, [(str(number), at, value) for number, at, value in shown], FONT, data.quantity.levels)
 
 
 def _keys(data: Bisection) -> list[Key]:
     color = look(0).color
     keys = [Key("iteration", color, "o", "", filled=False), Key("target and tolerance", "", "region", "")]
     keys += [Key("solved", color, "o", "")] if data.found is not None else []
-    keys += [Key("diverged or failed", "#D55E00", "x", "")] if any(v is None for _, _, v in data.iterations) else []
+    keys += [Key("diverged or failed", LOST, "x", "")] if any(v is None for _, _, v in data.iterations) else []
     return keys

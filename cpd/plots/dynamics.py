@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cpd.errors import CpdError
-from cpd.plots.axes import limits, on_log_scale
-from cpd.plots.quantities import Quantity, constraint, objective
+from cpd.plots.axes import limits, log_scale, name_lowest, on_log_scale, percent_ticks
+from cpd.plots.quantities import Quantity, constraint, level_label, objective
 from cpd.plots.settings import is_best
 from cpd.plots.style import COLUMN, FEASIBLE, PAGE, SHADE, Key, look, note, put_legend
 from cpd.tables.lines import constants, lines, setting_text
-from cpd.tables.numbers import number
 from cpd.tables.section import clean
 
 if TYPE_CHECKING:
@@ -109,7 +108,7 @@ def _labels(document: Mapping[str, Any], places: Sequence[int]) -> list[str]:
         setting = {n: v for n, v in run["setting"].items() if n not in same}
         parts = [clean(run["method"]), *([setting_text(setting)] if setting else [])]
         parts += [
-            f"{clean(n)} level {number(v)}" for n, v in run["levels"].items() if any(r["levels"][n] != v for r in runs)
+            level_label(document, n, v) for n, v in run["levels"].items() if any(r["levels"][n] != v for r in runs)
         ]
         parts += [f"seed {run['seed']}"] if any(r["seed"] != run["seed"] for r in runs) else []
         labels.append(", ".join(parts))
@@ -171,7 +170,7 @@ def draw_dynamics(data: Dynamics, figure: Figure) -> None:
         _draw_violation(grid[1][column], data, quantity)
         if with_multipliers:
             _draw_multiplier(grid[2][column], data, quantity)
-    figure.supxlabel("step", fontsize="medium")
+    name_lowest([ax for row in grid for ax in row if ax.figure is not None], "step")
     put_legend(figure, _keys(data))
     left_out = [f"{len(data.courses)} of {len(data.courses) + data.left_out} runs"] if data.left_out else []
     note(figure, left_out)
@@ -181,13 +180,11 @@ def _draw_objective(ax: Axes, data: Dynamics) -> None:
     values = [y for course in data.courses for y in course.objective if y is not None]
     ax.set_ylabel(data.objective.label)
     if on_log_scale(data.objective, values):
-        ax.set_yscale("log")
+        log_scale(ax)
     _draw_courses(ax, data, [course.objective for course in data.courses])
 
 
 def _draw_violation(ax: Axes, data: Dynamics, quantity: Quantity) -> None:
-    from matplotlib.ticker import PercentFormatter
-
     found = [course.violations.get(quantity.name, []) for course in data.courses]
     values = [y for points in found for y in points if y is not None]
     name = f"{clean(quantity.name)}\n" if len(data.constraints) > 1 else ""
@@ -198,7 +195,7 @@ def _draw_violation(ax: Axes, data: Dynamics, quantity: Quantity) -> None:
     ax.axhspan(bottom, min(quantity.tolerance, high), color=FEASIBLE, alpha=SHADE, linewidth=0, zorder=0)
     ax.axhline(0, color="#333333", linewidth=0.7, linestyle=(0, (4, 2)), zorder=1)
     if quantity.share:
-        ax.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=""))
+        percent_ticks(ax.yaxis)
     _draw_courses(ax, data, found)
 
 
@@ -208,7 +205,7 @@ def _draw_multiplier(ax: Axes, data: Dynamics, quantity: Quantity) -> None:
     ax.set_ylabel(name + "multiplier")
     values = [y for points in found for y in points if y is not None]
     if on_log_scale(Quantity("metric", "multiplier"), values):
-        ax.set_yscale("log")
+        log_scale(ax)
     _draw_courses(ax, data, found)
 
 
@@ -224,9 +221,15 @@ def _draw_courses(ax: Axes, data: Dynamics, found: Sequence[Points]) -> None:
                 linewidth=0.9,
                 marker=style.marker,
                 markersize=2.8,
-                markevery=(0.04 + 0.03 * k, 0.2),
+                markevery=_every(len(y), k),
                 zorder=2 + k,
             )
+
+
+def _every(points: int, number: int) -> tuple[int, int]:
+    """Where a line has markers: about five, not at the same steps as its neighbours'."""
+    stride = max(points // 5, 1)
+    return (min((2 * number + 1) * stride // 8, points - 1), stride)
 
 
 def _keys(data: Dynamics) -> list[Key]:

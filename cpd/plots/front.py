@@ -115,7 +115,7 @@ def draw_front(data: Front, figure: Figure) -> None:
 
 
 def _draw_panel(ax: Axes, data: Front, panel: Panel) -> None:
-    quantity_axis(ax, data.objective, [run.y for run in panel.runs])
+    quantity_axis(ax, data.objective, [run.y for run in panel.runs], logarithmic=False)
     quantity_axis(ax, panel.quantity, [run.x for run in panel.runs], vertical=False)
     where = "pre" if panel.quantity.sense == ">=" else "post"
     x, y = [p[0] for p in panel.front], [p[1] for p in panel.front]

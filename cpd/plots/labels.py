@@ -17,7 +17,13 @@ DISTANCES = (1.0, 1.7, 2.4, 3.2, 4.2, 5.4, 6.8)
 """Tried in this order, in units of the closest distance."""
 
 
-def free_places(points: Sequence[Place], sizes: Sequence[tuple[float, float]], room: Box, radius: float) -> list[Place]:
+def free_places(
+    points: Sequence[Place],
+    sizes: Sequence[tuple[float, float]],
+    room: Box,
+    radius: float,
+    avoided: Sequence[Box] = (),
+) -> list[Place]:
     """Choose the centre of each point's label: as near as there is a free place, upwards first.
 
     Args:
@@ -25,8 +31,9 @@ def free_places(points: Sequence[Place], sizes: Sequence[tuple[float, float]], r
         sizes: Width and height of each label.
         room: Left, bottom, right and top that labels stay within.
         radius: Of a point, which labels keep away from.
+        avoided: What else they keep away from.
     """
-    taken: list[Box] = [(x - radius, y - radius, x + radius, y + radius) for x, y in points]
+    taken: list[Box] = [*avoided, *((x - radius, y - radius, x + radius, y + radius) for x, y in points)]
     chosen = []
     for point, size in zip(points, sizes, strict=True):
         candidates = _candidates(point, size, radius)
@@ -64,7 +71,9 @@ def _outside(box: Box, room: Box) -> float:
     return (box[2] - box[0]) * (box[3] - box[1]) - _overlap(box, room)
 
 
-def place_labels(ax: Axes, labels: Sequence[tuple[str, float, float]], size: float) -> None:
+def place_labels(
+    ax: Axes, labels: Sequence[tuple[str, float, float]], size: float, lines: Sequence[float] = ()
+) -> None:
     """Write labels beside points, with a thin line to the point where one is far.
 
     The layout must be final: call it last.
@@ -73,6 +82,7 @@ def place_labels(ax: Axes, labels: Sequence[tuple[str, float, float]], size: flo
         ax: The axes.
         labels: Text, and the point in data coordinates.
         size: Of the type, in points.
+        lines: Heights of horizontal lines that labels keep away from.
     """
     figure = ax.get_figure(root=True)
     assert figure is not None
@@ -82,7 +92,10 @@ def place_labels(ax: Axes, labels: Sequence[tuple[str, float, float]], size: flo
     sizes = [(0.62 * size * len(text), 0.9 * size) for text, _, _ in labels]
     box = ax.get_window_extent()
     room = (box.x0 / scale, box.y0 / scale, box.x1 / scale, box.y1 / scale)
-    for (text, x, y), point, at in zip(labels, points, free_places(points, sizes, room, 3), strict=True):
+    heights = [ax.transData.transform((labels[0][1], y))[1] / scale for y in lines if labels]
+    avoided = [(room[0], height - 1, room[2], height + 1) for height in heights]
+    places = free_places(points, sizes, room, 3, avoided)
+    for (text, x, y), point, at in zip(labels, points, places, strict=True):
         offset = (at[0] - point[0], at[1] - point[1])
         far = math.hypot(*offset) > 1.5 * size
         arrow = {"arrowstyle": "-", "linewidth": 0.4, "color": "#666666", "shrinkA": 3, "shrinkB": 2} if far else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any, Literal
@@ -86,6 +86,12 @@ def constraint(document: Document, name: str) -> Quantity:
     return Quantity("constraint", name, share, bound["sense"], bound["tolerance"], tuple(sorted(levels)), parts)
 
 
+def level_label(document: Document, name: str, level: float) -> str:
+    """``class0_rate ≥ 70 %``: what tells a line from others where levels are swept."""
+    quantity = constraint(document, name)
+    return f"{clean(name)} {quantity.level_text(level)}"
+
+
 def objective(document: Document) -> Quantity:
     """The objective as a quantity."""
     return _with_share(Quantity("objective", document["objective"]), document)
@@ -120,8 +126,3 @@ def spread(values: Iterable[float | None]) -> Spread:
 def several_seeds(document: Document) -> int:
     """The number of seeds."""
     return len({run["seed"] for run in document["runs"]})
-
-
-def in_unit(quantity: Quantity, values: Sequence[float]) -> list[float]:
-    """Values as the axis counts them: shares in percent."""
-    return [100 * value for value in values] if quantity.share else list(values)

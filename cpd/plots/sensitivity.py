@@ -8,11 +8,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from cpd.errors import CpdError
-from cpd.plots.axes import quantity_axis, quantity_values
-from cpd.plots.quantities import Quantity, Spread, constraint, objective, several_seeds, spread
+from cpd.plots.axes import crosses, percent_ticks, quantity_axis, quantity_values
+from cpd.plots.quantities import Quantity, Spread, constraint, level_label, objective, several_seeds, spread
 from cpd.plots.style import COLUMN, PAGE, Key, look, note, put_legend
 from cpd.tables.lines import Line, lines, setting_text, swept_levels
-from cpd.tables.numbers import number
 from cpd.tables.section import clean
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ def _lines_of(document: Mapping[str, Any], rows: Sequence[Line], name: str) -> l
         cells.setdefault((row.method, others), {}).setdefault(row.levels[name], []).append(row)
     found = []
     for (method, others), by_level in cells.items():
-        label = ", ".join([clean(method), *(f"{clean(n)} level {number(level)}" for n, level in others)])
+        label = ", ".join([clean(method), *(level_label(document, n, level) for n, level in others)])
         solved = [_solved(document, own, name) for _, own in sorted(by_level.items())]
         unsolved = [level for level, s in zip(sorted(by_level), solved, strict=True) if s is None]
         found.append(Sensitivity(label, [s for s in solved if s is not None], unsolved))
@@ -157,22 +156,18 @@ def _draw_panel(ax: Axes, data: Levels, quantity: Quantity, found: Sequence[Sens
         for t in own:
             if t is not None:
                 ax.plot(*t, color=style.color, linewidth=1.6, alpha=0.6, zorder=2)
-        transform = ax.get_xaxis_transform()
-        ax.plot(
-            line.unsolved, [0.03 * k] * len(line.unsolved), "x", color=style.color, transform=transform, clip_on=False
-        )
+        crosses(ax, line.unsolved, style.color)
 
 
 def _level_axis(ax: Axes, quantity: Quantity, far: float) -> None:
-    from matplotlib.ticker import MaxNLocator, PercentFormatter
+    from matplotlib.ticker import MaxNLocator
 
-    sign = {"<=": "≤", ">=": "≥", "==": "="}[str(quantity.sense)]
     unit = " (%)" if quantity.share else ""
-    ax.set_xlabel(f"level of {clean(quantity.name)} {sign}{unit}")
+    ax.set_xlabel(f"level of {clean(quantity.name)}{unit}")
     ax.set_xlim(quantity.levels[0] - 1.6 * far, quantity.levels[-1] + 1.6 * far)
     ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     if quantity.share:
-        ax.xaxis.set_major_formatter(PercentFormatter(1.0, symbol=""))
+        percent_ticks(ax.xaxis)
 
 
 def _keys(data: Levels) -> list[Key]:

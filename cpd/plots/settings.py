@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cpd.plots.quantities import level_label
 from cpd.tables.lines import Line, lines, setting_text, swept_levels
-from cpd.tables.numbers import number
 from cpd.tables.section import clean
 
 Document = Mapping[str, Any]
@@ -63,26 +63,24 @@ def groups(document: Document) -> tuple[list[Group], int]:
         rows = [row for row in all_rows if row.method == method]
         name = swept([row.setting for row in rows])
         if name is not None:
-            found += _groups_of(method, name, rows, swept_levels(all_rows))
+            found += _groups_of(document, method, name, rows)
     return found, len(all_rows) - sum(len(group.rows) for group in found)
 
 
-def _groups_of(method: str, name: str, rows: Sequence[Line], levels: Sequence[str]) -> list[Group]:
+def _groups_of(document: Document, method: str, name: str, rows: Sequence[Line]) -> list[Group]:
     kept = [row for row in rows if is_number(row.setting.get(name))]
     others = list(dict.fromkeys(n for row in kept for n in row.setting if n != name))
     telling = [n for n in others if len({json.dumps(row.setting.get(n)) for row in kept}) > 1]
+    levels = swept_levels(rows)
     together: dict[str, list[Line]] = {}
     for row in kept:
-        label = _label(method, {n: row.setting[n] for n in telling if n in row.setting}, row.levels, levels)
+        setting = {n: row.setting[n] for n in telling if n in row.setting}
+        at = [level_label(document, n, row.levels[n]) for n in levels]
+        label = ", ".join([clean(method), *([setting_text(setting)] if setting else []), *at])
         together.setdefault(label, []).append(row)
     return [
         Group(method, label, name, sorted(own, key=lambda row: row.setting[name])) for label, own in together.items()
     ]
-
-
-def _label(method: str, setting: Mapping[str, Any], at: Mapping[str, float], levels: Sequence[str]) -> str:
-    parts = [clean(method), *([setting_text(setting)] if setting else [])]
-    return ", ".join([*parts, *(f"{clean(n)} level {number(at[n])}" for n in levels)])
 
 
 def is_best(document: Document, row: Line) -> bool:

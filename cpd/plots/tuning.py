@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cpd.errors import CpdError
-from cpd.plots.axes import LogAxis, draw_log_axis, log_axis, panels, quantity_axis, quantity_values
+from cpd.plots.axes import (
+    LogAxis,
+    crosses,
+    draw_log_axis,
+    log_axis,
+    name_lowest,
+    panels,
+    quantity_axis,
+    quantity_values,
+)
 from cpd.plots.quantities import Quantity, Spread, quantities, several_seeds, spread
 from cpd.plots.settings import all_feasible, groups, is_best
 from cpd.plots.style import Key, look, note, put_legend
@@ -76,7 +85,7 @@ class Tuning:
         if len(names) == 1:
             return next(iter(names))
         methods = {name: dict.fromkeys(s.method for s in self.series if s.swept == name) for name in names}
-        return ",  ".join(f"{name} ({', '.join(own)})" for name, own in methods.items())
+        return ", ".join(f"{name} ({', '.join(own)})" for name, own in methods.items())
 
 
 def tuning_data(document: Mapping[str, Any]) -> Tuning:
@@ -121,10 +130,7 @@ def draw_tuning(data: Tuning, figure: Figure) -> None:
             _draw_series(ax, data, line, place, number)
         _draw_unfinished(ax, data)
         draw_log_axis(ax, data.axis)
-    for ax in figure.axes:
-        if not ax.get_subplotspec().is_last_row():  # type: ignore[union-attr]
-            ax.tick_params(labelbottom=False)
-    figure.supxlabel(data.swept, fontsize="medium")
+    name_lowest(axes, data.swept)
     put_legend(figure, _keys(data))
     note(figure, data.notes, data.seeds)
 
@@ -157,11 +163,7 @@ def _draw_point(ax: Axes, x: float, y: float, setting: Setting, number: int) -> 
 def _draw_unfinished(ax: Axes, data: Tuning) -> None:
     """A cross on the axis where a run diverged or failed."""
     for number, line in enumerate(data.series):
-        x = [data.axis.place(s.x) for s in line.settings if s.unfinished]
-        transform = ax.get_xaxis_transform()
-        ax.plot(
-            x, [0.0] * len(x), "x", color=look(number).color, transform=transform, clip_on=False, zorder=5, markersize=5
-        )
+        crosses(ax, [data.axis.place(s.x) for s in line.settings if s.unfinished], look(number).color)
 
 
 def _keys(data: Tuning) -> list[Key]:
