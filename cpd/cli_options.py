@@ -65,9 +65,6 @@ def _shared(
         float, typer.Option(help="Seconds without any result after which a sweep gives up.", min=1.0)
     ] = 600.0,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failed run.")] = False,
-    log: Annotated[
-        list[str] | None, typer.Option(help="A tracker: tensorboard:DIR or package.module:Class; may be given again.")
-    ] = None,
     plot: Annotated[str | None, typer.Option(help="Draw the result into this .png, .svg or .pdf.")] = None,
     gap: Gap = 0.05,
     form: Format = "table",
@@ -99,7 +96,6 @@ class Shared(typing.NamedTuple):
     retries: int
     stall_timeout: float
     fail_fast: bool
-    log: list[str] | None
     plot: str | None
     gap: float
     form: str
@@ -137,7 +133,6 @@ class Shared(typing.NamedTuple):
             stall_timeout=self.stall_timeout,
             fail_fast=self.fail_fast,
             gap=self.gap,
-            trackers=tuple(self.log or ()),
             command_line=shlex.join(["cpd", *sys.argv[1:]]),
         )
 

@@ -29,5 +29,5 @@ def load_runs(path: str | Path | None = None, sweep: str | None = None) -> panda
     """
     with open_store(path, "read") as store:
         names = [store.resolve(sweep)] if sweep is not None else [info.id for info in store.sweeps()]
-        frames = [frame(stored.result(store.load(name))).assign(sweep=name) for name in names]
+        frames = [frame(stored.result(store.load(name, curves=True))).assign(sweep=name) for name in names]
     return pandas.concat(frames, ignore_index=True) if frames else pandas.DataFrame()

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from cpd.methods import REGISTRY
 from cpd.methods.method import Method
@@ -48,6 +49,7 @@ def term(name: str, g: float, state: Any, equality: torch.Tensor = INEQUALITY, *
 
 
 ERRORS = [0.5, -0.2, 0.4]
+ADAM = setting("lagrangian", dual_lr=0.1, dual_optimizer="Adam")
 
 
 # By hand, three steps
@@ -85,6 +87,8 @@ def test_restart_forgets_the_multiplier_of_a_satisfied_inequality() -> None:
     assert multipliers("lagrangian", ERRORS, dual_lr=0.1, restart=True) == pytest.approx([0.05, 0.0, 0.04])
     free = multipliers("lagrangian", ERRORS, EQUALITY, dual_lr=0.1, restart=True)
     assert free == pytest.approx([0.05, 0.03, 0.07])
+    at_the_edge = multipliers("lagrangian", [0.5, 0.0], dual_lr=0.1, restart=True)
+    assert at_the_edge == pytest.approx([0.05, 0.05])
 
 
 def test_lagrangian_with_adam_takes_adams_steps() -> None:
@@ -96,6 +100,18 @@ def test_lagrangian_with_adam_takes_adams_steps() -> None:
     third = second + 0.1 * (m3 / (1 - 0.9**3)) / ((v3 / (1 - 0.999**3)) ** 0.5 + 1e-8)
     found = multipliers("lagrangian", ERRORS, dual_lr=0.1, dual_optimizer="Adam")
     assert found == pytest.approx([first, second, third], rel=1e-12)
+
+
+def test_dual_adam_keeps_the_digits_of_float32() -> None:
+    weight = torch.nn.Parameter(torch.zeros(1))
+    reference = torch.optim.Adam([weight], lr=0.1, maximize=True)
+    chosen = {n: v if isinstance(v, str | bool) else v.float() for n, v in ADAM.items()}
+    state = REGISTRY["lagrangian"].init(chosen, torch.zeros(1))
+    for error in (0.3, 0.4, 0.2, 0.5):
+        weight.grad = torch.tensor([error])
+        reference.step()
+        state = REGISTRY["lagrangian"].update(torch.tensor([error]), state, chosen, INEQUALITY)
+        torch.testing.assert_close(state.multiplier, weight.detach(), rtol=1e-6, atol=0)
 
 
 def test_nupi_as_released_leaves_kp_out_of_the_first_step() -> None:
@@ -166,7 +182,7 @@ SETTINGS: dict[str, list[dict[str, Any]]] = {
     "penalized": [{"coefficient": 0.7}],
     "quadratic_penalty": [{"coefficient": 0.7, "growth": 1.1}],
     "lagrangian": [{"dual_lr": 0.3}, {"dual_lr": 0.3, "dual_optimizer": "Adam"}, {"dual_lr": 0.3, "restart": True}],
-    "nupi": [{"dual_lr": 0.3, "kp": 2.0, "nu": 0.3}, {"dual_lr": 0.3, "kp": 2.0, "init": "documented"}],
+    "nupi": [{"dual_lr": 0.3, "kp": 2.0, "nu": 0.3, "init": init} for init in ("released", "documented", "zeros")],
     "augmented_lagrangian": [{"dual_lr": 0.3, "penalty": 1.5, "growth": 1.1}, {"dual_lr": 0.3, "penalty": 0.0}],
 }
 CASES = [(name, given) for name, several in SETTINGS.items() for given in several]
@@ -174,6 +190,25 @@ CASES = [(name, given) for name, several in SETTINGS.items() for given in severa
 
 def test_every_method_is_in_the_contract() -> None:
     assert list(SETTINGS) == list(REGISTRY)
+
+
+def test_the_contract_tries_every_choice() -> None:
+    for name, method in REGISTRY.items():
+        for hyperparameter, declared in method.hyperparameters.items():
+            tried = {given.get(hyperparameter, declared.default) for given in SETTINGS[name]}
+            # `update` says with which state the caller acts; the rows below try both.
+            assert hyperparameter == "update" or tried >= set(declared.choices), f"{name}: {hyperparameter}"
+
+
+def test_every_declaration_is_sound() -> None:
+    for method in REGISTRY.values():
+        assert next(iter(method.hyperparameters.values())).default is None, "the first one is swept"
+        for declared in method.hyperparameters.values():
+            if declared.choices:
+                assert declared.default in declared.choices
+            elif isinstance(declared.default, float):
+                assert declared.default > declared.minimum or not declared.exclusive
+                assert declared.default >= declared.minimum
 
 
 def rollout(method: Method, given: dict[str, Any], errors: torch.Tensor, equality: torch.Tensor) -> list[Any]:
@@ -228,3 +263,44 @@ def test_one_bad_row_leaves_the_others_alone(name: str, given: dict[str, Any]) -
     ):
         for a, b in zip(clean, other, strict=True):
             assert torch.equal(a[[0, 2]], b[[0, 2]])
+
+
+@pytest.mark.parametrize("update", ["alternating", "simultaneous"])
+@pytest.mark.parametrize(("name", "given"), CASES)
+def test_a_trace_holds_for_other_numbers(name: str, given: dict[str, Any], update: str) -> None:
+    """No Python branch on a tensor and no number read out: what was traced at some values gives the step at others."""
+    method, equality = REGISTRY[name], torch.tensor([False, True])
+    chosen = setting(name, **given) | ({"update": update} if "update" in method.hyperparameters else {})
+    errors = torch.randn(8, 3, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
+
+    def step(g: torch.Tensor, *leaves: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        state = kind(*leaves)
+        new = method.update(g, state, chosen, equality)
+        acting = state if update == "simultaneous" else new
+        return (method.penalty_term(0.9 * g, acting, chosen, equality), *new)
+
+    state = method.init(chosen, errors[0])
+    kind = type(state)
+    leaves = tuple(leaf.clone() for leaf in state)  # an argument given twice would be traced as one
+    traced = make_fx(step)(errors[0].abs(), *leaves)
+    assert not any("item" in str(node.target) or "scalar_dense" in str(node.target) for node in traced.graph.nodes)
+    for g in errors:
+        expected, found = step(g, *leaves), traced(g, *leaves)
+        for a, b in zip(expected, found, strict=True):
+            assert torch.equal(a, b)
+        leaves = expected[1:]
+
+
+@pytest.mark.parametrize(("name", "given"), CASES)
+def test_one_number_per_constraint(name: str, given: dict[str, Any]) -> None:
+    """Each component moves as it would alone with its own number."""
+    method, equality = REGISTRY[name], torch.tensor([False, True])
+    swept = next(iter(method.hyperparameters))
+    numbers = [given[swept], 2 * given[swept]]
+    errors = torch.randn(6, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(6))
+    both = rollout(method, given | {swept: numbers}, errors, equality)
+    alone = [rollout(method, given | {swept: n}, errors[:, [k]], equality[[k]]) for k, n in enumerate(numbers)]
+    for together, first, second in zip(both, *alone, strict=True):
+        torch.testing.assert_close(together[0], first[0] + second[0])
+        for several, one, other in zip(together[1:], first[1:], second[1:], strict=True):
+            assert torch.equal(several, torch.cat([one, other]))

@@ -138,7 +138,7 @@ def _outcome(reference: Any) -> Outcome:
         return Died("out of memory", repeatable=False)
     except DEATHS as error:
         return Died(f"its Ray worker died: {_line(error)}")
-    except exceptions.RayTaskError as error:
+    except exceptions.RayError as error:  # what the work raises is told in its outcome; this is all else
         return Escaped(str(error))
 
 

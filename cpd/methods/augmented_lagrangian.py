@@ -60,7 +60,8 @@ def update(g: Tensor, state: State, setting: Setting, equality: Tensor) -> State
 
     .. math:: \lambda \leftarrow [\lambda + \eta g(x)]_+, \qquad c \leftarrow \gamma c \text{ where violated}
 
-    The textbook takes eta = c.
+    The textbook takes eta = c. Here, as in Cooper, eta is ``dual_lr``, which neither follows from the penalty nor grows
+    with it.
 
     Source: Nocedal and Wright (2006), Algorithm 17.4.
     """

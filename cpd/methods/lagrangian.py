@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -16,7 +17,13 @@ MULTIPLIER_INIT = Hyperparameter(default=0.0, minimum=float("-inf"), per_constra
 
 
 class State(NamedTuple):
-    """Multipliers and, for Adam, moments and step count; each ``[..., C]``."""
+    """The multipliers, ``[..., C]``."""
+
+    multiplier: Tensor
+
+
+class AdamState(NamedTuple):
+    """Multipliers, Adam's moments and its step count; each ``[..., C]``."""
 
     multiplier: Tensor
     first_moment: Tensor
@@ -24,13 +31,13 @@ class State(NamedTuple):
     steps: Tensor
 
 
-def init(setting: Setting, like: Tensor) -> State:
+def init(setting: Setting, like: Tensor) -> State | AdamState:
     """Start at ``multiplier_init``."""
-    zero = torch.zeros_like(like)
-    return State(setting["multiplier_init"].expand_as(like), zero, zero, zero)
+    multiplier, zero = setting["multiplier_init"].expand_as(like), torch.zeros_like(like)
+    return AdamState(multiplier, zero, zero, zero) if setting["dual_optimizer"] == "Adam" else State(multiplier)
 
 
-def penalty_term(g: Tensor, state: State, setting: Setting, equality: Tensor) -> Tensor:
+def penalty_term(g: Tensor, state: State | AdamState, setting: Setting, equality: Tensor) -> Tensor:
     r"""The multipliers times the violations.
 
     .. math:: \lambda^\top g(x) + \mu^\top h(x)
@@ -49,41 +56,47 @@ def penalty_term(g: Tensor, state: State, setting: Setting, equality: Tensor) ->
     return (state.multiplier * g).sum(-1)
 
 
-def update(g: Tensor, state: State, setting: Setting, equality: Tensor) -> State:
+def update(g: Tensor, state: State | AdamState, setting: Setting, equality: Tensor) -> State | AdamState:
     r"""Projected gradient ascent on the strict violation.
 
     .. math:: \lambda \leftarrow [\lambda + \eta g(x)]_+, \qquad \mu \leftarrow \mu + \eta h(x)
 
-    With ``dual_optimizer: Adam`` the step is Adam's. With ``restart`` the multiplier of a strictly satisfied inequality
-    goes back to 0.
+    With ``dual_optimizer: Adam`` the step is that of ``torch.optim.Adam`` with its default betas and epsilon. With
+    ``restart`` the multiplier of an inequality with g < 0 goes back to 0; Adam's moments stay as they are.
 
     Args:
         g: Strict violation ``[..., C]``.
-        state: Multipliers.
+        state: Multipliers, with Adam's moments where it is Adam that moves them.
         setting: ``dual_lr`` eta >= 0, ``[..., 1]`` or ``[..., C]``.
         equality: ``[C]``; multipliers of equalities are free in sign.
 
-    Source: the paper, equations (8) and (9); restarts: Gallego-Posada et al. (2022), section 4.1.
+    Source: the paper, equations (8) and (9); dual restarts: Gallego-Posada et al., "Controlled Sparsity via Constrained
+    Optimization" (2022); Adam: Kingma and Ba (2015), Algorithm 1.
     """
-    state = _ascend(g, state, setting)
+    state = _ascend(g, state, setting["dual_lr"])
     multiplier = project_multiplier(state.multiplier, equality)
     if setting["restart"]:
         multiplier = torch.where(~equality & (g < 0), torch.zeros_like(multiplier), multiplier)
     return state._replace(multiplier=multiplier)
 
 
-def _ascend(g: Tensor, state: State, setting: Setting) -> State:
-    if setting["dual_optimizer"] == "SGD":
-        return state._replace(multiplier=state.multiplier + setting["dual_lr"] * g)
+def _ascend(g: Tensor, state: State | AdamState, dual_lr: Tensor) -> State | AdamState:
+    if isinstance(state, State):
+        return State(state.multiplier + dual_lr * g)
     steps = state.steps + 1
     first = BETA1 * state.first_moment + (1 - BETA1) * g
     second = BETA2 * state.second_moment + (1 - BETA2) * g * g
-    corrected = first / (1 - BETA1**steps)
-    scale = (second / (1 - BETA2**steps)).sqrt() + EPSILON
-    return State(state.multiplier + setting["dual_lr"] * corrected / scale, first, second, steps)
+    corrected = first / _bias_correction(BETA1, steps)
+    scale = (second / _bias_correction(BETA2, steps)).sqrt() + EPSILON
+    return AdamState(state.multiplier + dual_lr * corrected / scale, first, second, steps)
 
 
-def multipliers(state: State) -> Tensor:
+def _bias_correction(beta: float, steps: Tensor) -> Tensor:
+    """``1 - beta^steps``; as written it would lose five of float32's seven digits in the first steps."""
+    return -torch.expm1(steps * math.log(beta))
+
+
+def multipliers(state: State | AdamState) -> Tensor:
     """The multipliers ``[..., C]``."""
     return state.multiplier
 

@@ -35,18 +35,20 @@ def update(g: Tensor, state: State, setting: Setting, equality: Tensor) -> State
     ``dual_lr`` eta multiplies both gains, so eta 0.3 and kp 40 are an effective gain of 12; other codes fold eta in.
     The published versions differ in the first step, named by ``init``:
 
-    - ``released`` (what the paper's tables were made with): the first step leaves the kp term out, and xi_0 = 0.
-    - ``documented`` (the algorithm as printed): xi_0 = e_0, so that the kp term of the first step is 0 too.
-    - ``zeros``: xi_{-1} = 0, and the first step is like any other.
+    - ``released`` (Cooper's default as it runs; the paper's tables were made with it): the first step leaves the kp
+      term out, and xi_0 = 0.
+    - ``documented`` (the same default as Cooper's documentation has it): xi_{-1} = e_0, so that xi_0 = e_0 and the kp
+      term of the first step is 0 too.
+    - ``zeros`` (Cooper's other choice): xi_{-1} = 0, and the first step is like any other: kp (1 - nu) e_0.
 
     Args:
         g: Strict violation e ``[..., C]``.
         state: Multipliers and smoothed error.
-        setting: ``dual_lr``, ``kp`` >= 0, ``ki`` >= 0, ``nu`` in [0, 1); tensors ``[..., 1]`` or ``[..., C]``.
+        setting: ``dual_lr``, ``kp`` >= 0, ``ki`` >= 0, ``nu`` in (-1, 1); tensors ``[..., 1]`` or ``[..., C]``.
         equality: ``[C]``.
 
     Source: Sohrabi, Ramirez, Zhang, Lacoste-Julien and Gallego-Posada, "On PI Controllers for Updating Lagrange
-    Multipliers in Constrained Optimization" (2024), equations (10)-(11) and Algorithm 1.
+    Multipliers in Constrained Optimization" (2024); the first steps: Cooper 1.0.1, ``nuPI``.
     """
     nu, first = setting["nu"], state.first > 0
     smoothed = nu * state.smoothed + (1 - nu) * g
@@ -72,7 +74,7 @@ METHOD = Method(
         "dual_lr": Hyperparameter(per_constraint=True),
         "kp": Hyperparameter(default=0.0),
         "ki": Hyperparameter(default=1.0),
-        "nu": Hyperparameter(default=0.0, minimum=float("-inf")),
+        "nu": Hyperparameter(default=0.0, minimum=-1.0, exclusive=True),
         "update": UPDATE,
         "init": Hyperparameter(default="released", choices=("released", "documented", "zeros")),
         "multiplier_init": MULTIPLIER_INIT,

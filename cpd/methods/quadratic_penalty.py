@@ -49,6 +49,10 @@ def update(g: Tensor, state: State, setting: Setting, equality: Tensor) -> State
 
     .. math:: c_i \leftarrow \gamma c_i \quad \text{where } g_i > 0 \ (h_i \ne 0)
 
+    There is no choice of ``update``: a step always acts with the coefficient as it was before that step's violation.
+    The order is Cooper's, but not its tolerance of 1e-4, nor its return to the first coefficient where an inequality
+    holds: an equality is hardly ever met exactly, so its coefficient grows at nearly every step.
+
     Source: Nocedal and Wright (2006), Framework 17.1.
     """
     return State(state.grown, grown(state.grown, g, setting["growth"], equality))

@@ -73,14 +73,16 @@ def plot(kind: str, document: Document, curves: Curves, to: Path, chosen: Sequen
     suffix = to.suffix.lower()
     if suffix not in SUFFIXES:
         raise CpdError(f"cannot draw '{to.suffix}' files", place=str(to), hint=closest(suffix, SUFFIXES))
-    content = render(_drawing(kind, document, curves, chosen), suffix)
+    content = render(drawing(kind, document, curves, chosen), suffix)
     try:
         durable.write(to, content)
     except OSError as error:
         raise CpdError(f"cannot be written: {error.strerror}", place=str(to), hint="choose another place") from None
 
 
-def _drawing(kind: str, document: Document, curves: Curves, chosen: Sequence[int] | None) -> Callable[[Figure], None]:
+def drawing(
+    kind: str, document: Document, curves: Curves, chosen: Sequence[int] | None = None
+) -> Callable[[Figure], None]:
     """The data of a kind, bound to what draws it."""
     if kind == "dynamics":
         courses = dynamics_data(document, curves, chosen)

@@ -169,9 +169,10 @@ def limits(quantity: Quantity, values: Sequence[float]) -> tuple[float, float]:
     """Ends of an axis that shows all values and levels, with a margin; a share's stay near 0 and 1."""
     reached = [*values, *quantity.levels] or [0.0, 1.0]
     low, high = min(reached), max(reached)
-    margin = 0.08 * (high - low) or 0.05 * max(abs(high), 1e-3)
+    margin = 0.08 * (high - low) or 0.5 * abs(high) or 1.0
     low, high = low - margin, high + margin
-    return (max(low, -0.04), min(high, 1.04)) if quantity.share else (low, high)
+    is_share = quantity.share and min(reached) >= 0
+    return (max(low, -0.04), min(high, 1.04)) if is_share else (low, high)
 
 
 def on_log_scale(quantity: Quantity, values: Sequence[float]) -> bool:

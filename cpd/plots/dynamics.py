@@ -81,20 +81,23 @@ def dynamics_data(
 
 
 def choose(document: Mapping[str, Any], recorded: Sequence[int], most: int) -> list[int]:
-    """Choose runs that show the most: each method's best, then one of each diagnosis, then the first of the others."""
+    """Choose runs that show the most: each method's best, then one of each diagnosis, then others evenly spread."""
     runs = document["runs"]
-    best = {json_key(run) for row in lines(document) if is_best(document, row) for run in row.runs[:1]}
-    ranks: dict[int, int] = {}
-    seen: set[tuple[str, str]] = set()
+    best = {identity(run) for row in lines(document) if is_best(document, row) for run in row.runs[:1]}
+    first = [k for k in recorded if identity(runs[k]) in best]
+    seen = {(runs[k]["method"], runs[k]["diagnosis"]) for k in first}
     for k in recorded:
-        kind = (runs[k]["method"], runs[k]["diagnosis"] or runs[k]["status"])
-        ranks[k] = 0 if json_key(runs[k]) in best else 1 if runs[k]["diagnosis"] and kind not in seen else 2
-        ranks[k] += kind in seen and ranks[k] == 2
-        seen.add(kind)
-    return sorted(sorted(recorded, key=lambda k: (ranks[k], k))[:most])
+        kind = (runs[k]["method"], runs[k]["diagnosis"])
+        if runs[k]["diagnosis"] and kind not in seen:
+            first.append(k)
+            seen.add(kind)
+    others = [k for k in recorded if k not in set(first)]
+    room = min(max(most - len(first), 0), len(others))
+    spread = [others[(2 * i + 1) * len(others) // (2 * room)] for i in range(room)]
+    return sorted([*first[:most], *spread])
 
 
-def json_key(run: Mapping[str, Any]) -> str:
+def identity(run: Mapping[str, Any]) -> str:
     """What tells a run from all others of its document."""
     return repr((run["method"], sorted(run["setting"].items(), key=str), sorted(run["levels"].items()), run["seed"]))
 

@@ -152,7 +152,15 @@ def _draw_panel(ax: Axes, data: Levels, quantity: Quantity, found: Sequence[Sens
         x, y = [s.level for s in line.solved], [s.objective.mean or 0.0 for s in line.solved]
         ax.plot(x, y, style.marker, linestyle=":", linewidth=0.7, color=style.color, markersize=4, zorder=3)
         if data.seeds > 1:
-            ax.errorbar(x, y, [s.objective.deviation for s in line.solved], fmt="none", ecolor=style.color, zorder=2)
+            ax.errorbar(
+                x,
+                y,
+                [s.objective.deviation for s in line.solved],
+                fmt="none",
+                ecolor=style.color,
+                elinewidth=0.8,
+                zorder=2,
+            )
         for t in own:
             if t is not None:
                 ax.plot(*t, color=style.color, linewidth=1.6, alpha=0.6, zorder=2)

@@ -97,6 +97,8 @@ def tuning_data(document: Mapping[str, Any]) -> Tuning:
     found, left_out = groups(document)
     if not found:
         raise CpdError("no hyperparameter is a number", place="--kind tuning", hint="try --kind front")
+    if not any(len({row.setting[group.swept] for row in group.rows}) > 1 for group in found):
+        raise CpdError("no method has several settings", place="--kind tuning", hint="try --kind front")
     shown = quantities(document)
     notes = [f"{left_out} settings without a single number are not shown"] if left_out else []
     if len(found) > MOST_SERIES:
