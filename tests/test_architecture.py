@@ -42,7 +42,8 @@ PART_OF = {
 ROOMS = {
     "cpd": {"errors", "problem", "runner", "result", "spec"},
     "cli": {"runner", "result", "tables", "plots", "report", "store", "spec", "verdict", "sentences", "errors"},
-    "runner": {"spec", "search", "executors", "store", "engine", "result", "verdict", "outcome", "errors"},
+    "runner": {"spec", "search", "executors", "store", "engine", "result", "trackers", "verdict", "outcome", "errors"},
+    "trackers": {"errors"},
     # What a command came to, fresh or stored, without torch: `cpd show` needs it where `runner` is not.
     "result": {"spec", "store", "tables", "verdict", "outcome", "errors"},
     "engine": {"problem", "methods", "outcome", "spec", "durable", "errors"},
@@ -75,6 +76,7 @@ PACKAGES = {
     "spec": {"pydantic", "yaml"},
     "tables": {"pandas", "numpy", "rich"},
     "result": {"pandas"},
+    "trackers": {"torch"},
     "plots": {"pandas", "numpy", "matplotlib"},
     "report": {"pandas", "numpy", "plotly"},
 }

@@ -1,0 +1,123 @@
+"""Documents and curves as sweeps give them, with numbers like those of the paper's tables; nothing is trained."""
+
+import math
+from types import SimpleNamespace
+from typing import Any
+
+from cpd.outcome import ConstraintOutcome, Run, RunKey, Status
+from cpd.verdict import document
+
+Curves = list[dict[str, Any] | None]
+
+GRID = [0.0, *(10 ** (k / 3 - 4) for k in range(19))]
+
+HOSTILE = "</script><img src=x onerror=alert(1)>$x_1^2$ <b>&\"'\x1b[31m"
+
+
+def task(name: str = "rate", objective: str = "cross_entropy", **constraints: tuple[float, str, float]) -> Any:
+    bounds = constraints or {"class0_rate": (0.7, ">=", 0.0025)}
+    read = {n: SimpleNamespace(level=lv, sense=s, tolerance=t) for n, (lv, s, t) in bounds.items()}
+    return SimpleNamespace(name=name, objective=objective, constraints=read, train=SimpleNamespace(dtype="float32"))
+
+
+def rate_run(method: str, setting: dict[str, Any], rate: float, objective: float, **more: Any) -> Run:
+    """A run of the rate problem; a lagrangian has the multiplier 2."""
+    outcome = ConstraintOutcome(rate, rate, 2.0 if method == "lagrangian" else None, [rate] * 10)
+    key = RunKey(method, setting, more.pop("levels", {"class0_rate": 0.7}), more.pop("seed", 1), more.pop("id", None))
+    metrics = {"accuracy": 1.5 - rate, "margin": 5.9e-10}
+    status = more.pop("status", Status.COMPLETED)
+    return Run(key, status, objective, {"class0_rate": outcome}, metrics, 10_000, 1.5, **more)
+
+
+def figure2(seeds: int = 1, name: str = "figure2") -> dict[str, Any]:
+    """Two methods over the paper's 20 values; the last penalised run diverged."""
+    runs = []
+    for c in GRID:
+        for seed in range(seeds):
+            wobble = 0.01 * (seed - (seeds - 1) / 2)
+            rate = 0.5 if c < 1.5 else min(0.76 + 0.24 * (c > 3), 1.0)
+            status = Status.DIVERGED if c > 99 else Status.COMPLETED
+            runs.append(
+                rate_run("penalized", {"coefficient": c}, rate, 0.03 + 0.17 * c**0.5 + wobble, status=status, seed=seed)
+            )
+    for eta in GRID:
+        for seed in range(seeds):
+            wobble = 0.01 * (seed - (seeds - 1) / 2)
+            rate = 0.5 if eta < 1e-3 else 0.7
+            runs.append(rate_run("lagrangian", {"dual_lr": eta}, rate, 0.35 * (rate - 0.4) / 0.3 + wobble, seed=seed))
+    return document(task(name), runs)
+
+
+def table1() -> dict[str, Any]:
+    """The concave problem solved at eight levels of an equality: ``f = sqrt(1 - level^2)``."""
+    runs = []
+    for k in range(1, 9):
+        level = k / 10
+        outcome = ConstraintOutcome(level, level, level / math.sqrt(1 - level**2), [level] * 10)
+        key = RunKey("nupi", {"dual_lr": 0.3, "kp": 40}, {"g": level}, 1)
+        runs.append(Run(key, Status.COMPLETED, math.sqrt(1 - level**2), {"g": outcome}, {}, 1000, 0.5))
+    return document(task("table1", "f", g=(0.5, "==", 0.001)), runs)
+
+
+def table2(outcome: str = "solved") -> dict[str, Any]:
+    """The paper's search: seven coefficients, log10 c = -3, 0, -1.5, -0.75, -0.375, -0.5625, -0.65625."""
+    found = {-3: 0.96, 0: 0.22, -1.5: 0.83, -0.75: 0.56, -0.375: 0.36, -0.5625: 0.46, -0.65625: 0.505}
+    iterations, runs = [], []
+    for k, (power, density) in enumerate(found.items(), start=1):
+        key = RunKey("penalized", {"coefficient": 10**power}, {"density": 0.5}, 1)
+        value = ConstraintOutcome(density, density, None, [density] * 10)
+        runs.append(Run(key, Status.COMPLETED, 1e-3 * k, {"density": value}, {"accuracy": 0.98}, 100, 1.0))
+        row = {"iteration": k, "coefficient": 10**power, "value": density, "objective": 1e-3 * k}
+        iterations.append({**row, "metrics": {"accuracy": 0.98}})
+    search = {"constraint": "density", "target": 0.5, "tolerance": 0.01, "outcome": outcome, "trainings": 7}
+    judged = task("table2", density=(0.5, "<=", 0.01))
+    return document(judged, runs, search={**search, "iterations": iterations}, summary=False)
+
+
+def two_constraints() -> dict[str, Any]:
+    """A scalar and a vector constraint, two levels of the first, three seeds; nothing feasible at the tighter one."""
+    runs = []
+    for level in (0.2, 0.4):
+        for setting in ({"dual_lr": 0.1}, {"dual_lr": 1.0}):
+            for seed in range(3):
+                rate, parts = 0.35 + 0.01 * seed, [0.5, 0.9 + 0.01 * seed]
+                outcomes = {
+                    "rate": ConstraintOutcome(rate, rate, 1.5, [rate] * 10),
+                    "parts": ConstraintOutcome(parts, parts, [0.0, 0.5], [parts] * 10),
+                }
+                key = RunKey("lagrangian", setting, {"rate": level, "parts": 1.0}, seed)
+                runs.append(Run(key, Status.COMPLETED, 1.0 + setting["dual_lr"] + 0.1 * seed, outcomes, {}, 50, 1.0))
+    return document(task("two", "loss", rate=(0.3, "<=", 0.001), parts=(1.0, "<=", 0.001)), runs)
+
+
+def many_runs(count: int = 1000) -> tuple[dict[str, Any], Curves]:
+    """As many runs as a report is measured with, each with 500 recorded points."""
+    runs = [
+        rate_run(
+            ("penalized", "lagrangian")[k % 2],
+            {("coefficient", "dual_lr")[k % 2]: 10 ** (6 * k / count - 4)},
+            0.5 + 0.3 * math.sin(k) ** 2,
+            0.3 + math.cos(k) ** 2 / 7,
+            id=f"c1:{k:016x}",
+        )
+        for k in range(count)
+    ]
+    judged = document(task("many"), runs)
+    return judged, [courses(k, 500) for k in range(count)]
+
+
+def courses(k: int, points: int = 50) -> dict[str, Any]:
+    """Recorded points that decay with a swing, the multiplier growing to 2."""
+    steps = [20 * t for t in range(points)]
+    decay = [math.exp(-t / (5 + k % 7)) for t in range(points)]
+    return {
+        "steps": steps,
+        "objective": [0.35 + d / 3 for d in decay],
+        "constraints": {"class0_rate": [0.7 - 0.2 * d * math.cos(t / 3) for t, d in enumerate(decay)]},
+        "multipliers": {"class0_rate": [2 - 2 * d for d in decay]} if k % 2 else {},
+    }
+
+
+def curves_of(judged: dict[str, Any]) -> Curves:
+    """Courses for each run of a document of the rate problem; the first run has none."""
+    return [None if k == 0 else courses(int(run["method"] == "lagrangian")) for k, run in enumerate(judged["runs"])]

@@ -1,0 +1,390 @@
+"""Pictures: the data of each kind, the texts and places in the drawing, and files that are the same each time."""
+
+import copy
+import io
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sample_documents as samples
+
+from cpd import plots
+from cpd.errors import CpdError
+from cpd.plots.axes import log_axis, power_text, spread_out
+from cpd.plots.dynamics import choose
+from cpd.plots.front import non_dominated
+from cpd.plots.labels import free_places
+from cpd.plots.quantities import constraint
+from cpd.plots.sensitivity import slope, tangent
+
+pytest.importorskip("matplotlib", reason="the extra 'plot' is not installed")
+
+
+def drawn(kind: str, document: dict[str, Any], curves: samples.Curves | None = None) -> Any:
+    """The figure as it is saved, laid out, in the style of papers; its ``png`` is the file."""
+    kept: list[Any] = []
+    draw = plots.drawing(kind, document, curves or [None] * len(document["runs"]))
+
+    def keep(figure: Any) -> None:
+        draw(figure)
+        kept.append(figure)
+
+    content = plots.render(keep, ".png")
+    kept[0].png = content
+    return kept[0]
+
+
+def texts(figure: Any) -> list[Any]:
+    """Every text that is drawn: labels of ticks beyond the ends of their axis are not."""
+    from matplotlib.text import Text
+
+    beyond = set()
+    for ax in figure.axes:
+        for axis in (ax.xaxis, ax.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            ticks = [*axis.get_major_ticks(), *axis.get_minor_ticks()]
+            out = [t for t in ticks if not low <= t.get_loc() <= high]
+            hidden = [t for t in ticks if not t.label1.get_visible()]
+            beyond |= {id(label) for t in [*out, *hidden] for label in (t.label1, t.label2)}
+            beyond |= {id(t.label2) for t in ticks}
+    return [t for t in figure.findobj(Text) if t.get_visible() and t.get_text().strip() and id(t) not in beyond]
+
+
+def with_curves() -> tuple[dict[str, Any], samples.Curves]:
+    document = samples.figure2()
+    return document, samples.curves_of(document)
+
+
+CASES: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {
+    "figure2": ("tuning", samples.figure2),
+    "three seeds": ("tuning", lambda: samples.figure2(3)),
+    "vector": ("tuning", samples.two_constraints),
+    "table2": ("bisection", samples.table2),
+    "table1": ("front", samples.table1),
+    "front of figure2": ("front", samples.figure2),
+    "two fronts": ("front", samples.two_constraints),
+    "courses": ("dynamics", samples.figure2),
+    "levels": ("levels", samples.table1),
+    "levels unsolved": ("levels", samples.two_constraints),
+}
+
+
+@pytest.fixture(params=CASES, ids=list(CASES))
+def figure(request: pytest.FixtureRequest) -> Any:
+    kind, make = CASES[request.param]
+    document = make()
+    return drawn(kind, document, samples.curves_of(document) if kind == "dynamics" else None)
+
+
+def test_nothing_is_cut_off(figure: Any) -> None:
+    from matplotlib.image import imread
+
+    pixels = imread(io.BytesIO(figure.png))[..., :3]
+    edges = [pixels[:3], pixels[-3:], pixels[:, :3], pixels[:, -3:]]
+    assert [float(edge.min()) for edge in edges] == [1.0] * 4  # white all around
+    assert pixels.min() < 0.2
+
+
+def test_no_two_texts_overlap(figure: Any) -> None:
+    figure.draw_without_rendering()
+    found = [(t.get_text(), t.get_window_extent()) for t in texts(figure)]
+    assert len(found) > 5
+    overlapping = [(a, b) for k, (a, one) in enumerate(found) for b, two in found[k + 1 :] if one.overlaps(two)]
+    assert overlapping == []
+
+
+def test_legend_is_outside_of_the_data(figure: Any) -> None:
+    figure.draw_without_rendering()
+    [legend] = figure.legends
+    box = legend.get_window_extent()
+    for ax in figure.axes:
+        assert not ax.get_tightbbox().overlaps(box)
+    for one in figure.axes:
+        for other in figure.axes:
+            assert one is other or not one.bbox.overlaps(other.bbox)
+
+
+def test_tuning_has_each_settings_numbers() -> None:
+    data = plots.tuning_data(samples.figure2())
+    assert [q.name for q in data.quantities] == ["class0_rate", "cross_entropy", "accuracy", "margin"]
+    penalized, lagrangian = data.series
+    assert (penalized.swept, lagrangian.swept) == ("coefficient", "dual_lr")
+    assert [s.x for s in penalized.settings] == samples.GRID
+    assert data.swept == "coefficient (penalized), dual_lr (lagrangian)"
+    assert [s.values[0].mean for s in lagrangian.settings] == [0.5 if x < 1e-3 else 0.7 for x in samples.GRID]
+    assert [s.feasible for s in lagrangian.settings] == [x >= 1e-3 for x in samples.GRID]
+    assert [s.x for s in penalized.settings if s.best] == [pytest.approx(10 ** (1 / 3))]
+    diverged = penalized.settings[-1]
+    assert (diverged.unfinished, diverged.values[0].mean, diverged.feasible) == (1, None, False)
+
+
+def test_tuning_over_seeds_has_mean_and_deviation() -> None:
+    data = plots.tuning_data(samples.figure2(3))
+    first = data.series[0].settings[0].values[1]
+    assert (first.mean, first.deviation, first.count) == (pytest.approx(0.03), pytest.approx(0.01), 3)
+    assert any(
+        "mean and standard deviation over 3 seeds" in t.get_text() for t in texts(drawn("tuning", samples.figure2(3)))
+    )
+
+
+def test_tuning_cuts_lines_by_level_and_by_what_else_varies() -> None:
+    data = plots.tuning_data(samples.two_constraints())
+    assert [line.label for line in data.series] == ["lagrangian, rate ≤ 20 %", "lagrangian, rate ≤ 40 %"]
+    assert data.quantities[1].label == "parts, worst of 2"
+    assert data.series[0].settings[0].values[1].mean == pytest.approx(0.91)
+
+
+def test_zero_stands_apart_at_the_left() -> None:
+    axis = log_axis(samples.GRID)
+    assert axis.zero is not None
+    assert axis.broken is not None
+    assert axis.low < axis.zero < axis.broken < 1e-4 < axis.high
+    assert (axis.place(0.0), axis.place(0.1)) == (axis.zero, 0.1)
+    assert dict(zip(axis.labels, axis.ticks, strict=True))["0"] == axis.zero
+    without = log_axis([0.1, 1.0])
+    assert (without.zero, without.broken) == (None, None)
+    figure = drawn("tuning", samples.figure2())
+    lowest = figure.axes[-1]
+    assert next(t.get_text() for t in lowest.get_xticklabels()) == "0"
+    lines = [line.get_xdata() for line in lowest.lines if len(line.get_xdata()) > 1]
+    assert not any(min(x) == pytest.approx(axis.zero) and max(x) > axis.broken for x in lines)
+
+
+@pytest.mark.parametrize("values", [[0.3], [0.3, 0.4], [1e-12, 1e12], [0.0], [1e-300, 1.0]])
+def test_a_log_axis_always_has_ticks_within(values: list[float]) -> None:
+    axis = log_axis(values)
+    assert axis.ticks
+    assert len(axis.ticks) <= 10
+    assert all(axis.low <= tick <= axis.high for tick in axis.ticks)
+    assert all(axis.low < axis.place(value) < axis.high for value in values)
+
+
+@pytest.mark.parametrize(
+    ("tick", "label", "text"),
+    [(1e-4, "0.0001", "10⁻⁴"), (0.01, "0.01", "0.01"), (1e3, "1000", "10³"), (1e-5, "0", "0")],
+)
+def test_powers_of_ten_are_written_short(tick: float, label: str, text: str) -> None:
+    assert power_text(tick, label) == text
+
+
+@pytest.mark.parametrize(
+    ("sense", "region"), [("<=", (-math.inf, 0.5 + 0.001)), (">=", (0.5 - 0.001, math.inf)), ("==", (0.499, 0.501))]
+)
+def test_feasible_region(sense: str, region: tuple[float, float]) -> None:
+    document = samples.table1()
+    document["constraints"]["g"]["sense"] = sense
+    assert constraint(document, "g").feasible_region() is None
+    for run in document["runs"]:
+        run["levels"]["g"] = 0.5
+    assert constraint(document, "g").feasible_region() == pytest.approx(region)
+
+
+def test_levels_are_labelled_in_percent_where_they_are_shares() -> None:
+    assert "≥ 70 %" in [t.get_text() for t in texts(drawn("tuning", samples.figure2()))]
+    shown = [t.get_text() for t in texts(drawn("front", samples.table1()))]
+    assert [f"= 0.{k}" in shown for k in range(1, 9)] == [True] * 8
+
+
+def test_bisection_numbers_its_iterations() -> None:
+    data = plots.bisection_data(samples.table2())
+    assert [k for k, _, _ in data.iterations] == [1, 2, 3, 4, 5, 6, 7]
+    assert data.found == 7
+    assert data.quantity.feasible_region() == pytest.approx((0.49, 0.51))
+    shown = [t.get_text() for t in texts(drawn("bisection", samples.table2()))]
+    assert {"1", "2", "3", "4", "5", "6", "7", "= 50 %"} <= set(shown)
+    assert plots.bisection_data(samples.table2("out_of_budget")).found is None
+
+
+def test_bisection_labels_do_not_overlap() -> None:
+    figure = drawn("bisection", samples.table2())
+    figure.draw_without_rendering()
+    boxes = [t.get_window_extent() for t in figure.axes[0].texts if t.get_text().isdigit()]
+    assert len(boxes) == 7
+    assert [a.overlaps(b) for k, a in enumerate(boxes) for b in boxes[k + 1 :]] == [False] * 21
+
+
+def test_labels_find_free_places_among_points_close_together() -> None:
+    points = [(50.0 + k, 50.0 + k / 2) for k in range(12)]
+    size = (8.0, 6.0)
+    found = free_places(points, [size] * 12, (0.0, 0.0, 200.0, 200.0), 3.0, [(0.0, 60.0, 200.0, 62.0)])
+    for k, (x, y) in enumerate(found):
+        assert all(abs(x - a) >= size[0] or abs(y - b) >= size[1] for a, b in found[k + 1 :])
+        assert all(abs(x - a) >= size[0] / 2 + 3 or abs(y - b) >= size[1] / 2 + 3 for a, b in points)
+        assert y + 3 <= 60 or y - 3 >= 62
+
+
+def test_close_labels_are_spread_out() -> None:
+    places = spread_out([0.0, 0.01, 0.02, 1.0], 0.1)
+    assert places == pytest.approx([-0.09, 0.01, 0.11, 1.0])
+    assert spread_out([0.0, 1.0], 0.1) == [0.0, 1.0]
+
+
+def test_front_has_every_run_and_the_non_dominated() -> None:
+    data = plots.front_data(samples.figure2())
+    [panel] = data.panels
+    assert len(panel.runs) == 39
+    assert data.missing == 1
+    assert {run.feasible for run in panel.runs if run.x < 0.69} == {False}
+    assert panel.front == sorted(panel.front)
+    best_at = {x: min(run.y for run in panel.runs if run.x >= x) for x, _ in panel.front}
+    assert all(y == best_at[x] for x, y in panel.front)
+
+
+def test_table1_is_a_concave_front() -> None:
+    [panel] = plots.front_data(samples.table1()).panels
+    assert panel.front == [(k / 10, pytest.approx(math.sqrt(1 - k * k / 100))) for k in range(1, 9)]
+    assert panel.quantity.levels == pytest.approx([k / 10 for k in range(1, 9)])
+
+
+def test_non_dominated_in_both_directions() -> None:
+    points = [(0.0, 3.0), (1.0, 1.0), (1.0, 2.0), (2.0, 1.0), (3.0, 0.0), (3.0, 5.0)]
+    assert non_dominated(points) == [(0.0, 3.0), (1.0, 1.0), (3.0, 0.0)]
+    assert non_dominated(points, more_is_better=True) == [(3.0, 0.0)]
+    assert non_dominated([]) == []
+
+
+def test_dynamics_have_violations_not_values() -> None:
+    document, curves = with_curves()
+    data = plots.dynamics_data(document, curves, [1, 39])
+    assert data.left_out == 37
+    assert [c.label for c in data.courses] == ["penalized, coefficient 0.0001", "lagrangian, dual_lr 100"]
+    for course, place in zip(data.courses, [1, 39], strict=True):
+        curve = curves[place]
+        assert curve is not None
+        assert course.violations["class0_rate"] == [pytest.approx(0.7 - v) for v in curve["constraints"]["class0_rate"]]
+    assert data.courses[0].multipliers == {}
+    assert data.courses[1].multipliers["class0_rate"][-1] == pytest.approx(2, abs=1e-3)
+
+
+def test_dynamics_of_a_vector_show_the_worst_component() -> None:
+    document = samples.two_constraints()
+    points = {"rate": [0.5, None], "parts": [[0.1, 1.5], [2.0, None]]}
+    curve = {
+        "steps": [0, 9],
+        "objective": [1.0, math.inf],
+        "constraints": points,
+        "multipliers": {"parts": [[1, 3]] * 2},
+    }
+    [course] = plots.dynamics_data(document, [curve] * 12, [0]).courses
+    assert course.violations == {"rate": [pytest.approx(0.3), None], "parts": [0.5, 1.0]}
+    assert course.multipliers == {"parts": [3, 3]}
+    assert course.objective == [1.0, None]
+
+
+def test_dynamics_choose_the_best_and_each_diagnosis() -> None:
+    document, _ = with_curves()
+    best = [k for k, run in enumerate(document["runs"]) if run["setting"] == document["summary"][0]["best_setting"]]
+    document["runs"][7]["diagnosis"] = "oscillating"
+    chosen = choose(document, range(40), 4)
+    assert {best[0], 7} <= set(chosen)
+    assert len(chosen) == 4
+    assert choose(document, [3], 4) == [3]
+
+
+def test_levels_have_the_best_setting_and_the_slope() -> None:
+    [(quantity, [line])] = plots.levels_data(samples.table1()).panels
+    assert quantity.name == "g"
+    for place, point in enumerate(line.solved):
+        level = (place + 1) / 10
+        assert point.objective.mean == pytest.approx(math.sqrt(1 - level**2))
+        # dF*/dlevel of sqrt(1 - level^2).
+        assert point.slope == pytest.approx(-level / math.sqrt(1 - level**2))
+        ends = tangent(line, place, 0.04)
+        assert ends is not None
+        assert (ends[1][1] - ends[1][0]) / 0.08 == pytest.approx(point.slope)
+
+
+def test_levels_without_anything_feasible_are_marked() -> None:
+    [(_, [line])] = plots.levels_data(samples.two_constraints()).panels
+    assert line.unsolved == [0.2]
+    assert [point.level for point in line.solved] == [0.4]
+    assert line.solved[0].text == "dual_lr 0.1"
+    assert "nothing feasible" in [t.get_text() for t in texts(drawn("levels", samples.two_constraints()))]
+
+
+def test_slope_has_the_sign_of_the_sense() -> None:
+    assert slope([1.0, 3.0], "<=") == -2
+    assert slope([1.0, 3.0], ">=") == 2
+    assert slope([[0.5, 1.5]], "<=") == -2
+    assert slope([None], "<=") is None
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [(samples.table2, "bisection"), (samples.table1, "front"), (samples.figure2, "tuning")],
+)
+def test_default_kind_is_the_papers_figure(make: Callable[[], dict[str, Any]], kind: str) -> None:
+    assert plots.default_kind(make()) == kind
+
+
+def test_default_kind_of_a_single_run() -> None:
+    document = samples.figure2()
+    document["runs"] = document["runs"][:1]
+    assert plots.default_kind(document) == "dynamics"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "start"), [(".png", b"\x89PNG"), (".svg", b"<?xml"), (".pdf", b"%PDF"), (".PNG", b"\x89PNG")]
+)
+def test_each_format_is_the_same_each_time(suffix: str, start: bytes, tmp_path: Path) -> None:
+    document = samples.table1()
+    files = [tmp_path / f"{name}{suffix}" for name in ("one", "two")]
+    for file in files:
+        plots.plot("front", document, [None] * 8, file)
+    contents = [file.read_bytes() for file in files]
+    assert contents[0].startswith(start)
+    assert contents[0] == contents[1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "message"),
+    [
+        ("tunning", "a.png", "--kind: 'tunning' is no kind of picture; did you mean 'tuning'?"),
+        ("front", "a.jpg", "cannot draw '.jpg' files; did you mean '.png'? Valid: .png, .svg, .pdf"),
+        ("front", "a", "cannot draw '' files; valid: .png, .svg, .pdf"),
+        ("front", "no/a.png", "cannot be written: No such file or directory"),
+        ("bisection", "a.png", "there is no search to draw"),
+        ("tuning", "a.png", "no method has several settings; try --kind front"),
+        ("dynamics", "a.png", "no curves were recorded of these runs; try --kind front"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said(kind: str, name: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(CpdError) as caught:
+        plots.plot(kind, samples.table1(), [None] * 8, tmp_path / name)
+    assert message in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_levels_and_no_completed_runs_are_said() -> None:
+    with pytest.raises(CpdError, match="no level is swept"):
+        plots.levels_data(samples.figure2())
+    document = samples.table1()
+    for run in document["runs"]:
+        run["status"] = "failed"
+    with pytest.raises(CpdError, match="no run completed"):
+        plots.front_data(document)
+
+
+def test_missing_matplotlib_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(CpdError, match=r"needs matplotlib; pip install 'cpd\[plot\]'"):
+        plots.plot("front", samples.table1(), [None] * 8, tmp_path / "a.png")
+
+
+def test_names_are_text_and_nothing_else() -> None:
+    document = samples.figure2()
+    names = {"class0_rate": "$x_{1$ rate", "cross_entropy": r"$\frac{1}$"}
+    hostile = copy.deepcopy(document)
+    hostile["objective"] = names["cross_entropy"]
+    hostile["constraints"] = {names["class0_rate"]: hostile["constraints"]["class0_rate"]}
+    for run in hostile["runs"]:
+        for part in ("constraints", "levels"):
+            run[part] = {names["class0_rate"]: run[part]["class0_rate"]}
+        run["method"] = run["method"] + "$_^"
+    shown = [t.get_text() for t in texts(drawn("tuning", hostile))]
+    assert "$x_{1$ rate (%)" in shown
+    assert r"$\frac{1}$" in shown
+    assert "penalized$_^" in shown
