@@ -66,6 +66,10 @@ def _shared(
     ] = 600.0,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failed run.")] = False,
     plot: Annotated[str | None, typer.Option(help="Draw the result into this .png, .svg or .pdf.")] = None,
+    log: Annotated[
+        list[str] | None,
+        typer.Option(help="Tell a tracker: tensorboard:DIR or package.module:Class; may be given again."),
+    ] = None,
     gap: Gap = 0.05,
     form: Format = "table",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes on stderr.")] = False,
@@ -97,6 +101,7 @@ class Shared(typing.NamedTuple):
     stall_timeout: float
     fail_fast: bool
     plot: str | None
+    log: list[str] | None
     gap: float
     form: str
     quiet: bool
@@ -133,6 +138,7 @@ class Shared(typing.NamedTuple):
             stall_timeout=self.stall_timeout,
             fail_fast=self.fail_fast,
             gap=self.gap,
+            trackers=tuple(self.log or ()),
             command_line=shlex.join(["cpd", *sys.argv[1:]]),
         )
 

@@ -22,6 +22,8 @@ from cpd.provenance import git_commit, machine, versions
 from cpd.spec import Task, task_to_json
 from cpd.stopping import StopSignals
 from cpd.store import Store, SweepRecord, open_store
+from cpd.trackers import open_trackers
+from cpd.tracking import Tracking
 from cpd.working import halves, train_batch, train_here, worker_versions
 
 Kind = Literal["sweep", "bisect", "compare"]
@@ -56,12 +58,16 @@ class Session:
     sweep: str | None = None
     stop: StopSignals = field(default_factory=StopSignals)
     workers: Engine | None = None
+    tracking: Tracking = field(init=False)
     _waits: bool = False
+    _search: dict[str, Any] | None = None
 
     def __enter__(self) -> Session:
         for device in self.options.devices or (self.options.device,):
             engine.check_device(device)
         self._note(*self.task.notes)
+        trackers = open_trackers(self.options.trackers, self._note)
+        self.tracking = Tracking(trackers, self.kind, self.task, self.options.gap)
         if self.options.keep:
             self.store = open_store(self.options.store, "write")
             self.sweep = self.store.begin_sweep(self._record())
@@ -73,6 +79,7 @@ class Session:
     ) -> None:
         if self.workers is not None:
             self.workers.close()
+        self.tracking.close(self._search)
         self.stop.__exit__(kind, error, trace)
         if self.store is None or self.sweep is None:
             return
@@ -82,6 +89,7 @@ class Session:
 
     def end(self, exit_status: int, search: dict[str, Any] | None = None) -> None:
         """Write how it ended."""
+        self._search = search
         if self.store is not None and self.sweep is not None and self.store_error is None:
             self.store.end_sweep(self.sweep, exit_status, search)
 
@@ -95,6 +103,7 @@ class Session:
         """
         done = self._stored(keys)
         self.found += len(done)
+        self.tracking.planned(self.sweep, keys, done)
         batches = self._batches(keys, done)
         workers = self._workers(batches)
         self.listener.planned(len(keys), len(done), len(batches), workers.workers)
@@ -106,6 +115,7 @@ class Session:
                 continue
             self._note(*outcome.notes)
             self._keep(batch, outcome.runs)
+            self.tracking.ended(outcome.runs)
             done |= {_name(run.key): run for run in outcome.runs}
             finished += len(outcome.runs)
             self.listener.batch_done(finished, count, workers.workers)
@@ -239,6 +249,7 @@ class Session:
         runs = [Run(key, Status.FAILED, error=raised[_name(key)].traceback) for key in keys if _name(key) in raised]
         if runs:
             self._keep(self._batch(tuple(run.key for run in runs)), runs)
+            self.tracking.ended(runs)
             done |= {_name(run.key): run for run in runs}
 
     def _note(self, *texts: str) -> None:

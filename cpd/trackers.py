@@ -6,7 +6,7 @@ import importlib
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,12 @@ class Tracker:
 
         Args:
             sweep: ``id`` (None without a store), ``command``, ``task``, ``objective``, ``constraints`` (level, sense
-                and tolerance by name) and ``runs``, how many are to be trained.
+                and tolerance by name) and ``runs``, how many are to be trained (None for a search: it is seen as it
+                goes).
         """
 
     def run_start(self, run: Plain) -> None:
-        """A run is handed to a worker.
+        """A run is about to be handed to a worker.
 
         Args:
             run: ``id``, ``method``, ``setting``, ``levels`` and ``seed``.
@@ -195,13 +196,14 @@ class Trackers(Tracker):
     def _tell(self, what: str, *values: Plain) -> None:
         for name, tracker in list(self._named):
             try:
-                getattr(tracker, what)(*values)
-            except Exception as error:
+                with redirect_stdout(sys.stderr):  # stdout is for data
+                    getattr(tracker, what)(*values)
+            except (Exception, SystemExit) as error:
                 self._named.remove((name, tracker))
                 self._say(failure(name, what, error))
 
 
-def failure(name: str, what: str, error: Exception) -> str:
+def failure(name: str, what: str, error: BaseException) -> str:
     """One line on a tracker that raised."""
     first = next(iter(str(error).splitlines()), "")
     said = f"{type(error).__name__}: {first}" if first else type(error).__name__
@@ -222,10 +224,11 @@ def open_trackers(texts: Sequence[str], say: Callable[[str], None]) -> Trackers:
     for text in texts:
         make = _maker(text)
         try:
-            named.append((text, make()))
+            with redirect_stdout(sys.stderr):
+                named.append((text, make()))
         except CpdError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             say(failure(text, "making it", error))
     return Trackers(named, say)
 

@@ -24,6 +24,7 @@ PART_OF = {
     "execution": "runner",
     "execution_options": "runner",
     "provenance": "runner",
+    "tracking": "runner",
     "working": "runner",
     "stopping": "runner",
     "stored": "result",

@@ -1,0 +1,82 @@
+"""Tells trackers what happens to a command's runs, in the words of contract 3."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from cpd import verdict
+from cpd.outcome import Run, RunKey
+from cpd.spec import Task
+from cpd.trackers import Trackers
+
+
+class Tracking:
+    """The trackers of one command, and the runs that they have heard of.
+
+    Args:
+        trackers: Who is told; with none, nothing is done.
+        command: ``sweep``, ``bisect`` or ``compare``.
+        task: Its constraints judge the runs.
+        gap: How far above the best feasible objective a setting is still useful.
+    """
+
+    def __init__(self, trackers: Trackers, command: str, task: Task, gap: float) -> None:
+        self._trackers = trackers
+        self._command = command
+        self._task = task
+        self._gap = gap
+        self._searches = task.search is not None
+        self._runs: dict[str | None, Run | None] = {}
+        self._begun = False
+
+    def planned(self, sweep: str | None, keys: Sequence[RunKey], found: Mapping[str, Run]) -> None:
+        """Tell of the sweep, the first time, and of the runs that are about to be handed to workers."""
+        if not self._trackers.active:
+            return
+        left = [key for key in keys if key.id not in found]
+        if not self._begun:
+            self._begun = True
+            self._trackers.sweep_start(self._opening(sweep, len(left)))
+        self._runs |= {key.id: found.get(key.id or "") for key in keys}
+        for key in left:
+            self._trackers.run_start(_named(key))
+
+    def ended(self, runs: Sequence[Run]) -> None:
+        """Tell of runs that have ended."""
+        for run in runs if self._begun else ():
+            self._runs[run.key.id] = run
+            if run.curves is not None:
+                self._trackers.points(_named(run.key), asdict(run.curves))
+            self._trackers.run_end(self._document([run], None)["runs"][0])
+
+    def close(self, search: Mapping[str, Any] | None) -> None:
+        """Tell of the sweep's end, with the runs that there are by now in the order of the spec."""
+        if self._begun:
+            ended = [run for run in self._runs.values() if run is not None]
+            self._trackers.sweep_end(self._document(ended, search))
+
+    def _opening(self, sweep: str | None, left: int) -> dict[str, Any]:
+        shape = self._document([], None)
+        return {
+            "id": sweep,
+            "command": self._command,
+            "task": shape["task"],
+            "objective": shape["objective"],
+            "constraints": shape["constraints"],
+            "runs": None if self._searches else left,
+        }
+
+    def _document(self, runs: Sequence[Run], search: Mapping[str, Any] | None) -> dict[str, Any]:
+        return verdict.document(self._task, runs, gap=self._gap, search=search, summary=not self._searches)
+
+
+def _named(key: RunKey) -> dict[str, Any]:
+    return {
+        "id": key.id,
+        "method": key.method,
+        "setting": dict(key.setting),
+        "levels": dict(key.levels),
+        "seed": key.seed,
+    }
