@@ -41,8 +41,8 @@ def find(name: str, beside: Path | None = None) -> tuple[Path, str]:
     """The file that a name or path means, and what to call it in errors.
 
     Args:
-        name: A path (with a separator, or ending in .yaml or .yml), else a bundled name. ``sweeps/table1.yaml`` means
-            the bundled one where there is no such file.
+        name: A path (with a separator, or ending in .yaml or .yml), else a bundled name, else any file.
+            ``sweeps/table1.yaml`` means the bundled one where there is no such file.
         beside: The folder that a relative path starts from; default: the current one.
 
     Raises:
@@ -56,6 +56,8 @@ def find(name: str, beside: Path | None = None) -> tuple[Path, str]:
     for one in known:
         if one.name == name:
             return one.path, one.shown
+    if (path := (beside or Path()) / name).exists():
+        return path, name
     names = [one.name for one in known]
     raise CpdError(f"no bundled task or sweep '{name}'", hint=f"{closest(name, names)}; or a path to a YAML file")
 

@@ -1,7 +1,7 @@
 """The errors a user sees: one line saying where, what, and how to mend it."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 
 class CpdError(Exception):
@@ -39,6 +39,14 @@ class StoreError(CpdError):
 
 class DeviceError(CpdError):
     """A device that this machine does not have: exit code 2."""
+
+
+class SpecError(CpdError):
+    """A value of the spec that only its use shows to be wrong; its place is the key alone, e.g. ``"arguments.x"``."""
+
+    def located(self, at: Callable[[str], str]) -> CpdError:
+        """The same error at the file or option that has the key."""
+        return CpdError(self.message, place=at(self.place or ""), hint=self.hint)
 
 
 def _rebuild(kind: type[CpdError], message: str, place: str | None, hint: str | None) -> CpdError:

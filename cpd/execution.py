@@ -13,7 +13,7 @@ from typing import Any, Literal
 from cpd import engine
 from cpd.batching import cut, default_jobs
 from cpd.engine import Batch, Hooks, ProblemRaised, Trained
-from cpd.errors import CpdError, StoreError
+from cpd.errors import CpdError, SpecError, StoreError
 from cpd.execution_options import Listener, Options
 from cpd.executors import Done, Engine, Event, Item, Lost, Raised, Retrying, Where, WorkerLost
 from cpd.executors import engine as executor
@@ -63,8 +63,10 @@ class Session:
     _search: dict[str, Any] | None = None
 
     def __enter__(self) -> Session:
-        for device in self.options.devices or (self.options.device,):
-            engine.check_device(device)
+        for device in self.options.devices:
+            engine.check_device(device, "--devices")
+        if not self.options.devices:
+            engine.check_device(self.options.device)
         self._note(*self.task.notes)
         trackers = open_trackers(self.options.trackers, self._note)
         self.tracking = Tracking(trackers, self.kind, self.task, self.options.gap)
@@ -206,6 +208,8 @@ class Session:
                 match event:
                     case Done(batch, outcome):
                         self.stop.check()
+                        if isinstance(outcome, SpecError):
+                            raise outcome.located(self.task.at) from outcome
                         if isinstance(outcome, CpdError) and not isinstance(outcome, ProblemRaised):
                             raise outcome
                         yield batch, outcome

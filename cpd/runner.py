@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from cpd import engine
-from cpd.errors import CpdError, closest
+from cpd.errors import CpdError, SpecError, closest
 from cpd.execution import Kind, Session
 from cpd.execution_options import Listener, Options
 from cpd.outcome import Run, RunKey, Status
@@ -84,7 +84,8 @@ def compare(
         listener: As for :func:`sweep`.
     """
     if not isinstance(task, Task):
-        task = load(task, replace(overrides or Overrides(), methods=tuple(methods)))
+        words = overrides or Overrides()
+        task = load(task, replace(words, methods=(*methods, *words.methods)))
     return _sweep("compare", task, options, listener)
 
 
@@ -276,9 +277,10 @@ def aim(task: str, words: Mapping[str, Any], overrides: Overrides | None = None)
     low, high = fields.get("low", 1e-3), fields.get("high", 1.0)
     for option, value in (("--low", low), ("--high", high), ("--tolerance", fields.get("tolerance", 0.01))):
         if not 0 < value < math.inf:
-            raise CpdError(f"{value:g} is not above 0", place=option, hint="the search is on a log scale")
+            raise CpdError(f"{value:g} is out of range", place=option, hint="write a finite number above 0")
     if fields.get("max_trainings", 2) < 2:
-        raise CpdError(f"{fields['max_trainings']} is too few", place="--max-trainings", hint="both ends are trained")
+        hint = "write a whole number from 2 on: both ends are trained"
+        raise CpdError(f"{fields['max_trainings']} is too few", place="--max-trainings", hint=hint)
     if high <= low:
         raise CpdError(f"{high:g} is not above --low, {low:g}", place="--high", hint="swap them")
     search = Search.model_validate(fields)
@@ -295,4 +297,7 @@ def check(task: str, overrides: Overrides | None = None, device: str = "cpu") ->
     first = expand(loaded, engine.hyperparameters())[0]
     batch = engine.Batch(loaded.problem, loaded.constraints, loaded.train, (first,), device)
     spec = f"{loaded.name}: {', '.join(loaded.methods)}"
-    return [engine.Checked("spec", True, spec), *engine.check(batch)]
+    try:
+        return [engine.Checked("spec", True, spec), *engine.check(batch)]
+    except SpecError as error:
+        raise error.located(loaded.at) from error

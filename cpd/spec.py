@@ -160,6 +160,7 @@ class Task(Checked):
         levels: Swept levels; constraints that are not named keep their own.
         search: What to search for; None for a sweep.
         notes: What the user should know, e.g. duplicates left out.
+        places: Where a dotted key is that ``place`` does not have: an option, or the task's file below a sweep's.
     """
 
     name: str
@@ -175,6 +176,11 @@ class Task(Checked):
     levels: dict[str, tuple[float, ...]] = Field(default_factory=dict)
     search: Search | None = None
     notes: tuple[str, ...] = ()
+    places: dict[str, str] = Field(default_factory=dict)
+
+    def at(self, key: str) -> str:
+        """What to call a key in errors, e.g. ``"tasks/rate.yaml: arguments.x"``."""
+        return self.places.get(key, f"{self.place}: {key}")
 
 
 def runs(task: Task, registry: Registry) -> list[RunKey]:

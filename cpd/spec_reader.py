@@ -80,7 +80,19 @@ class _Spec:
             levels={name: self._unique(f"levels.{name}", grid.expand(), float) for name, grid in levels.items()},
             search=search,
             notes=tuple(self.notes),
+            places=self._places(top.place),
         )
+
+    def _places(self, top: str) -> dict[str, str]:
+        """Keys that are somewhere else than in the top file, of those that only their use shows to be wrong."""
+        optimizer = (self.raw.get("train") or {}).get("optimizer") or {}
+        keys = [
+            "problem",
+            *("arguments", *(f"arguments.{name}" for name in self._mapping("arguments"))),
+            *("constraints", *(f"constraints.{name}" for name in self._mapping("constraints"))),
+            *("train.optimizer", *(f"train.optimizer.{name}" for name in optimizer)),
+        ]
+        return {key: at for key in keys if (at := self.layers.at(key)) != f"{top}: {key}"}
 
     def _text(self) -> str:
         """The files as written, the task's after the sweep's."""
@@ -137,12 +149,11 @@ class _Spec:
         asked = dict.fromkeys(self.overrides.methods)
         for name in asked:
             if name not in self.registry:
-                raise CpdError(f"unknown method '{name}'", place="--method", hint=closest(name, self.registry))
+                raise CpdError(f"unknown method '{name}'", hint=closest(name, self.registry))
             if name not in raw:
                 swept = next(iter(self.registry[name]))
                 hint = f"give some: --set {name}.{swept}=VALUES; it has: {', '.join(raw) or 'none'}"
-                place = self.layers.files[0].place
-                raise CpdError(f"{place} has no settings for '{name}'", place="--method", hint=hint)
+                raise CpdError(f"no settings for '{name}'", place=f"{self.layers.files[0].place}: methods", hint=hint)
         if not raw and not optional:
             raise self._missing("methods", "methods: {penalized: {coefficient: {values: [0.1, 1]}}}")
         chosen = {name: raw[name] for name in asked} if asked else raw
@@ -221,7 +232,7 @@ def _read_seeds(raw: Any) -> Sequence[int]:
     """A whole number, a list of them, ``0:5`` (half-open) or ``1,2,7``."""
     values = _seed_words(raw) if isinstance(raw, str) else raw if isinstance(raw, list) else [raw]
     if not values or not (isinstance(values, range) or all(map(_is_seed, values))):
-        raise InvalidError(f"{shown(raw)} gives no seeds", "write e.g. [1, 2, 7], or 0:5 for 0 to 4")
+        raise InvalidError(f"{shown(raw)} gives no seeds", "write e.g. 1,2,7, or 0:5 for 0 to 4")
     return values
 
 

@@ -98,6 +98,8 @@ class Fails(cpd.Problem):
         """Break in the model, for odd seeds only where ``how`` says so."""
         if self.how == "odd seeds" and torch.initial_seed() % 2:
             raise RuntimeError("no model for odd seeds")
+        if self.how == "no model":
+            raise RuntimeError("no model")
         if self.how == "no module":
             return 3  # type: ignore[return-value]
         if self.how == "memory":
@@ -128,3 +130,12 @@ class Fails(cpd.Problem):
             case "metric":
                 return cpd.Evaluation(x, values, metrics={"m": torch.stack([x, x])})
         return cpd.Evaluation((x - 1) ** 2, values)
+
+    def measure(self, model: torch.nn.Module, batch: None) -> cpd.Evaluation:
+        """Break in the measure, or only where it is mapped over runs."""
+        if self.how == "measure":
+            raise ZeroDivisionError("no examples")
+        at = self.evaluate(model, batch)
+        if self.how == "measure item":
+            return cpd.Evaluation(at.objective, at.constraints, metrics={"m": torch.tensor(at.objective.item())})
+        return at

@@ -267,17 +267,21 @@ def test_a_seed_whose_model_raises_fails_and_the_others_complete() -> None:
 
 
 BAD = {
-    "tensor": "Fails.evaluate(): returned Tensor; return cpd.Evaluation(objective, ...)",
-    "other name": "Fails.evaluate(): does not return the constraint 'g' of the spec; it returns: h",
-    "more": "Fails.evaluate(): returns the constraint 'h', which the spec does not have; "
-    "add it under constraints: (it has: g)",
-    "shape": "Fails.evaluate(): constraints['g'] must be a scalar or [k] tensor, got shape [1, 2]; "
+    "tensor": "engine_problems.py:Fails.evaluate(): returned Tensor; return cpd.Evaluation(objective, ...)",
+    "other name": "constraints.g: engine_problems.py:Fails.evaluate() does not return 'g'; "
+    "return it there or remove it here; it returns: h",
+    "more": "constraints: engine_problems.py:Fails.evaluate() returns 'h', which is not among them; "
+    'add h: {level: VALUE, sense: "<="}; they are: g',
+    "shape": "engine_problems.py:Fails.evaluate(): constraints['g'] must be a scalar or [k] tensor, got shape [1, 2]; "
     "reduce or flatten it",
-    "strict shape": "Fails.evaluate(): strict['g'] has shape [2], constraints['g'] has []; give both the same shape",
-    "strict name": "Fails.evaluate(): strict names 'h', which is no constraint; valid: g",
-    "objective": "Fails.evaluate(): objective must be a scalar tensor, got shape [2]; reduce it, e.g. with .mean()",
-    "metric": "Fails.evaluate(): metrics['m'] must be a scalar tensor, got shape [2]; reduce it, e.g. with .mean()",
-    "no module": "Fails.model(): returned int; return a torch.nn.Module",
+    "strict shape": "engine_problems.py:Fails.evaluate(): strict['g'] has shape [2], constraints['g'] has []; "
+    "give both the same shape",
+    "strict name": "engine_problems.py:Fails.evaluate(): strict names 'h', which is no constraint; valid: g",
+    "objective": "engine_problems.py:Fails.evaluate(): objective must be a scalar tensor, got shape [2]; "
+    "reduce it, e.g. with .mean()",
+    "metric": "engine_problems.py:Fails.evaluate(): metrics['m'] must be a scalar tensor, got shape [2]; "
+    "reduce it, e.g. with .mean()",
+    "no module": "engine_problems.py:Fails.model(): returned int; return a torch.nn.Module",
     "list": "engine_problems.py:Fails.data(): returned list; return a tuple of tensors, a torch Dataset, or None",
     "lengths": "engine_problems.py:Fails.data(): tensors of shapes (3,), (4,) do not hold the same number of examples; "
     "the first dimension of each is the examples",
@@ -297,7 +301,15 @@ def test_a_problem_that_breaks_its_contract_is_told_so(how: str) -> None:
     assert str(caught.value) == BAD[how]
 
 
-@pytest.mark.parametrize(("how", "last"), [("raise", "KeyError: 'weights'"), ("data", "OSError: disk is gone")])
+@pytest.mark.parametrize(
+    ("how", "last"),
+    [
+        ("raise", "KeyError: 'weights'"),
+        ("data", "OSError: disk is gone"),
+        ("no model", "RuntimeError: no model"),
+        ("measure", "ZeroDivisionError: no examples"),
+    ],
+)
 def test_a_problem_that_raises_keeps_its_traceback(how: str, last: str) -> None:
     batch = Batch(
         source("Fails", how=how),
@@ -309,6 +321,15 @@ def test_a_problem_that_raises_keeps_its_traceback(how: str, last: str) -> None:
         train(batch)
     assert caught.value.traceback.splitlines()[-1] == last
     assert "engine_problems.py" in caught.value.traceback
+
+
+def test_a_measure_that_cannot_be_fused_shows_before_the_training() -> None:
+    keys = tuple(key("penalized", {"g": 0.0}, coefficient=c) for c in (0.1, 1.0))
+    trained = train(Batch(source("Fails", how="measure item"), {"g": constraint(0, "<=")}, recipe(5), keys))
+    assert [r.status for r in trained.runs] == [Status.COMPLETED] * 2
+    assert len({r.metrics["m"] for r in trained.runs}) == 2
+    (note,) = set(trained.notes)
+    assert note.startswith("cannot be fused, runs train one at a time: vmap: It looks like you're calling .item()")
 
 
 def test_out_of_memory_reaches_the_caller_who_halves_the_batch() -> None:

@@ -79,7 +79,7 @@ def test_a_sweep_may_start_from_a_bundled_task(tmp_path: Path) -> None:
         ("task: table1", "sweeps/s.yaml: task: 'table1' is a sweep itself; start from a task"),
         (
             "task: ../x.yaml\nseeds: []",
-            "sweeps/s.yaml: seeds: [] gives no seeds; write e.g. [1, 2, 7], or 0:5 for 0 to 4",
+            "sweeps/s.yaml: seeds: [] gives no seeds; write e.g. 1,2,7, or 0:5 for 0 to 4",
         ),
         # What is wrong in the task is reported there, not in the sweep.
         ("task: ../bad.yaml", "bad.yaml: train.steps: 0 is not a whole number from 1 on; write e.g. 1"),
@@ -218,17 +218,17 @@ def test_levels_and_methods_of_the_command_line(write: Write) -> None:
             "--set penalized.coefficient: 'penalized' is not among the methods asked for; "
             "add --method penalized, or leave this out",
         ),
-        ({"method": "lagrangan"}, f"--method: unknown method 'lagrangan'; did you mean 'lagrangian'? Valid: {METHODS}"),
+        ({"method": "lagrangan"}, f"unknown method 'lagrangan'; did you mean 'lagrangian'? Valid: {METHODS}"),
         (
             {"method": "lagrangian"},
-            "--method: x.yaml has no settings for 'lagrangian'; give some: --set lagrangian.dual_lr=VALUES; "
+            "x.yaml: methods: no settings for 'lagrangian'; give some: --set lagrangian.dual_lr=VALUES; "
             "it has: penalized",
         ),
         ({"levels": "k=1"}, "--levels k: no constraint 'k'; valid: g, h"),
         ({"levels": "g"}, "--levels: 'g' is no assignment; write NAME=VALUE"),
         ({"levels": "g=high"}, f"--levels g: 'high' is not a number; {NUMBER}"),
-        ({"seeds": "5:0"}, "--seeds: '5:0' gives no seeds; write e.g. [1, 2, 7], or 0:5 for 0 to 4"),
-        ({"seeds": "a,b"}, "--seeds: 'a,b' gives no seeds; write e.g. [1, 2, 7], or 0:5 for 0 to 4"),
+        ({"seeds": "5:0"}, "--seeds: '5:0' gives no seeds; write e.g. 1,2,7, or 0:5 for 0 to 4"),
+        ({"seeds": "a,b"}, "--seeds: 'a,b' gives no seeds; write e.g. 1,2,7, or 0:5 for 0 to 4"),
     ],
 )
 def test_words_of_the_command_line_are_refused(words: dict[str, str], message: str, write: Write) -> None:

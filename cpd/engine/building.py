@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,22 +69,28 @@ class Builder:
 
         Runs of different seeds share a program where nothing random happens in a step. A problem that ``vmap``
         refuses gives a group per run.
+
+        Raises:
+            ProblemRaised: No run has a model, or the problem's code raises when it is first called.
         """
         keys = sorted(self.batch.keys, key=lambda k: (str(segment_name(k)), k.seed))
         by_seed: dict[int, list[RunKey]] = {}
         for key in keys:
             by_seed.setdefault(key.seed, []).append(key)
         models: dict[int, tuple[nn.Module, RandomState]] = {}
+        refused: list[Refused] = []
         for seed, own in by_seed.items():
             try:
                 models[seed] = self._model(seed)
             except Exception as error:
                 if isinstance(error, CpdError | MemoryError):
                     raise
-                yield from (Refused(key, user_traceback(error)) for key in own)
+                refused += (Refused(key, user_traceback(error)) for key in own)
         alive = [key for key in keys if key.seed in models]
         if not alive:
-            return
+            where = f"{type(self.problem).__name__}.model()"
+            raise ProblemRaised(where, refused[0].error, place=self.batch.problem.target)
+        yield from refused
         together = self.batch.train.batch_size is None or self.data is None
         if together and len(models) > 1:
             prepared = self._prepare(alive, models)
@@ -109,8 +115,14 @@ class Builder:
         if not isinstance(model, nn.Module):
             raise CpdError(
                 f"returned {type(model).__name__}",
-                place=f"{type(self.problem).__name__}.model()",
+                place=f"{self.batch.problem.target}.model()",
                 hint="return a torch.nn.Module",
+            )
+        if not any(p.requires_grad for p in model.parameters()):
+            raise CpdError(
+                f"returned a {type(model).__name__} without trainable parameters",
+                place=f"{self.batch.problem.target}.model()",
+                hint="give it parameters with requires_grad=True",
             )
         state = RandomState.now(self.device)
         return model.to(self.device, self.dtype), state
@@ -124,28 +136,39 @@ class Builder:
             return None
         padded = fused and len(keys) == 1
         own = tuple(keys) * 2 if padded else tuple(keys)
-        stack = Stack(self.problem, [models[k.seed][0] for k in own], list(self.batch.constraints), fused)
+        own_models = [models[k.seed][0] for k in own]
+        stack = Stack(self.problem, own_models, list(self.batch.constraints), fused, self.batch.problem.target)
         random = models[keys[0].seed][1]
         batches = Minibatches(self.data, self.batch.train.batch_size, keys[0].seed)
         prepared = Prepared(own, padded, stack, random, batches, self.data)
         return prepared if self._first_evaluation(prepared) else None
 
     def _first_evaluation(self, prepared: Prepared) -> bool:
-        """Evaluate once before training, leaving the generators as they were: False where ``vmap`` refuses.
+        """Call the user's code once before training, leaving the generators as they were.
+
+        A ``measure`` of the problem's own is called too: what is wrong with it should not show after the training.
+
+        Returns:
+            False where ``vmap`` refuses.
 
         Raises:
             CpdError: What the problem returns does not keep the contract.
             ProblemRaised: The user's code raised, fused or not.
         """
+        own_measure = type(self.problem).measure is not Problem.measure
+        calls = [self._evaluate, self._measure] if own_measure else [self._evaluate]
+        return all(self._first_call(call, prepared) for call in calls)
+
+    def _first_call(self, call: Callable[[Prepared], None], prepared: Prepared) -> bool:
+        where = f"{type(self.problem).__name__}.{call.__name__.removeprefix('_')}()"
         try:
-            self._evaluate(prepared)
+            call(prepared)
         except (CpdError, MemoryError, torch.OutOfMemoryError):
             raise
         except Exception as error:
-            where = f"{type(self.problem).__name__}.evaluate()"
             if not prepared.stack.fused:
                 raise ProblemRaised(where, error, place=self.batch.problem.target) from error
-            self._evaluate_alone(prepared, where)
+            self._call_alone(call, prepared, where)
             first = str(error).strip().splitlines()
             self.notes.append(
                 f"cannot be fused, runs train one at a time: {first[0] if first else type(error).__name__}"
@@ -159,21 +182,28 @@ class Builder:
         prepared.stack.evaluate(prepared.stack.parameters, batch)
         prepared.draws = not RandomState.now(self.device).same(prepared.random)
 
-    def _evaluate_alone(self, prepared: Prepared, where: str) -> None:
+    def _measure(self, prepared: Prepared) -> None:
+        prepared.random.restore()
+        prepared.stack.measure(prepared.stack.parameters, self.data)
+
+    def _call_alone(self, call: Callable[[Prepared], None], prepared: Prepared, where: str) -> None:
         """Raise the user's own error where the problem fails without ``vmap`` too."""
-        bound = prepared.stack.bound
-        alone = Stack(self.problem, [bound.model], prepared.stack.names, fused=False)
-        prepared.stack = alone
+        stack = prepared.stack
+        prepared.stack = Stack(self.problem, [stack.bound.model], stack.names, fused=False, target=stack.target)
         try:
-            self._evaluate(prepared)
+            call(prepared)
         except (CpdError, MemoryError, torch.OutOfMemoryError):
             raise
         except Exception as error:
             raise ProblemRaised(where, error, place=self.batch.problem.target) from error
 
 
-def check_device(name: str) -> torch.device:
+def check_device(name: str, option: str = "--device") -> torch.device:
     """Return the device, or say which ones there are.
+
+    Args:
+        name: As torch names it.
+        option: What gave it, for errors.
 
     Raises:
         DeviceError: Unknown or not on this machine.
@@ -184,8 +214,8 @@ def check_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise DeviceError(f"unknown device '{name}'", place="--device", hint=f"valid: {', '.join(available)}") from None
+        raise DeviceError(f"unknown device '{name}'", place=option, hint=f"valid: {', '.join(available)}") from None
     there = device.type == "cpu" or any(a == name or a.split(":")[0] == name for a in available)
     if not there:
-        raise DeviceError(f"no device '{name}' here", place="--device", hint=f"available: {', '.join(available)}")
+        raise DeviceError(f"no device '{name}' here", place=option, hint=f"available: {', '.join(available)}")
     return device

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 
 from cpd.engine.batch import Batch
-from cpd.engine.building import Builder, Prepared, Refused
-from cpd.engine.loading import ProblemRaised, user_traceback
+from cpd.engine.building import Builder, Prepared
+from cpd.engine.loading import ProblemRaised
 from cpd.engine.minibatches import total_steps
+from cpd.engine.stacking import Stacked
 from cpd.engine.step import build_optimizer
 from cpd.engine.training import Training
 
@@ -34,8 +35,7 @@ def check(batch: Batch) -> list[Checked]:
     with torch.random.fork_rng(devices=[]):
         builder = Builder(batch)
         group = next(iter(builder.groups()))
-        if isinstance(group, Refused):
-            raise ProblemRaised(f"{type(builder.problem).__name__}.model()", group.error, place=batch.problem.target)
+        assert isinstance(group, Prepared), "a run alone that has no model raises"
         found = [Checked("data", True, _data(group.data)), Checked("model", True, _model(group))]
         found += _evaluations(group, batch)
         found.append(Checked("gradients", *_gradients(group, batch)))
@@ -60,11 +60,7 @@ def _evaluations(group: Prepared, batch: Batch) -> list[Checked]:
     stack = group.stack
     group.random.restore()
     at = stack.evaluate(stack.parameters, group.batches.sample())
-    try:
-        judged = stack.measure(stack.parameters, group.data)
-    except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
-        where = f"{type(stack.problem).__name__}.measure()"
-        raise ProblemRaised(where, user_traceback(error), place=batch.problem.target) from error
+    judged = _measured(group, batch)
     columns = dict(zip(stack.names, torch.split(at.strict[0], list(stack.sizes.values())), strict=True))
     values = [f"{n} = {_numbers(v)}" for n, v in columns.items()]
     metrics = ", ".join(judged.metrics) or "none"
@@ -74,6 +70,15 @@ def _evaluations(group: Prepared, batch: Batch) -> list[Checked]:
         Checked("constraints", finite, "; ".join(values) + " at the start"),
         Checked("metrics", True, metrics),
     ]
+
+
+def _measured(group: Prepared, batch: Batch) -> Stacked:
+    """Judge the model on all data; a measure of the problem's own has been called by the builder already."""
+    problem = group.stack.problem
+    try:
+        return group.stack.measure(group.stack.parameters, group.data)
+    except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        raise ProblemRaised(f"{type(problem).__name__}.measure()", error, place=batch.problem.target) from error
 
 
 def _numbers(values: torch.Tensor) -> str:

@@ -14,9 +14,12 @@ from typing import Any
 
 import torch
 
-from cpd.errors import CpdError, closest
+from cpd.errors import CpdError, SpecError, closest
 from cpd.problem import Problem
 from cpd.spec import ProblemSource, canonical_json
+
+_INSIDE = (str(Path(__file__).parent), str(Path(torch.__file__).parent), "<frozen")
+"""Where frames of a traceback are that say nothing about the user's code."""
 
 _problems: dict[str, Problem] = {}
 _data: dict[tuple[str, str, torch.dtype], Any] = {}
@@ -47,8 +50,7 @@ def _raised_again(where: str, text: str, place: str | None) -> ProblemRaised:
 def user_traceback(error: BaseException) -> str:
     """The traceback from the first frame of the user's own code on (all of it if there is none)."""
     frames = traceback.extract_tb(error.__traceback__)
-    inside = ("/cpd/engine/", "/torch/", "<frozen")
-    own = [k for k, frame in enumerate(frames) if not any(part in frame.filename for part in inside)]
+    own = [k for k, frame in enumerate(frames) if not frame.filename.startswith(_INSIDE)]
     kept = traceback.StackSummary.from_list(frames[own[0] :] if own else frames)
     lines = ["Traceback (most recent call last):\n", *kept.format(), *traceback.format_exception_only(error)]
     return "".join(lines)
@@ -77,8 +79,7 @@ def load_problem(source: ProblemSource) -> Problem:
 
 def problem_key(source: ProblemSource) -> str:
     """Hash of all that makes the problem: where it is, its text and its arguments."""
-    text = canonical_json({"target": source.target, "source": source.source, "arguments": source.arguments})
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(canonical_json(source.model_dump()).encode()).hexdigest()[:16]
 
 
 def load_data(source: ProblemSource, device: torch.device, dtype: torch.dtype) -> Any:
@@ -103,11 +104,10 @@ def _problem_class(source: ProblemSource) -> type[Problem]:
     kind = getattr(module, name, None)
     if kind is None:
         classes = [n for n, c in vars(module).items() if inspect.isclass(c) and issubclass(c, Problem)]
-        raise CpdError(f"no class '{name}' in {place}", place="problem", hint=closest(name, classes))
+        raise SpecError(f"no class '{name}' in '{place}'", place="problem", hint=closest(name, classes))
     if not (inspect.isclass(kind) and issubclass(kind, Problem)):
-        raise CpdError(
-            f"'{name}' in {place} is not a cpd.Problem", place="problem", hint=f"write class {name}(cpd.Problem)"
-        )
+        message = f"'{name}' in '{place}' is not a cpd.Problem"
+        raise SpecError(message, place="problem", hint=f"write class {name}(cpd.Problem): there")
     return kind
 
 
@@ -123,11 +123,11 @@ def _module(source: ProblemSource, place: str) -> types.ModuleType:
     except BaseException as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
         line = error.lineno if isinstance(error, SyntaxError) else last.lineno
-        raise CpdError(
-            f"cannot be imported: {type(error).__name__}: {error} (line {line} of {Path(last.filename).name})"
+        raise SpecError(
+            f"'{place}' cannot be imported: {type(error).__name__}: {error} (line {line} of {Path(last.filename).name})"
             if not isinstance(error, SyntaxError)
-            else f"cannot be imported: {type(error).__name__}: {error.msg} (line {line})",
-            place=place,
+            else f"'{place}' cannot be imported: {type(error).__name__}: {error.msg} (line {line})",
+            place="problem",
             hint="mend the file, or install what it needs",
         ) from error
 
@@ -146,10 +146,11 @@ def _installed(place: str, source: ProblemSource) -> types.ModuleType | None:
 
 def _from_text(source: ProblemSource, place: str) -> types.ModuleType:
     """Run the source text that travelled with the sweep as a module of its own."""
-    name = f"cpd_problem_{hashlib.sha256(source.source.encode()).hexdigest()[:12]}"
+    filename = source.path or f"{place}"
+    # Two copies of a file are two modules: each reads what is beside it.
+    name = f"cpd_problem_{hashlib.sha256(f'{filename} {source.source}'.encode()).hexdigest()[:12]}"
     if name in sys.modules:
         return sys.modules[name]
-    filename = source.path or f"{place}"
     # What the problem imports is beside its file, or beside the package that a dotted name starts with.
     depth = 0 if place.endswith(".py") else place.count(".")
     folder = str(Path(filename).parents[depth])
@@ -175,7 +176,7 @@ def _check_arguments(kind: type[Problem], source: ProblemSource) -> None:
     takes_any = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
     for name in source.arguments:
         if name not in signature.parameters and not takes_any:
-            raise CpdError(
+            raise SpecError(
                 f"{kind.__name__} takes no argument '{name}'",
                 place=f"arguments.{name}",
                 hint=closest(name, signature.parameters),
@@ -186,7 +187,8 @@ def _check_arguments(kind: type[Problem], source: ProblemSource) -> None:
             parameter.KEYWORD_ONLY,
         )
         if required and name not in source.arguments:
-            raise CpdError(f"{kind.__name__} needs the argument '{name}'", place="arguments", hint=f"add {name}: VALUE")
+            message = f"{kind.__name__} needs the argument '{name}'"
+            raise SpecError(message, place="arguments", hint=f"add arguments: {{{name}: VALUE}}")
 
 
 def _shown(arguments: dict[str, Any]) -> str:

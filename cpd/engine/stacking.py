@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from cpd.errors import CpdError
+from cpd.errors import CpdError, SpecError
 from cpd.problem import Evaluation, Problem
 
 Tensors = dict[str, Tensor]
@@ -52,10 +52,19 @@ class Stack:
         models: One model per run, all of one architecture, on the right device and dtype.
         names: The constraints in the order of the spec.
         fused: Map with ``vmap``; otherwise there is one model, called as it is.
+        target: Where the problem is, for errors: ``file.py:Class``; default: its class.
     """
 
-    def __init__(self, problem: Problem, models: Sequence[nn.Module], names: Sequence[str], fused: bool = True) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        models: Sequence[nn.Module],
+        names: Sequence[str],
+        fused: bool = True,
+        target: str | None = None,
+    ) -> None:
         self.problem = problem
+        self.target = target or type(problem).__name__
         self.names = tuple(names)
         self.fused = fused
         self.sizes: dict[str, int] = {}
@@ -106,7 +115,7 @@ class Stack:
         return Stacked(objective[None], surrogate[None], strict[None], {n: v[None] for n, v in shown.items()})
 
     def _flatten(self, result: Evaluation, method: str, metrics: bool) -> tuple[Tensor, Tensor, Tensor, Tensors]:
-        place = f"{type(self.problem).__name__}.{method}()"
+        place = f"{self.target}.{method}()"
         if method not in self._checked:
             check_evaluation(result, self.names, place)
             self._checked.add(method)
@@ -172,28 +181,19 @@ def check_evaluation(result: Any, names: Sequence[str], place: str) -> None:
     """Check that what the user's method returned keeps contract 1.
 
     Raises:
-        CpdError: Wrong type, constraints missing or not in the spec, wrong shapes.
+        SpecError: The spec has a constraint that is not returned, or the other way round.
+        CpdError: Wrong types or shapes.
     """
     if not isinstance(result, Evaluation):
         raise CpdError(f"returned {type(result).__name__}", place=place, hint="return cpd.Evaluation(objective, ...)")
     _check_scalar(result.objective, "objective", place)
-    returned, wanted = set(result.constraints), set(names)
-    if missing := [n for n in names if n not in returned]:
-        raise CpdError(
-            f"does not return the constraint '{missing[0]}' of the spec",
-            place=place,
-            hint=f"it returns: {', '.join(sorted(returned)) or 'none'}",
-        )
-    if extra := sorted(returned - wanted):
-        raise CpdError(
-            f"returns the constraint '{extra[0]}', which the spec does not have",
-            place=place,
-            hint=f"add it under constraints: (it has: {', '.join(names) or 'none'})",
-        )
+    for part in ("constraints", "strict", "metrics"):
+        _check_mapping(getattr(result, part), part, place)
+    _check_names(list(result.constraints), names, place)
     for name, value in result.constraints.items():
         _check_value(value, f"constraints['{name}']", place)
     for name, value in (result.strict or {}).items():
-        if name not in wanted:
+        if name not in names:
             raise CpdError(
                 f"strict names '{name}', which is no constraint", place=place, hint=f"valid: {', '.join(names)}"
             )
@@ -207,6 +207,24 @@ def check_evaluation(result: Any, names: Sequence[str], place: str) -> None:
             )
     for name, value in result.metrics.items():
         _check_scalar(torch.as_tensor(value), f"metrics['{name}']", place)
+
+
+def _check_mapping(value: Any, part: str, place: str) -> None:
+    if not isinstance(value, Mapping) and not (part == "strict" and value is None):
+        message = f"{part} must be a dict of tensors by name, got {type(value).__name__}"
+        raise CpdError(message, place=place, hint=f"write {part}={{'NAME': VALUE}}")
+
+
+def _check_names(returned: Sequence[Any], names: Sequence[str], place: str) -> None:
+    """Check that the problem's constraints are those of the spec."""
+    if missing := [n for n in names if n not in returned]:
+        message = f"{place} does not return '{missing[0]}'"
+        hint = f"return it there or remove it here; it returns: {', '.join(map(str, returned)) or 'none'}"
+        raise SpecError(message, place=f"constraints.{missing[0]}", hint=hint)
+    if extra := [n for n in returned if n not in names]:
+        message = f"{place} returns '{extra[0]}', which is not among them"
+        hint = f'add {extra[0]}: {{level: VALUE, sense: "<="}}; they are: {", ".join(names)}'
+        raise SpecError(message, place="constraints", hint=hint)
 
 
 def _check_scalar(value: Any, name: str, place: str) -> None:

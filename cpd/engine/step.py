@@ -11,8 +11,11 @@ from torch import Tensor
 from cpd.engine.recording import Record
 from cpd.engine.segments import Segments
 from cpd.engine.stacking import Stack, Tensors
-from cpd.errors import CpdError, closest
+from cpd.errors import SpecError, closest
 from cpd.spec import Optimizer
+
+ENGINE_OPTIONS = ("foreach", "capturable", "differentiable", "fused")
+"""Options of ``torch.optim`` that are how a step is executed, which is the engine's to say."""
 
 
 class State(NamedTuple):
@@ -126,18 +129,19 @@ def build_optimizer(recipe: Optimizer, parameters: list[Tensor], **options: Any)
     """Build the ``torch.optim`` optimizer of a recipe.
 
     Raises:
-        CpdError: An option that the optimizer does not take, or a value that it refuses.
+        SpecError: An option that the optimizer does not take, or a value that it refuses.
     """
     kind = getattr(torch.optim, recipe.name)
-    valid = [n for n in inspect.signature(kind.__init__).parameters if n not in ("self", "params")]
+    known = [n for n in inspect.signature(kind.__init__).parameters if n not in ("self", "params")]
+    valid = [n for n in known if n not in ENGINE_OPTIONS]
     for name in recipe.options:
         if name not in valid:
-            raise CpdError(
-                f"{recipe.name} takes no option '{name}'",
-                place=f"train.optimizer.{name}",
-                hint=closest(name, [v for v in valid if v not in ("foreach", "capturable", "differentiable", "fused")]),
-            )
+            message = f"{recipe.name} takes no option '{name}'"
+            raise SpecError(message, place=f"train.optimizer.{name}", hint=closest(name, valid))
     try:
-        return kind(parameters, **{**recipe.options, **{n: v for n, v in options.items() if n in valid}})
-    except (TypeError, ValueError) as error:
-        raise CpdError(f"{recipe.name} refuses its options: {error}", place="train.optimizer") from error
+        return kind(parameters, **{**recipe.options, **{n: v for n, v in options.items() if n in known}})
+    except (TypeError, ValueError, RuntimeError) as error:
+        given = ", ".join(f"{name}: {value}" for name, value in recipe.options.items())
+        message = f"{recipe.name} refuses {{{given}}}: {error}"
+        hint = f"mend the value; {recipe.name} takes {', '.join(valid)}"
+        raise SpecError(message, place="train.optimizer", hint=hint) from error

@@ -1,0 +1,89 @@
+"""What is wrong with the words after ``cpd``, as one line like every other error."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from cpd.errors import CpdError, closest
+
+_CHOICES = re.compile(r"is not one of (.+?)\.?$")
+_COMMAND = re.compile(r"No such command '(.+?)'")
+
+
+def usage(error: Any, words: Sequence[str]) -> CpdError:
+    """Say a wrong option, argument or command in our own words.
+
+    Args:
+        error: What typer raised; its wording differs between versions, so it is taken for what it is about alone.
+        words: As the user typed them after ``cpd``.
+    """
+    command = getattr(getattr(error, "ctx", None), "command_path", "cpd")
+    place = command.removeprefix("cpd").strip() or None
+    see = f"see {command} --help"
+    kind = type(error).__name__
+    if kind == "NoSuchOption":
+        near = next(iter(error.possibilities or ()), None)
+        hint = f"did you mean '{near}'? S{see[1:]}" if near else see
+        return CpdError("no such option", place=error.option_name, hint=hint)
+    if kind == "BadOptionUsage":
+        takes_none = "not take" in error.message
+        return CpdError("takes no value" if takes_none else "needs a value", place=error.option_name, hint=see)
+    if kind == "MissingParameter":
+        return CpdError(f"{_named(error)} is missing", place=place, hint=see)
+    if kind == "BadParameter" and getattr(error, "param", None) is not None:
+        return _bad_value(error, words)
+    unknown = _COMMAND.search(error.message)
+    if unknown:
+        return CpdError(f"no command '{unknown[1]}'", hint=closest(unknown[1], _commands(error)))
+    return CpdError(_sentence(error.message), place=place, hint=see)
+
+
+def _bad_value(error: Any, words: Sequence[str]) -> CpdError:
+    """A value that is not one of the choices, or not a number that the option takes."""
+    name = _option(error)
+    value = _typed(words, error.param.opts)
+    choices = _CHOICES.search(error.message)
+    if choices:
+        listed = [word.strip(" '\"") for word in choices[1].split(",")]
+        return CpdError(f"'{value}' is not a valid choice", place=name, hint=closest(value, listed))
+    minimum = getattr(error.param, "min", None)
+    if minimum is None:
+        minimum = getattr(getattr(error.param, "type", None), "min", None)
+    whole = "whole " if "integer" in error.message else ""
+    bound = "" if minimum is None else f" from {minimum:g} on"
+    return CpdError(f"'{value}' does not fit", place=name, hint=f"write a {whole}number{bound}")
+
+
+def _typed(words: Sequence[str], names: Sequence[str]) -> str:
+    """The value that the user gave an option."""
+    for word, after in zip(words, [*words[1:], ""], strict=True):
+        for name in names:
+            if word == name:
+                return after
+            if name.startswith("--") and word.startswith(f"{name}="):
+                return word.partition("=")[2]
+            if not name.startswith("--") and not word.startswith("--") and word.startswith(name):
+                return word.removeprefix(name)
+    return ""
+
+
+def _option(error: Any) -> str:
+    return str(error.param.opts[0])
+
+
+def _named(error: Any) -> str:
+    """``the argument TASK`` or ``the option --to``."""
+    if getattr(error.param, "param_type_name", "") == "option":
+        return f"the option {_option(error)}"
+    return f"the argument {error.param.metavar or error.param.name.upper()}"
+
+
+def _commands(error: Any) -> list[str]:
+    return list(getattr(error.ctx.command, "commands", ()))
+
+
+def _sentence(message: str) -> str:
+    """A message of typer's without a capital and a full stop."""
+    return message[:1].lower() + message[1:].rstrip(".")
