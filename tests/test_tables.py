@@ -288,7 +288,24 @@ def test_the_verdict_of_a_search() -> None:
         "solved: for density 50 %, coefficient 0.220673 gives 49.51 %, after 3 trainings."
     )
     assert tables.verdict_sentence(searched("unattainable")) == (
-        "unattainable: density 50 % was not reached after 3 trainings; coefficient 0.220673 gives 49.51 %, the nearest."
+        "unattainable: density 50 % was not reached after 3 trainings; coefficient 0.001 gives 98 % and "
+        "coefficient 0.220673 gives 49.51 %."
+    )
+
+
+def test_the_verdict_of_a_search_that_ran_out_names_the_nearest() -> None:
+    assert tables.verdict_sentence(searched("out_of_budget")) == (
+        "out_of_budget: density 50 % was not reached after 3 trainings; coefficient 0.220673 gives 49.51 %, "
+        "the nearest."
+    )
+
+
+def test_a_best_setting_that_did_not_hold_all_along_says_so() -> None:
+    tail = [0.7] * 199 + [0.6]
+    runs = [run({"coefficient": 0.1}, 0.35, 0.7, tail=tail), run({"coefficient": 1}, 0.36, 0.7)]
+    assert tables.verdict_sentence(document(task(), runs)) == (
+        "penalized: 2 of 2 settings feasible, 2 useful over 1.00 decades, "
+        "best coefficient 0.1 with cross_entropy 0.3500 (held in 99 % of the last steps)."
     )
 
 
@@ -305,11 +322,13 @@ def test_the_verdict_of_a_comparison() -> None:
 
 def test_iterations_are_printed_one_by_one() -> None:
     stream = io.StringIO()
-    printer = tables.IterationPrinter(stream, "density", "loss", width=80)
+    printer = tables.IterationPrinter(stream, "density", "loss", "sparsity: a search", width=80)
     for iteration in searched()["search"]["iterations"]:
         printer(iteration)
     printer.iteration({"iteration": 3, "coefficient": 9.0, "value": None, "objective": None, "metrics": {}})
     assert stream.getvalue() == (
+        "sparsity: a search\n"
+        "\n"
         " iteration  coefficient   density %        loss  accuracy %\n"
         "----------  -----------  ----------  ----------  ----------\n"
         "         0        0.001       98.00     0.01000       90.00\n"

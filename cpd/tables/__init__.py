@@ -27,6 +27,7 @@ __all__ = [
     "render",
     "show",
     "text",
+    "title",
     "to_frame",
     "verdict_sentence",
 ]

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cpd.tables.lines import Document, Line, constants, lines, setting_text, share_decimals, varied_setting
+from cpd.tables.lines import (
+    Document,
+    Line,
+    components,
+    constants,
+    lines,
+    setting_text,
+    share_decimals,
+    varied_setting,
+)
 from cpd.tables.numbers import measured, number
 from cpd.tables.section import clean
 
@@ -89,7 +100,20 @@ def _method_verdict(document: Document, method: str, entries: Sequence[Mapping[s
         useful += f" over {entry['useful_decades']:.2f} decades"
     setting = varied_setting(lines(document), method, entry["best_setting"])
     best = f"best {setting_text(setting)} with {clean(document['objective'])}"
-    return f"{counted}, {useful}, {best} {measured(entry['best_objective'])}"
+    return f"{counted}, {useful}, {best} {measured(entry['best_objective'])}{_doubt(document, entry)}"
+
+
+def _doubt(document: Document, entry: Mapping[str, Any]) -> str:
+    """What the best setting's last step hides: its constraints did not hold in all of the last tenth of the steps."""
+    line = next(row for row in lines(document) if _is_entry(row, entry))
+    shares = [x for run in line.runs for c in run["constraints"].values() for x in components(c["feasible_share"])]
+    held = min((x for x in shares if x is not None), default=1.0)
+    return "" if held == 1 else f" (held in {math.floor(100 * held)} % of the last steps)"
+
+
+def _is_entry(row: Line, entry: Mapping[str, Any]) -> bool:
+    same_levels = entry.get("levels", row.levels) == row.levels
+    return same_levels and row.method == entry["method"] and row.setting == entry["best_setting"]
 
 
 def _search_verdict(document: Document) -> str:
@@ -101,10 +125,29 @@ def _search_verdict(document: Document) -> str:
     nearest = nearest_iteration(search)
     if nearest is None:
         return f"{search['outcome']}: {aim} was not reached {trainings}."
-    found = f"{number(nearest['coefficient'], 6)} gives {number(nearest['value'] * scale, 6)}{unit}"
+
+    def found(at: Mapping[str, Any]) -> str:
+        return f"coefficient {number(at['coefficient'], 6)} gives {number(at['value'] * scale, 6)}{unit}"
+
     if search["outcome"] == "solved":
-        return f"solved: for {aim}, coefficient {found}, {trainings}."
-    return f"{search['outcome']}: {aim} was not reached {trainings}; coefficient {found}, the nearest."
+        return f"solved: for {aim}, {found(nearest)}, {trainings}."
+    missed = f"{search['outcome']}: {aim} was not reached {trainings}"
+    sides = _sides(search) if search["outcome"] == "unattainable" else None
+    if sides is None:
+        return f"{missed}; {found(nearest)}, the nearest."
+    return f"{missed}; {found(sides[0])} and {found(sides[1])}."
+
+
+def _sides(search: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
+    """The two neighbouring coefficients between which the value passes the target; None where it does not."""
+    found = [iteration for iteration in search["iterations"] if iteration["value"] is not None]
+    found.sort(key=lambda iteration: iteration["coefficient"])
+    passing = [
+        (low, high)
+        for low, high in itertools.pairwise(found)
+        if (low["value"] - search["target"]) * (high["value"] - search["target"]) < 0
+    ]
+    return min(passing, key=lambda sides: sides[1]["coefficient"] / sides[0]["coefficient"], default=None)
 
 
 def nearest_iteration(search: Mapping[str, Any]) -> Mapping[str, Any] | None:

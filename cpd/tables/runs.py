@@ -20,7 +20,7 @@ from cpd.tables.lines import (
 from cpd.tables.numbers import distinct, is_share, signed, spread
 from cpd.tables.section import ALWAYS, Column, Section, clean
 
-VALUE, VIOLATION, METRIC, MULTIPLIER, HELD = 1, 2, 3, 4, 5
+VALUE, VIOLATION, HELD, METRIC, MULTIPLIER = 1, 2, 3, 4, 5
 """Ranks of columns: what is left out first stands last. The first constraint's value always stays."""
 
 

@@ -11,7 +11,7 @@ from cpd.tables.headline import nearest_iteration
 from cpd.tables.lines import Document, lines, notes_of, share_decimals
 from cpd.tables.numbers import distinct, is_share, measured, number
 from cpd.tables.section import Column, Section, clean
-from cpd.tables.terminal import fit, joined, print_header, print_line
+from cpd.tables.terminal import fit, joined, print_header, print_line, print_wrapped
 
 Iteration = Mapping[str, Any]
 
@@ -60,15 +60,22 @@ class IterationPrinter:
         stream: Where the lines go, at once.
         constraint: Name of the searched constraint.
         objective: Name of the objective.
+        title: A line above the table.
         width: Columns of the terminal; metrics that do not fit are left out. Default: the stream's own.
     """
 
     def __init__(
-        self, stream: TextIO, constraint: str = "value", objective: str = "objective", width: int | None = None
+        self,
+        stream: TextIO,
+        constraint: str = "value",
+        objective: str = "objective",
+        title: str = "",
+        width: int | None = None,
     ) -> None:
         self.console = Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
         self.constraint = constraint
         self.objective = objective
+        self.title = title
         self._shares: dict[str, bool] = {}
         self._columns: list[Column] = []
 
@@ -78,6 +85,10 @@ class IterationPrinter:
         if not quantities.keys() <= self._shares.keys():
             self._shares = {name: is_share(name, [value]) for name, value in quantities.items()}
             self._columns = self._fitted()
+            if self.title:
+                print_wrapped(self.title, self.console, "bold")
+                print_line("", self.console)
+                self.title = ""
             print_header(self._columns, self.console)
         texts = {name: _quantity(quantities.get(name), share) for name, share in self._shares.items()}
         fixed = {"iteration": str(iteration["iteration"]), "coefficient": number(iteration["coefficient"], 7)}
