@@ -151,6 +151,8 @@ def training_options(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def wrapper(**values: Any) -> None:
         shared = Shared(**{name: values.pop(name) for name in common})
+        if shared.plot:
+            _check_plot(shared.plot)
         command(**values, shared=shared)
 
     kept = [p for n, p in own.parameters.items() if n != "shared"]
@@ -164,3 +166,12 @@ def training_options(command: Callable[..., None]) -> Callable[..., None]:
     wrapper.__annotations__ = {n: h for n, h in hints.items() if n != "shared"}
     del wrapper.__wrapped__
     return wrapper
+
+
+def _check_plot(to: str) -> None:
+    """See before hours of training what would keep a picture from being drawn after them."""
+    from pathlib import Path
+
+    from cpd import plots
+
+    plots.check_file(Path(to), "--plot")

@@ -11,6 +11,8 @@ Curves = list[dict[str, Any] | None]
 
 GRID = [0.0, *(10 ** (k / 3 - 4) for k in range(19))]
 
+METHODS = ("penalized", "quadratic_penalty", "lagrangian", "nupi", "augmented_lagrangian")
+
 HOSTILE = "</script><img src=x onerror=alert(1)>$x_1^2$ <b>&\"'\x1b[31m"
 
 
@@ -121,3 +123,80 @@ def courses(k: int, points: int = 50) -> dict[str, Any]:
 def curves_of(judged: dict[str, Any]) -> Curves:
     """Courses for each run of a document of the rate problem; the first run has none."""
     return [None if k == 0 else courses(int(run["method"] == "lagrangian")) for k, run in enumerate(judged["runs"])]
+
+
+LONG = "a_constraint_whose_name_does_not_end_before_its_share"
+
+
+def long_names() -> dict[str, Any]:
+    """Names longer than any panel, five methods, three seeds, an objective below 0."""
+    runs = []
+    for number, method in enumerate(METHODS):
+        name = "coefficient" if number < 2 else "dual_lr"
+        for k in range(12):
+            for seed in range(3):
+                share = 0.5 + 0.04 * k + 0.01 * seed
+                setting = {name: 10 ** (k / 2 - 3), "a_hyperparameter_with_a_long_name": 1.5}
+                key = RunKey(method, setting, {LONG: 0.7}, seed)
+                outcome = ConstraintOutcome(share, share, 2.0, [share] * 10)
+                metrics = {"the_accuracy_on_examples_kept_apart": share, "tiny": 1e-12 * (seed + 1)}
+                aim = -1e5 * (1 + 0.1 * k + 0.02 * number + 0.01 * seed)
+                runs.append(Run(key, Status.COMPLETED, aim, {LONG: outcome}, metrics, 1000, 1.0))
+    return document(task("long", "negative_log_likelihood_of_everything", **{LONG: (0.7, ">=", 0.0025)}), runs)
+
+
+def three_constraints() -> dict[str, Any]:
+    """A vector of 30 at three levels, a large budget, an equality at one level."""
+    runs = []
+    for level in (0.1, 0.2, 0.3):
+        for k in range(8):
+            eta = 10 ** (k / 3 - 2)
+            parts = [level * (0.9 + 0.02 * math.sin(j * k)) for j in range(30)]
+            outcomes = {
+                "parts": ConstraintOutcome(parts, parts, [0.01] * 30, [parts] * 10),
+                "budget": ConstraintOutcome(1e6 * eta, 1e6 * eta, 0.0, [1e6 * eta] * 10),
+                "h": ConstraintOutcome(0.5 + 2e-4 * (k - 3), 0.5, -0.3, [0.5] * 10),
+            }
+            key = RunKey("nupi", {"dual_lr": eta, "kp": 10}, {"parts": level, "budget": 3e6, "h": 0.5}, 1)
+            runs.append(Run(key, Status.COMPLETED, eta / 100 - 0.3 - level, outcomes, {"accuracy": 0.9}, 100, 1.0))
+    return document(task("three", "f", parts=(0.2, "<=", 0.0), budget=(3e6, "<=", 0.0), h=(0.5, "==", 0.001)), runs)
+
+
+def sixty_settings() -> dict[str, Any]:
+    """Feasible in two stretches."""
+    grid = [10 ** (k / 10 - 4) for k in range(60)]
+    return document(
+        task("sixty"),
+        [
+            rate_run("lagrangian", {"dual_lr": eta}, 0.5 + 0.3 * math.sin(k / 9) ** 2, 0.3 + k / 99)
+            for k, eta in enumerate(grid)
+        ],
+    )
+
+
+def all_diverged() -> dict[str, Any]:
+    """No run has a number to show."""
+    return document(
+        task("diverged"),
+        [rate_run("penalized", {"coefficient": c}, 0.7, 0.35, status=Status.DIVERGED) for c in GRID],
+    )
+
+
+def one_run() -> dict[str, Any]:
+    return document(task("one"), [rate_run("lagrangian", {"dual_lr": 0.1}, 0.7, 0.35)])
+
+
+def coefficient_lists() -> dict[str, Any]:
+    """Settings without a single number: one coefficient per constraint."""
+    return document(
+        task("lists"),
+        [rate_run("penalized", {"coefficient": [c, 2 * c]}, 0.6 + c / 10, 0.3 + c) for c in (0.1, 0.2, 1.0)],
+    )
+
+
+def lost_iterations() -> dict[str, Any]:
+    """A search two of whose trainings gave no value."""
+    judged = table2("out_of_budget")
+    for k in (2, 4):
+        judged["search"]["iterations"][k]["value"] = None
+    return judged

@@ -18,7 +18,9 @@ from cpd.plots.dynamics import choose
 from cpd.plots.front import non_dominated
 from cpd.plots.labels import free_places
 from cpd.plots.quantities import constraint
+from cpd.plots.selection import select
 from cpd.plots.sensitivity import slope, tangent
+from cpd.plots.style import wrapped
 
 pytest.importorskip("matplotlib", reason="the extra 'plot' is not installed")
 
@@ -69,6 +71,16 @@ CASES: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {
     "courses": ("dynamics", samples.figure2),
     "levels": ("levels", samples.table1),
     "levels unsolved": ("levels", samples.two_constraints),
+    "long names": ("tuning", samples.long_names),
+    "front of long names": ("front", samples.long_names),
+    "three constraints": ("tuning", samples.three_constraints),
+    "three fronts": ("front", samples.three_constraints),
+    "levels of a vector": ("levels", samples.three_constraints),
+    "sixty settings": ("tuning", samples.sixty_settings),
+    "all diverged": ("tuning", samples.all_diverged),
+    "one run": ("front", samples.one_run),
+    "lists": ("front", samples.coefficient_lists),
+    "lost iterations": ("bisection", samples.lost_iterations),
 }
 
 
@@ -198,6 +210,15 @@ def test_bisection_numbers_its_iterations() -> None:
     assert plots.bisection_data(samples.table2("out_of_budget")).found is None
 
 
+def test_bisection_numbers_iterations_without_a_value_on_the_axis() -> None:
+    data = plots.bisection_data(samples.lost_iterations())
+    assert [k for k, _, value in data.iterations if value is None] == [3, 5]
+    figure = drawn("bisection", samples.lost_iterations())
+    bottom = figure.axes[0].get_ylim()[0]
+    assert [t.get_text() for t in figure.axes[0].texts if getattr(t, "xy", (0, 0))[1] == bottom] == ["3", "5"]
+    assert {"1", "2", "4", "6", "7", "diverged or failed"} <= {t.get_text() for t in texts(figure)}
+
+
 def test_bisection_labels_do_not_overlap() -> None:
     figure = drawn("bisection", samples.table2())
     figure.draw_without_rendering()
@@ -237,6 +258,11 @@ def test_table1_is_a_concave_front() -> None:
     [panel] = plots.front_data(samples.table1()).panels
     assert panel.front == [(k / 10, pytest.approx(math.sqrt(1 - k * k / 100))) for k in range(1, 9)]
     assert panel.quantity.levels == pytest.approx([k / 10 for k in range(1, 9)])
+
+
+def test_no_point_dominates_at_a_single_equality() -> None:
+    panels = plots.front_data(samples.three_constraints()).panels
+    assert [panel.quantity.name for panel in panels if panel.front] == ["parts", "budget"]
 
 
 def test_non_dominated_in_both_directions() -> None:
@@ -314,16 +340,17 @@ def test_slope_has_the_sign_of_the_sense() -> None:
 
 @pytest.mark.parametrize(
     ("make", "kind"),
-    [(samples.table2, "bisection"), (samples.table1, "front"), (samples.figure2, "tuning")],
+    [
+        (samples.table2, "bisection"),
+        (samples.table1, "front"),
+        (samples.figure2, "tuning"),
+        (samples.all_diverged, "tuning"),
+        (samples.coefficient_lists, "front"),
+        (samples.one_run, "dynamics"),
+    ],
 )
 def test_default_kind_is_the_papers_figure(make: Callable[[], dict[str, Any]], kind: str) -> None:
     assert plots.default_kind(make()) == kind
-
-
-def test_default_kind_of_a_single_run() -> None:
-    document = samples.figure2()
-    document["runs"] = document["runs"][:1]
-    assert plots.default_kind(document) == "dynamics"
 
 
 @pytest.mark.parametrize(
@@ -342,19 +369,26 @@ def test_each_format_is_the_same_each_time(suffix: str, start: bytes, tmp_path: 
 @pytest.mark.parametrize(
     ("kind", "name", "message"),
     [
-        ("tunning", "a.png", "--kind: 'tunning' is no kind of picture; did you mean 'tuning'?"),
-        ("front", "a.jpg", "cannot draw '.jpg' files; did you mean '.png'? Valid: .png, .svg, .pdf"),
-        ("front", "a", "cannot draw '' files; valid: .png, .svg, .pdf"),
-        ("front", "no/a.png", "cannot be written: No such file or directory"),
-        ("bisection", "a.png", "there is no search to draw"),
-        ("tuning", "a.png", "no method has several settings; try --kind front"),
-        ("dynamics", "a.png", "no curves were recorded of these runs; try --kind front"),
+        (
+            "tunning",
+            "a.png",
+            "--kind: 'tunning' is no kind of picture; did you mean 'tuning'? Valid: tuning, bisection",
+        ),
+        ("front", "a.jpg", "--to a.jpg: cannot draw '.jpg' files; did you mean '.png'? Valid: .png, .svg, .pdf"),
+        ("front", "a", "--to a: cannot draw '' files; valid: .png, .svg, .pdf"),
+        ("front", "no/a.png", "--to no/a.png: no folder 'no'; make it, or choose another place"),
+        ("bisection", "a.png", "--kind bisection: there is no search to draw; try --kind tuning"),
+        ("tuning", "a.png", "--kind tuning: no method has several settings; try --kind front"),
+        ("dynamics", "a.png", "--kind dynamics: no curves were recorded of these runs; try --kind front"),
     ],
 )
-def test_what_cannot_be_drawn_is_said(kind: str, name: str, message: str, tmp_path: Path) -> None:
+def test_what_cannot_be_drawn_is_said(
+    kind: str, name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(CpdError) as caught:
-        plots.plot(kind, samples.table1(), [None] * 8, tmp_path / name)
-    assert message in str(caught.value)
+        plots.plot(kind, samples.table1(), [None] * 8, Path(name))
+    assert str(caught.value).startswith(message)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -370,8 +404,75 @@ def test_no_levels_and_no_completed_runs_are_said() -> None:
 
 def test_missing_matplotlib_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(CpdError, match=r"needs matplotlib; pip install 'cpd\[plot\]'"):
+    with pytest.raises(CpdError, match=r"^--to: needs matplotlib; pip install 'cpd\[plot\]'$"):
         plots.plot("front", samples.table1(), [None] * 8, tmp_path / "a.png")
+    with pytest.raises(CpdError, match=r"^--plot: needs matplotlib"):
+        plots.check_file(tmp_path / "a.png", "--plot")
+
+
+def test_long_texts_are_broken_at_spaces_then_underscores_and_keep_their_unit() -> None:
+    assert wrapped("level of a_rate (%)", 12) == ["level of", "a_rate (%)"]
+    assert wrapped("augmented_lagrangian", 12) == ["augmented_", "lagrangian"]
+    assert wrapped("a_very_long_constraint_name_that_goes_on (%)", 12, most=3) == [
+        "a_very_long_",
+        "constraint_",
+        "…goes_on (%)",
+    ]
+    assert wrapped("x" * 30, 10) == ["x" * 9, "x" * 9, "…xxx"]
+    assert wrapped("", 10) == [""]
+
+
+def with_ids() -> dict[str, Any]:
+    document = samples.figure2(2)
+    for k, run in enumerate(document["runs"]):
+        run["id"] = f"c1:{k:016x}"
+    document["runs"][5]["diagnosis"] = "oscillating"
+    return document
+
+
+@pytest.mark.parametrize(
+    ("words", "places"),
+    [
+        (["c1:0000000000000004"], [4]),
+        (["000000000000001"], list(range(16, 32))[:14]),
+        (["dual_lr=0.0002154"], [44, 45]),
+        (["method=lagrangian,dual_lr=0.1,seed=1"], [61]),
+        (["coefficient=1e-4, seed=0", "diagnosis=oscillating"], [2, 5]),
+        (["status=diverged"], [38, 39]),
+        (["class0_rate=0.7,coefficient=0"], [0, 1]),
+    ],
+)
+def test_runs_are_chosen_by_id_or_by_what_they_have_in_common(words: list[str], places: list[int]) -> None:
+    document = with_ids()
+    document["runs"] = [run for k, run in enumerate(document["runs"]) if k < 30 or k > 31]
+    found = [int(document["runs"][k]["id"].removeprefix("c1:"), 16) for k in select(document, words)]
+    assert found == places
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["c1:9"], "--runs: no run's id starts with 'c1:9'; cpd show --format csv lists the ids; or choose by what "),
+        ([""], "--runs: no run's id starts with ''; "),
+        (["dual_rl=0.1"], "--runs dual_rl=0.1: no run has 'dual_rl'; did you mean 'dual_lr'? Valid: "),
+        (["seed=2"], "--runs seed=2: no run has seed '2'; valid: 0, 1"),
+        (
+            ["method=lagrangain"],
+            "--runs method=lagrangain: no run has method 'lagrangain'; did you mean 'lagrangian'? ",
+        ),
+        (["dual_lr=1,coefficient=1"], "--runs dual_lr=1,coefficient=1: no run has all of these; give fewer of them"),
+        (["method=penalized"], "--runs: 40 runs are meant, a picture holds 14; say more of them, e.g. method=nupi,"),
+    ],
+)
+def test_runs_that_cannot_be_chosen_are_said(words: list[str], message: str) -> None:
+    with pytest.raises(CpdError) as caught:
+        select(with_ids(), words)
+    assert str(caught.value).startswith(message)
+
+
+def test_only_dynamics_takes_chosen_runs() -> None:
+    with pytest.raises(CpdError, match=r"^--runs: 'front' shows every run; only --kind dynamics takes chosen runs$"):
+        select(with_ids(), ["seed=1"], "front")
 
 
 def test_names_are_text_and_nothing_else() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,10 @@ from cpd.errors import CpdError, closest
 from cpd.plots.bisection import bisection_data, draw_bisection
 from cpd.plots.dynamics import draw_dynamics, dynamics_data
 from cpd.plots.front import draw_front, front_data
+from cpd.plots.selection import select
 from cpd.plots.sensitivity import draw_levels, levels_data
 from cpd.plots.style import RC
-from cpd.plots.tuning import draw_tuning, tuning_data
+from cpd.plots.tuning import can_tune, draw_tuning, tuning_data
 from cpd.tables.lines import lines, swept_levels
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ __all__ = [
     "KINDS",
     "SUFFIXES",
     "bisection_data",
+    "check_file",
     "default_kind",
     "draw_bisection",
     "draw_dynamics",
@@ -34,6 +37,7 @@ __all__ = [
     "front_data",
     "levels_data",
     "plot",
+    "select",
     "tuning_data",
 ]
 
@@ -45,13 +49,13 @@ SUFFIXES = (".png", ".svg", ".pdf")
 
 
 def default_kind(document: Document) -> str:
-    """The kind that shows a document best: a search, swept levels, several settings, or a single run."""
+    """The kind that shows a document best: a search, swept levels, several settings, several runs, or a single one."""
     if "search" in document:
         return "bisection"
     rows = lines(document)
-    if swept_levels(rows):
-        return "front"
-    return "tuning" if len(rows) > 1 else "dynamics"
+    if not swept_levels(rows) and can_tune(document):
+        return "tuning"
+    return "front" if len(rows) > 1 else "dynamics"
 
 
 def plot(kind: str, document: Document, curves: Curves, to: Path, chosen: Sequence[int] | None = None) -> None:
@@ -70,14 +74,35 @@ def plot(kind: str, document: Document, curves: Curves, to: Path, chosen: Sequen
     """
     if kind not in KINDS:
         raise CpdError(f"'{kind}' is no kind of picture", place="--kind", hint=closest(kind, KINDS))
-    suffix = to.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise CpdError(f"cannot draw '{to.suffix}' files", place=str(to), hint=closest(suffix, SUFFIXES))
-    content = render(drawing(kind, document, curves, chosen), suffix)
+    check_file(to)
+    content = render(drawing(kind, document, curves, chosen), to.suffix.lower())
     try:
         durable.write(to, content)
     except OSError as error:
         raise CpdError(f"cannot be written: {error.strerror}", place=str(to), hint="choose another place") from None
+
+
+def check_file(to: Path, option: str = "--to") -> None:
+    """See whether a picture can be drawn into a file, without drawing it.
+
+    Args:
+        to: The file.
+        option: How the user named it.
+
+    Raises:
+        CpdError: Unknown suffix, no such folder, or matplotlib missing.
+    """
+    suffix = to.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise CpdError(f"cannot draw '{to.suffix}' files", place=f"{option} {to}", hint=closest(suffix, SUFFIXES))
+    if not to.parent.is_dir():
+        raise CpdError(f"no folder '{to.parent}'", place=f"{option} {to}", hint="make it, or choose another place")
+    if find_spec("matplotlib") is None:
+        raise _needs_matplotlib(option)
+
+
+def _needs_matplotlib(place: str) -> CpdError:
+    return CpdError("needs matplotlib", place=place, hint="pip install 'cpd[plot]'")
 
 
 def drawing(
@@ -113,7 +138,7 @@ def render(draw: Callable[[Figure], None], suffix: str) -> bytes:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError:
-        raise CpdError("needs matplotlib", place="plot", hint="pip install 'cpd[plot]'") from None
+        raise _needs_matplotlib("--to") from None
     buffer = io.BytesIO()
     dates = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
     with matplotlib.rc_context():

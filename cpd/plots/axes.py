@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cpd.plots.quantities import Quantity, Spread
-from cpd.plots.style import COLUMN, FEASIBLE, PAGE, SHADE
+from cpd.plots.style import COLUMN, FEASIBLE, PAGE, SHADE, wrapped
 from cpd.tables.numbers import number
 
 if TYPE_CHECKING:
@@ -61,16 +60,17 @@ class LogAxis:
         return value if value > 0 or self.zero is None else self.zero
 
 
-def log_axis(values: Sequence[float]) -> LogAxis:
+def log_axis(values: Sequence[float], room: float = 0.04) -> LogAxis:
     """Lay out a logarithmic axis for these values, 0 included.
 
     Args:
         values: All >= 0.
+        room: Share of the decades that is left free at either end.
     """
     positive = [value for value in values if value > 0] or [1.0]
     low, high = min(positive), max(positive)
     decades = max(math.log10(high / low), 0.1)
-    margin = 10 ** max(0.04 * decades, 0.08)
+    margin = 10 ** max(room * decades, 0.08)
     ticks = _ticks(low / margin, high * margin)
     zero = broken = None
     left = low / margin
@@ -149,8 +149,19 @@ def name_lowest(axes: Sequence[Axes], name: str) -> None:
     for ax in axes:
         ax.tick_params(labelbottom=ax in lowest.values())
     for ax in lowest.values():
-        width = int(ax.figure.get_figwidth() / len(lowest) * LETTERS_PER_INCH)  # type: ignore[union-attr]
-        ax.set_xlabel("\n".join(textwrap.wrap(name, width)))
+        name_axis(ax, name, vertical=False, spare=0.0)
+
+
+def name_axis(ax: Axes, *names: str, vertical: bool = True, spare: float = 0.4) -> None:
+    """Name an axis, each name on lines of its own, that are no longer than the panel less some inches to spare."""
+    place = ax.get_subplotspec()
+    figure = ax.get_figure(root=True)
+    assert place is not None
+    assert figure is not None
+    grid = place.get_gridspec()
+    inches = figure.get_figheight() / grid.nrows if vertical else figure.get_figwidth() / grid.ncols
+    text = "\n".join(line for name in names for line in wrapped(name, int((inches - spare) * LETTERS_PER_INCH)))
+    (ax.set_ylabel if vertical else ax.set_xlabel)(text)
 
 
 def crosses(ax: Axes, x: Sequence[float], color: str) -> None:
@@ -203,7 +214,7 @@ def quantity_axis(
     from matplotlib.ticker import MaxNLocator
 
     axis = ax.yaxis if vertical else ax.xaxis
-    (ax.set_ylabel if vertical else ax.set_xlabel)(quantity.label)
+    name_axis(ax, quantity.label, vertical=vertical)
     if vertical and logarithmic and on_log_scale(quantity, values):
         log_scale(ax)
     else:

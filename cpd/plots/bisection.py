@@ -52,7 +52,7 @@ def bisection_data(document: Mapping[str, Any]) -> Bisection:
     quantity = Quantity("constraint", own.name, own.share, "==", search["tolerance"], (search["target"],))
     near = [(abs(value - search["target"]), number) for number, _, value in iterations if value is not None]
     found = min(near)[1] if near and search["outcome"] == "solved" else None
-    return Bisection(quantity, log_axis([c for _, c, _ in iterations]), iterations, search["outcome"], found)
+    return Bisection(quantity, log_axis([c for _, c, _ in iterations], room=0.08), iterations, search["outcome"], found)
 
 
 def draw_bisection(data: Bisection, figure: Figure) -> None:
@@ -68,13 +68,15 @@ def draw_bisection(data: Bisection, figure: Figure) -> None:
     found = [(at, value) for number, at, value in shown if number == data.found]
     for at, value in found:
         ax.plot([at], [value], "o", color=style.color, markersize=4, zorder=4)
-    lost = [data.axis.place(c) for _, c, value in data.iterations if value is None]
-    crosses(ax, lost, LOST)
+    lost = [(number, data.axis.place(c)) for number, c, value in data.iterations if value is None]
+    crosses(ax, [at for _, at in lost], LOST)
     draw_log_axis(ax, data.axis)
     ax.set_xlabel("coefficient")
     put_legend(figure, _keys(data))
     note(figure, [] if data.outcome == "solved" else [f"outcome: {data.outcome.replace('_', ' ')}"])
-    place_labels(ax, [(str(number), at, value) for number, at, value in shown], FONT, data.quantity.levels)
+    bottom = ax.get_ylim()[0]
+    labels = [*shown, *((number, at, bottom) for number, at in lost)]
+    place_labels(ax, [(str(number), at, value) for number, at, value in labels], FONT, data.quantity.levels)
 
 
 def _keys(data: Bisection) -> list[Key]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cpd.errors import CpdError
-from cpd.plots.axes import limits, log_scale, name_lowest, on_log_scale, percent_ticks
+from cpd.plots.axes import limits, log_scale, name_axis, name_lowest, on_log_scale, percent_ticks
 from cpd.plots.quantities import Quantity, constraint, level_label, objective
 from cpd.plots.settings import is_best
 from cpd.plots.style import COLUMN, FEASIBLE, PAGE, SHADE, Key, look, note, put_legend
@@ -181,7 +181,7 @@ def draw_dynamics(data: Dynamics, figure: Figure) -> None:
 
 def _draw_objective(ax: Axes, data: Dynamics) -> None:
     values = [y for course in data.courses for y in course.objective if y is not None]
-    ax.set_ylabel(data.objective.label)
+    name_axis(ax, data.objective.label)
     if on_log_scale(data.objective, values):
         log_scale(ax)
     _draw_courses(ax, data, [course.objective for course in data.courses])
@@ -190,8 +190,7 @@ def _draw_objective(ax: Axes, data: Dynamics) -> None:
 def _draw_violation(ax: Axes, data: Dynamics, quantity: Quantity) -> None:
     found = [course.violations.get(quantity.name, []) for course in data.courses]
     values = [y for points in found for y in points if y is not None]
-    name = f"{clean(quantity.name)}\n" if len(data.constraints) > 1 else ""
-    ax.set_ylabel(name + ("violation (%)" if quantity.share else "violation"))
+    name_axis(ax, *_named(data, quantity), "violation (%)" if quantity.share else "violation")
     low, high = limits(Quantity("metric", quantity.name), [*values, 0.0])
     ax.set_ylim(low, high)
     bottom = max(-quantity.tolerance, low) if quantity.sense == "==" else low
@@ -204,12 +203,16 @@ def _draw_violation(ax: Axes, data: Dynamics, quantity: Quantity) -> None:
 
 def _draw_multiplier(ax: Axes, data: Dynamics, quantity: Quantity) -> None:
     found = [course.multipliers.get(quantity.name, []) for course in data.courses]
-    name = f"{clean(quantity.name)}\n" if len(data.constraints) > 1 else ""
-    ax.set_ylabel(name + "multiplier")
+    name_axis(ax, *_named(data, quantity), "multiplier")
     values = [y for points in found for y in points if y is not None]
     if on_log_scale(Quantity("metric", "multiplier"), values):
         log_scale(ax)
     _draw_courses(ax, data, found)
+
+
+def _named(data: Dynamics, quantity: Quantity) -> list[str]:
+    """A constraint's name where there are several."""
+    return [clean(quantity.name)] if len(data.constraints) > 1 else []
 
 
 def _draw_courses(ax: Axes, data: Dynamics, found: Sequence[Points]) -> None:
@@ -221,6 +224,7 @@ def _draw_courses(ax: Axes, data: Dynamics, found: Sequence[Points]) -> None:
                 course.steps,
                 y,
                 color=style.color,
+                linestyle=style.dash,
                 linewidth=0.9,
                 marker=style.marker,
                 markersize=2.8,
@@ -237,5 +241,5 @@ def _every(points: int, number: int) -> tuple[int, int]:
 
 def _keys(data: Dynamics) -> list[Key]:
     said = [f" ({c.diagnosis.replace('_', ' ')})" if c.diagnosis else "" for c in data.courses]
-    keys = [Key(c.label + more, *look(k)[:2], "-") for k, (c, more) in enumerate(zip(data.courses, said, strict=True))]
+    keys = [Key(c.label + more, *look(k)) for k, (c, more) in enumerate(zip(data.courses, said, strict=True))]
     return [*keys, Key("feasible region", "", "region", "")]

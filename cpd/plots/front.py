@@ -41,7 +41,8 @@ class Panel:
     Attributes:
         quantity: The constraint.
         runs: Every run that completed.
-        front: The non-dominated ones, ascending in the constraint's value.
+        front: The non-dominated ones, ascending in the constraint's value; none for an equality at one level, where
+            neither more nor less is better.
     """
 
     quantity: Quantity
@@ -81,7 +82,9 @@ def _panel(document: Mapping[str, Any], quantity: Quantity, aim: Quantity) -> Pa
             x, y = quantity.of(run), aim.of(run)
             if x is not None and y is not None:
                 runs.append(Trained(x, y, clean(row.method), text, run["seed"], run["feasible"], best))
-    return Panel(quantity, runs, non_dominated([(run.x, run.y) for run in runs], quantity.sense == ">="))
+    compared = quantity.sense != "==" or len(quantity.levels) > 1
+    points = [(run.x, run.y) for run in runs] if compared else []
+    return Panel(quantity, runs, non_dominated(points, quantity.sense == ">="))
 
 
 def non_dominated(points: Sequence[Place], more_is_better: bool = False) -> list[Place]:
@@ -139,7 +142,7 @@ def _draw_panel(ax: Axes, data: Front, panel: Panel) -> None:
 def _keys(data: Front) -> list[Key]:
     runs = [run for panel in data.panels for run in panel.runs]
     keys = [Key(method, *look(number)[:2], "") for number, method in enumerate(data.methods)]
-    keys.append(Key("non-dominated", "#777777", "", "-"))
+    keys += [Key("non-dominated", "#777777", "", "-")] if any(len(p.front) > 1 for p in data.panels) else []
     keys += [Key("feasible region", "", "region", "")] if any(p.quantity.feasible_region() for p in data.panels) else []
     keys += [Key("not feasible", "black", "o", "", filled=False)] if any(not run.feasible for run in runs) else []
     keys += [Key("best of its method", "black", "ring", "")] if any(run.best for run in runs) else []

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from cpd.errors import CpdError
-from cpd.plots.axes import crosses, percent_ticks, quantity_axis, quantity_values
+from cpd.plots.axes import crosses, name_axis, percent_ticks, quantity_axis, quantity_values
 from cpd.plots.quantities import Quantity, Spread, constraint, level_label, objective, several_seeds, spread
 from cpd.plots.style import COLUMN, PAGE, Key, look, note, put_legend
 from cpd.tables.lines import Line, lines, setting_text, swept_levels
@@ -171,7 +171,7 @@ def _level_axis(ax: Axes, quantity: Quantity, far: float) -> None:
     from matplotlib.ticker import MaxNLocator
 
     unit = " (%)" if quantity.share else ""
-    ax.set_xlabel(f"level of {clean(quantity.name)}{unit}")
+    name_axis(ax, f"level of {clean(quantity.name)}{unit}", vertical=False)
     ax.set_xlim(quantity.levels[0] - 1.6 * far, quantity.levels[-1] + 1.6 * far)
     ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     if quantity.share:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import textwrap
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -28,6 +28,9 @@ SHADE = 0.12
 
 LEGEND_ROW, NOTE_ROW = 0.17, 0.12
 """Height in inches that a row of the legend and of the note above the axes adds to a picture."""
+
+LEGEND_LETTER, LEGEND_HANDLE = 4.2, 30
+"""Width in points of a letter of the legend and of what stands before a label."""
 
 RC: Any = {
     "font.size": 8,
@@ -86,16 +89,40 @@ class Key:
     filled: bool = True
 
 
+def wrapped(text: str, letters: int, most: int = 3) -> list[str]:
+    """Break a text into lines at spaces; a word that is longer than a line after its underscores, or anywhere.
+
+    Args:
+        text: The text.
+        letters: Of a line.
+        most: Lines; of a text that takes more, the last one has its end, where units stand, after an ellipsis.
+    """
+    letters = max(letters, 2)
+    lines = [""]
+    for word in text.split():
+        parts = [word] if len(word) <= letters else re.findall(rf"[^_]{{1,{letters - 1}}}_?|_", word)
+        for k, part in enumerate(parts):
+            space = " " if k == 0 and lines[-1] else ""
+            if len(lines[-1] + space + part) <= letters:
+                lines[-1] += space + part
+            else:
+                lines.append(part)
+    return lines if len(lines) <= most else [*lines[: most - 1], "…" + lines[-1][1 - letters :]]
+
+
 def put_legend(figure: Figure, keys: Sequence[Key]) -> None:
     """Put a legend below the axes, in as many columns as fit."""
-    longest = max((len(key.label) for key in keys), default=1)
-    columns = max(1, min(len(keys), int(figure.get_figwidth() * 72 // (longest * 4.2 + 30))))
     if not keys:
         return
-    figure.set_figheight(figure.get_figheight() + LEGEND_ROW * math.ceil(len(keys) / columns))
+    room = figure.get_figwidth() * 72
+    labels = [wrapped(key.label, int((room - LEGEND_HANDLE) / LEGEND_LETTER)) for key in keys]
+    longest = max(len(line) for label in labels for line in label)
+    columns = max(1, min(len(keys), int(room // (longest * LEGEND_LETTER + LEGEND_HANDLE))))
+    rows = math.ceil(len(keys) / columns) + sum(len(label) - 1 for label in labels)
+    figure.set_figheight(figure.get_figheight() + LEGEND_ROW * rows)
     figure.legend(
         [_handle(key) for key in keys],
-        [key.label for key in keys],
+        ["\n".join(label) for label in labels],
         loc="outside lower center",
         ncols=columns,
         frameon=False,
@@ -124,7 +151,6 @@ def note(figure: Figure, notes: Sequence[str], seeds: int = 1) -> None:
     over_seeds = [f"mean and standard deviation over {seeds} seeds"] if seeds > 1 else []
     text = "; ".join([*over_seeds, *notes])
     if text:
-        width = int(figure.get_figwidth() * 23)
-        wrapped = textwrap.wrap(text, width)
-        figure.set_figheight(figure.get_figheight() + NOTE_ROW * len(wrapped))
-        figure.suptitle("\n".join(wrapped), fontsize=6.5, color="#444444")
+        lines = wrapped(text, int(figure.get_figwidth() * 22), most=6)
+        figure.set_figheight(figure.get_figheight() + NOTE_ROW * len(lines))
+        figure.suptitle("\n".join(lines), fontsize=6.5, color="#444444")

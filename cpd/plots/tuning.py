@@ -97,7 +97,7 @@ def tuning_data(document: Mapping[str, Any]) -> Tuning:
     found, left_out = groups(document)
     if not found:
         raise CpdError("no hyperparameter is a number", place="--kind tuning", hint="try --kind front")
-    if not any(len({row.setting[group.swept] for row in group.rows}) > 1 for group in found):
+    if not can_tune(document):
         raise CpdError("no method has several settings", place="--kind tuning", hint="try --kind front")
     shown = quantities(document)
     notes = [f"{left_out} settings without a single number are not shown"] if left_out else []
@@ -109,6 +109,11 @@ def tuning_data(document: Mapping[str, Any]) -> Tuning:
     ]
     axis = log_axis([setting.x for line in series for setting in line.settings])
     return Tuning(shown, series, axis, several_seeds(document), notes)
+
+
+def can_tune(document: Mapping[str, Any]) -> bool:
+    """Whether some method has settings that differ in a number."""
+    return any(len({row.setting[group.swept] for row in group.rows}) > 1 for group in groups(document)[0])
 
 
 def _setting(document: Mapping[str, Any], row: Line, swept: str, shown: list[Quantity]) -> Setting:
@@ -172,7 +177,8 @@ def _keys(data: Tuning) -> list[Key]:
     settings = [s for line in data.series for s in line.settings]
     keys = [Key(line.label, *look(number)) for number, line in enumerate(data.series)]
     keys += [Key("feasible region", "", "region", "")] if any(q.feasible_region() for q in data.quantities) else []
-    keys += [Key("not feasible", "black", "o", "", filled=False)] if any(not s.feasible for s in settings) else []
+    open_points = any(not s.feasible and value.mean is not None for s in settings for value in s.values)
+    keys += [Key("not feasible", "black", "o", "", filled=False)] if open_points else []
     keys += [Key("best of its method", "black", "ring", "")] if any(s.best for s in settings) else []
     keys += [Key("diverged or failed", "black", "x", "")] if any(s.unfinished for s in settings) else []
     return keys

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import html
 import math
-import textwrap
 from collections.abc import Sequence
 from typing import Any
 
 from cpd.plots.axes import limits, on_log_scale
 from cpd.plots.quantities import Quantity
-from cpd.plots.style import FEASIBLE, look
+from cpd.plots.style import FEASIBLE, look, wrapped
 
 PANEL_HEIGHT = 190
 DIGITS = 6
@@ -148,7 +147,7 @@ def _plain_axis() -> dict[str, Any]:
 
 def _named(name: str, share: bool) -> dict[str, Any]:
     """An axis title with its unit in the ticks; names may hold what plotly reads as HTML."""
-    text = "<br>".join(html.escape(line) for line in textwrap.wrap(name, TITLE_WIDTH))
+    text = "<br>".join(html.escape(line) for line in wrapped(name, TITLE_WIDTH))
     percent = {"tickformat": ".4~p"} if share else {}
     return {"title": {"text": text, "standoff": 8}, **percent}
 

@@ -1,0 +1,176 @@
+"""The commands on stored sweeps: list, show, draw, report, export, remove. No torch."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cpd.cli_options import Format, Store
+from cpd.console import clean, say
+
+if TYPE_CHECKING:
+    from cpd.store import StoredSweep
+
+app = typer.Typer()
+
+SweepArgument = Annotated[
+    str, typer.Argument(metavar="SWEEP", help="An id, the start of one, a task's name for its newest, or last.")
+]
+
+
+@app.command()
+def runs(form: Format = "table", store: Store = None) -> None:
+    """List the stored sweeps, the newest first."""
+    from dataclasses import asdict
+
+    from cpd import tables
+    from cpd.store import open_store
+
+    with open_store(store, "read") as opened:
+        rows = [asdict(info) for info in opened.sweeps()]
+    tables.print_rows(rows, form, "sweeps")
+
+
+@app.command()
+def show(
+    sweep: SweepArgument = "last",
+    *,
+    tolerance: Annotated[float | None, typer.Option(help="Judge at this tolerance instead.", min=0.0)] = None,
+    gap: Annotated[float | None, typer.Option(help="Judge usefulness with this gap instead.", min=0.0)] = None,
+    store: Store = None,
+    form: Format = "table",
+) -> None:
+    """Print a stored sweep's tables again.
+
+    Example: cpd show last --tolerance 0.01 --format markdown
+    """
+    from cpd import stored, tables
+
+    _, result = stored.load(sweep, store, tolerance, gap)
+    tables.show(result.document, form, sys.stdout)
+    raise typer.Exit(result.exit_code)
+
+
+@app.command()
+def plot(
+    sweep: SweepArgument = "last",
+    *,
+    kind: Annotated[
+        str | None,
+        typer.Option(help="tuning, bisection, front, dynamics or levels [default: what shows the sweep best]."),
+    ] = None,
+    to: Annotated[str | None, typer.Option(help="A .png, .svg or .pdf file [default: SWEEP-KIND.png].")] = None,
+    chosen: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--runs",
+            help="Runs for dynamics: the start of an id, or what they have in common, e.g. method=nupi,seed=1 or "
+            "dual_lr=0.1; may be given again.",
+        ),
+    ] = None,
+    store: Store = None,
+) -> None:
+    """Draw a stored sweep as the paper's figures do.
+
+    Example: cpd plot figure2 --kind tuning --to figure2.pdf
+    """
+    from cpd import plots, stored
+
+    stored_sweep, result = stored.load(sweep, store)
+    document = result.document
+    kind = kind or ("dynamics" if chosen else plots.default_kind(document))
+    places = plots.select(document, chosen, kind) if chosen else None
+    file = Path(to or f"{_file_name(stored_sweep.record.task)}-{kind}.png")
+    plots.plot(kind, document, result.curves, file, places)
+    say(f"drawn: {file}")
+
+
+@app.command()
+def report(
+    sweep: SweepArgument = "last",
+    *,
+    to: Annotated[str | None, typer.Option(help="An .html file [default: SWEEP.html].")] = None,
+    store: Store = None,
+) -> None:
+    """Write a stored sweep as one HTML file that opens offline, for those who have no cpd.
+
+    Example: cpd report figure2 --to figure2.html
+    """
+    from cpd import report as reports
+    from cpd import stored
+
+    stored_sweep, result = stored.load(sweep, store)
+    file = Path(to or f"{_file_name(stored_sweep.record.task)}.html")
+    reports.write_report(file, result.document, result.curves, provenance(stored_sweep))
+    say(f"written: {file}")
+
+
+@app.command()
+def export(
+    sweep: SweepArgument,
+    *,
+    to: Annotated[str, typer.Option(help="A .csv, .parquet or .json file.")],
+    curves: Annotated[
+        bool, typer.Option("--curves", help="One row per recorded point instead of one per run.")
+    ] = False,
+    store: Store = None,
+) -> None:
+    """Write a stored sweep as a tidy table: one row per run, or per recorded point.
+
+    Example: cpd export last --to runs.csv
+    """
+    from cpd import exporting, stored
+
+    _, result = stored.load(sweep, store)
+    count = exporting.export(result.document, result.curves if curves else None, to)
+    say(f"{count} rows written to {to}")
+
+
+@app.command()
+def rm(
+    sweep: SweepArgument,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    store: Store = None,
+) -> None:
+    """Remove a stored sweep and the runs that no other sweep shows; asks first."""
+    from cpd.store import open_store
+
+    with open_store(store, "write") as opened:
+        name = opened.resolve(sweep)
+        info = opened.load(name).info
+        if not yes:
+            question = f"Remove {name} ({info.command} {clean(info.task)}, {info.runs} runs)?"
+            typer.confirm(question, abort=True, err=True)
+        removed = opened.remove(name)
+    say(f"removed {name}: {removed.runs} runs gone, {removed.kept} kept for other sweeps")
+
+
+def provenance(sweep: StoredSweep) -> dict[str, Any]:
+    """What a report says of where its numbers come from, and how to have them again."""
+    record = sweep.record
+    commit = {"git commit": record.git_commit} if record.git_commit else {}
+    return {
+        "spec_text": record.text,
+        "canonical": dict(record.spec),
+        "command_line": record.command_line,
+        "repeat_command": _repeat(record.command_line),
+        "versions": {**record.versions, **commit},
+        "machine": dict(record.machine),
+        "started": record.started,
+        "ended": sweep.info.ended,
+    }
+
+
+def _repeat(command_line: str) -> str:
+    """The same command, which trains again what a store has."""
+    return f"{command_line} --fresh" if command_line and "--fresh" not in command_line.split() else command_line
+
+
+def _file_name(task: str) -> str:
+    """A task's name as a file's: a name may hold slashes and worse."""
+    return re.sub(r"[^\w.-]+", "-", task).strip("-.") or "sweep"

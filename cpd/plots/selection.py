@@ -1,0 +1,85 @@
+"""Runs chosen by a user's words: the start of an id, or what the runs have in common."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from cpd.errors import CpdError, closest
+from cpd.tables.numbers import setting_value
+from cpd.tables.section import clean
+
+PLACE = "--runs"
+MOST_CHOSEN = 14
+"""Lines that a picture holds before colours and dashes repeat."""
+
+SHOWN_DIGITS = 1e-3
+"""Tables show four digits: a number typed from them means the run that is shown so."""
+
+
+def select(document: Mapping[str, Any], words: Sequence[str], kind: str = "dynamics") -> list[int]:
+    """Places in the document of the runs that any of the words means.
+
+    Args:
+        document: Contract 3's object.
+        words: Each the start of an id, or ``NAME=VALUE`` pairs that must all hold, e.g. ``method=nupi,seed=1``: the
+            method, seed, status or diagnosis, a hyperparameter, or a constraint's level.
+        kind: Of the picture.
+
+    Raises:
+        CpdError: A word means no run, all of them together mean too many, or this kind shows every run.
+    """
+    if kind != "dynamics":
+        raise CpdError(f"'{kind}' shows every run", place=PLACE, hint="only --kind dynamics takes chosen runs")
+    facts = [dict(_facts(run)) for run in document["runs"]]
+    places = sorted({place for word in words for place in _meant(word, document, facts)})
+    if len(places) > MOST_CHOSEN:
+        hint = "say more of them, e.g. method=nupi,seed=1"
+        raise CpdError(f"{len(places)} runs are meant, a picture holds {MOST_CHOSEN}", place=PLACE, hint=hint)
+    return places
+
+
+def _facts(run: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """What runs can be chosen by; the first of two facts with one name counts."""
+    own = [(name, run[name]) for name in ("method", "seed", "status", "diagnosis")]
+    yield from reversed([*own, *run["setting"].items(), *run["levels"].items()])
+
+
+def _meant(word: str, document: Mapping[str, Any], facts: Sequence[Mapping[str, Any]]) -> list[int]:
+    if "=" not in word:
+        return _by_id(word, document)
+    wanted = [tuple(part.strip() for part in pair.partition("=")[::2]) for pair in word.split(",")]
+    names = dict.fromkeys(name for own in facts for name in own)
+    for name, value in wanted:
+        if name not in names:
+            raise CpdError(f"no run has '{name}'", place=f"{PLACE} {word}", hint=closest(name, map(clean, names)))
+        if not any(_is(own.get(name), value) for own in facts):
+            there = dict.fromkeys(clean(setting_value(own[name])) for own in facts if name in own)
+            raise CpdError(f"no run has {name} '{value}'", place=f"{PLACE} {word}", hint=closest(value, there))
+    found = [place for place, own in enumerate(facts) if all(_is(own.get(name), value) for name, value in wanted)]
+    if not found:
+        raise CpdError("no run has all of these", place=f"{PLACE} {word}", hint="give fewer of them")
+    return found
+
+
+def _by_id(word: str, document: Mapping[str, Any]) -> list[int]:
+    """Ids carry a version, ``c1:``, that need not be typed."""
+    ids = [run["id"] or "" for run in document["runs"]]
+    found = [
+        k for k, own in enumerate(ids) if word and (own.startswith(word) or own.partition(":")[2].startswith(word))
+    ]
+    if not found:
+        hint = "cpd show --format csv lists the ids; or choose by what runs have in common, e.g. method=nupi,seed=1"
+        raise CpdError(f"no run's id starts with '{word}'", place=PLACE, hint=hint)
+    return found
+
+
+def _is(value: Any, text: str) -> bool:
+    """Whether a run's value is the typed one."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        try:
+            return math.isclose(value, float(text), rel_tol=SHOWN_DIGITS)
+        except ValueError:
+            return False
+    return value is not None and text in (str(value), setting_value(value))
