@@ -67,14 +67,17 @@ Command = Callable[..., Finished]
 
 @pytest.fixture
 def cpd_command(tmp_path: Path) -> Command:
-    """Run ``python -m cpd ARGUMENTS`` as a user would: in an empty folder, with a clean, colourless environment.
+    """Run ``python -m cpd ARGUMENTS`` in an empty folder; see :func:`command_in`."""
+    return command_in(tmp_path)
+
+
+def command_in(folder: Path) -> Command:
+    """Return what runs ``python -m cpd ARGUMENTS`` as a user would: in a folder, with a clean, colourless environment.
 
     ``cpd_command("sweep", "rate", columns=80, env={...}, cwd=...)``; what the caller passes in ``env`` is added.
     """
 
-    def run(
-        *arguments: str, columns: int = 120, env: Mapping[str, str] | None = None, cwd: Path = tmp_path
-    ) -> Finished:
+    def run(*arguments: str, columns: int = 120, env: Mapping[str, str] | None = None, cwd: Path = folder) -> Finished:
         done = subprocess.run(
             [sys.executable, "-P", "-m", "cpd", *arguments],
             cwd=cwd,
