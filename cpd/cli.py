@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
+from cpd import cli_watch
 from cpd.cli_options import Format, Shared, Store, training_options
 from cpd.console import ConsoleListener, clean, say
 from cpd.errors import CpdError
@@ -22,6 +23,7 @@ app = typer.Typer(
     add_completion=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(cli_watch.app)
 
 TaskArgument = Annotated[str, typer.Argument(metavar="TASK", help="A bundled task or sweep, or a YAML file.")]
 

@@ -32,6 +32,13 @@ def clean(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
 
 
+def failure_line(run: Run) -> str:
+    """A failed run and the last line of its error."""
+    last = (run.error or "failed").strip().splitlines()[-1]
+    setting = ", ".join(f"{n}={v}" for n, v in run.key.setting.items())
+    return f"failed: {run.key.method} {setting} seed {run.key.seed}: {last}"
+
+
 class ConsoleListener(Listener):
     """Shows a sweep under way: one progress line where stderr is a terminal, short messages otherwise.
 
@@ -86,10 +93,8 @@ class ConsoleListener(Listener):
             self._progress.update(self._runs_task, completed=runs, unit=self._unit(batches, workers))
 
     def run_failed(self, run: Run) -> None:
-        """Show a failure when it happens: the last line of its error."""
-        last = (run.error or "failed").strip().splitlines()[-1]
-        setting = ", ".join(f"{n}={v}" for n, v in run.key.setting.items())
-        self._say(f"failed: {run.key.method} {setting} seed {run.key.seed}: {last}")
+        """Show a failure when it happens."""
+        self._say(failure_line(run))
 
     def note(self, text: str) -> None:
         """Show a message, each only once."""

@@ -153,6 +153,17 @@ class Store:
         """All sweeps, the newest first."""
         return [SweepInfo(*row) for row in self._file.rows(store_queries.SWEEPS)]
 
+    def info(self, sweep: str) -> SweepInfo:
+        """One sweep's line of :meth:`sweeps`, without reading its runs.
+
+        Raises:
+            CpdError: There is no such sweep.
+        """
+        infos = self._file.rows(store_queries.SWEEP, [sweep])
+        if not infos:
+            raise CpdError(f"no sweep '{sweep}'", place=str(self.path))
+        return SweepInfo(*infos[0])
+
     def load(self, sweep: str, *, curves: bool = False) -> StoredSweep:
         """A sweep with its finished runs in order, tails included.
 
@@ -165,13 +176,11 @@ class Store:
             StoreError: What is stored is not what was written.
         """
         with self._file.snapshot():
-            infos = self._file.rows(store_queries.SWEEP, [sweep])
-            if not infos:
-                raise CpdError(f"no sweep '{sweep}'", place=str(self.path))
+            info = self.info(sweep)
             (record,) = self._file.rows(store_queries.RECORD, [sweep])
             rows = self._file.rows(store_queries.RUNS_AND_CURVES if curves else store_queries.RUNS, [sweep])
         with self._undamaged():
-            return stored_sweep(SweepInfo(*infos[0]), record, self._runs(rows))
+            return stored_sweep(info, record, self._runs(rows))
 
     def resolve(self, ref: str) -> str:
         """The id of the sweep that a user means.
