@@ -154,9 +154,13 @@ def provenance(sweep: StoredSweep) -> dict[str, Any]:
     """What a report says of where its numbers come from, and how to have them again."""
     record = sweep.record
     commit = {"git commit": record.git_commit} if record.git_commit else {}
+    spec = {name: value for name, value in record.spec.items() if name != "text"}
+    problem = dict(spec.get("problem", {}))
+    source = problem.pop("source", None)
     return {
         "spec_text": record.text,
-        "canonical": dict(record.spec),
+        "problem_text": source,
+        "canonical": {**spec, "problem": problem},
         "command_line": record.command_line,
         "repeat_command": _repeat(record.command_line),
         "versions": {**record.versions, **commit},

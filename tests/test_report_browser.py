@@ -1,7 +1,6 @@
 """The report in a real browser: no error, no request, tables that sort and filter, hostile texts that do not run."""
 
 import json
-import shutil
 import socket
 import threading
 from collections.abc import Iterator
@@ -10,40 +9,19 @@ from typing import Any
 
 import pytest
 import sample_documents as samples
+from browser import missing, start
 
 from cpd import report
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 pytest.importorskip("plotly", reason="the extra 'report' is not installed")
-
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-dev-shm-usage",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--window-size=1200,900",
-)
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    from selenium.webdriver.chrome.service import Service
-
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        pytest.skip("no browser: Debian's packages chromium and chromium-driver are not installed")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    opened = webdriver.Chrome(options=options, service=Service(driver))
-    opened.get("about:blank")
+    if why := missing():
+        pytest.skip(why)
+    opened = start(tmp_path_factory.mktemp("profile"))
     yield opened
     opened.quit()
 
@@ -175,6 +153,9 @@ def test_hostile_texts_do_not_run(browser: Any, console: Any, tmp_path: Path) ->
     for run in document["runs"]:
         run["method"] += samples.HOSTILE
         run["setting"] = {**run["setting"], samples.HOSTILE: samples.HOSTILE}
+    for entry in document["summary"]:
+        entry["method"] += samples.HOSTILE
+        entry["best_setting"] = {**entry["best_setting"], samples.HOSTILE: samples.HOSTILE}
     address = opened(browser, tmp_path, document, [None] * 40, spec_text=samples.HOSTILE, canonical=samples.HOSTILE)
     draw_all(browser)
     assert browser.execute_script("return document.querySelectorAll('img').length") == 0
@@ -209,3 +190,26 @@ def test_hover_shows_the_setting(browser: Any, tmp_path: Path) -> None:
     shown = place.find_element("css selector", ".hoverlayer").get_attribute("textContent")
     assert "coefficient 0.0004642" in shown
     assert "not feasible" in shown
+
+
+def test_on_a_telephone_nothing_overlaps_and_the_page_does_not_scroll_sideways(browser: Any, tmp_path: Path) -> None:
+    size = {"width": 400, "height": 900, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        document = samples.figure2()
+        opened(browser, tmp_path, document, samples.curves_of(document))
+        draw_all(browser)
+        assert browser.execute_script("return document.documentElement.scrollWidth") == 400
+        script = """
+            const box = (element) => element.getBoundingClientRect();
+            return Array.from(document.querySelectorAll(".plot"), (place) => {
+              const named = Array.from(place.querySelectorAll(".xtitle, .xtick text"));
+              const lowest = Math.max(...named.map((text) => box(text).bottom));
+              return box(place.querySelector(".legend")).top - lowest;
+            });
+        """
+        gaps = browser.execute_script(script)
+        assert len(gaps) == 3
+        assert min(gaps) >= 0
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

@@ -56,9 +56,9 @@ def page(document: Document, curves: Curves, provenance: Mapping[str, Any]) -> s
     Args:
         document: Contract 3's object.
         curves: What was recorded of each of its runs.
-        provenance: Any of ``spec_text`` (as written), ``canonical`` (resolved: plain values or text),
-            ``command_line``, ``repeat_command``, ``versions`` and ``machine`` (names to values), ``started``,
-            ``ended``.
+        provenance: Any of ``spec_text`` and ``problem_text`` (as written), ``canonical`` (the spec resolved: plain
+            values or text), ``command_line``, ``repeat_command``, ``versions`` and ``machine`` (names to values),
+            ``started``, ``ended``.
 
     Returns:
         A page whose policy lets a browser run its own three scripts, known by their hashes, and load nothing at all.
@@ -163,6 +163,7 @@ def _provenance_html(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         ("How to repeat it", ran + again),
         ("Spec as written", _preformatted(provenance.get("spec_text"))),
+        ("Problem as written", _preformatted(provenance.get("problem_text"))),
         ("Spec as resolved", _preformatted(resolved, "Every hyperparameter and default that was used")),
         ("Versions and machine", pairs_table(about) if about else ""),
     ]

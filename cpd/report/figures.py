@@ -15,11 +15,15 @@ from cpd.plots.dynamics import Course, Dynamics
 from cpd.plots.front import Front, Panel
 from cpd.plots.quantities import Quantity
 from cpd.plots.sensitivity import Levels, reach, tangent
+from cpd.plots.style import wrapped
 from cpd.plots.tuning import Series, Setting, Tuning
 from cpd.report.panels import Panels, rounded
 from cpd.tables.numbers import measured, number
 
 Figure = dict[str, Any]
+
+TITLE_LETTERS = 48
+"""Of a line below a horizontal axis: as many as a telephone is wide."""
 
 MOST_COURSES = 7
 """Runs whose courses a report carries: each is hundreds of numbers."""
@@ -200,7 +204,7 @@ def dynamics_figure(data: Dynamics) -> Figure:
         rows.append((violation, [course.violations.get(bound.name, []) for course in data.courses]))
         rows.append((Quantity("metric", f"multiplier{name}"), _multipliers(data, bound.name)))
     rows = [(quantity, found) for quantity, found in rows if any(found)]
-    panels = Panels(len(rows), x={"title": {"text": "step"}})
+    panels = Panels(len(rows), x={"title": {"text": "step"}, "exponentformat": "none", "separatethousands": True})
     for place, (quantity, found) in enumerate(rows):
         panels.quantity(place, quantity, [y for points in found for y in points if y is not None])
         for k, (course, points) in enumerate(zip(data.courses, found, strict=True)):
@@ -235,7 +239,7 @@ def log_layout(axis: LogAxis, name: str) -> dict[str, Any]:
         "range": [math.log10(axis.low), math.log10(axis.high)],
         "tickvals": list(axis.ticks),
         "ticktext": list(axis.labels),
-        "title": {"text": html.escape(name)},
+        "title": {"text": "<br>".join(html.escape(line) for line in wrapped(name, TITLE_LETTERS))},
     }
 
 

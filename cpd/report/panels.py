@@ -78,7 +78,8 @@ class Panels:
         """Add a line or points in the look of their number; lines of a name are shown and hidden together."""
         style = look(number)
         line = {"color": style.color, "width": 1.5, "dash": DASH_NAMES[style.dash], **trace.get("line", {})}
-        marker = {"color": line["color"], "line": {"width": 1.5}, **trace.get("marker", {})}
+        edge = {"width": 1.5, "color": line["color"]}
+        marker = {"color": line["color"], "line": edge, "opacity": 1, **trace.get("marker", {})}
         first = name not in self._named
         self._named.add(name)
         hovered = {"hoverinfo": "text"} if "text" in trace else {}
@@ -124,7 +125,7 @@ class Panels:
         whole = {
             "height": self.height,
             "margin": {"l": 80, "r": 90, "t": 40, "b": 60},
-            "legend": {"orientation": "h", "x": 0, "y": -75 / (self.height - 100), "yanchor": "top"},
+            "legend": {"orientation": "h", "x": 0, "y": 0, "yanchor": "bottom", "yref": "container"},
             "font": {"family": "system-ui, sans-serif", "size": 13, "color": INK},
             "paper_bgcolor": "white",
             "plot_bgcolor": "white",
