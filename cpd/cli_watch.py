@@ -84,17 +84,15 @@ def watch(
 def view(found: "StoredSweep") -> View:
     """What a stored sweep comes to at this moment."""
     from cpd import stored
-    from cpd.outcome import Status
     from cpd.tables.headline import verdict_sentences
 
     info, result = found.info, stored.result(found)
-    failed = [run for run in result.runs if run.status is Status.FAILED]
     done = info.completed + info.diverged + info.failed
     return View(
         heading=f"{info.id}: {_asked(found)}, started {_moment(info.started)}",
         progress=_progress(found, done),
         verdicts=verdict_sentences(result.document) if result.runs else [],
-        failures=[clean(failure_line(run)).replace("\n", " ") for run in failed],
+        failures=[clean(failure_line(run)).replace("\n", " ") for run in result.failures],
         ending=f"ended {_moment(info.ended)}" if info.ended else "has not ended: it runs still, or was stopped",
         done=done / info.runs if info.runs else 0.0,
         ended=info.ended is not None,
