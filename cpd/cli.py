@@ -2,12 +2,14 @@
 
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
-from cpd import cli_watch
-from cpd.cli_options import Format, Shared, Store, training_options
+from cpd import cli_stored, cli_watch
+from cpd.cli_errors import usage
+from cpd.cli_options import Format, Shared, training_options
 from cpd.console import ConsoleListener, clean, say
 from cpd.errors import CpdError
 
@@ -23,6 +25,7 @@ app = typer.Typer(
     add_completion=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(cli_stored.app)
 app.add_typer(cli_watch.app)
 
 TaskArgument = Annotated[str, typer.Argument(metavar="TASK", help="A bundled task or sweep, or a YAML file.")]
@@ -86,7 +89,7 @@ def bisect(
 
     Example: cpd bisect --target-density 0.5
     """
-    from cpd import runner
+    from cpd import runner, tables, verdict
 
     words = {
         "target": target,
@@ -98,6 +101,7 @@ def bisect(
     }
     with ConsoleListener(shared.quiet, iterations=shared.form == "table") as listener:
         aimed = runner.aim(task, words, shared.overrides())
+        listener.title = tables.title(verdict.document(aimed, [], summary=False))
         result = runner.bisect(aimed, options=shared.options(), listener=listener, parallel=parallel)
     finish(result, shared, printed=shared.form == "table")
 
@@ -131,85 +135,6 @@ def check(
         raise typer.Exit(2)
 
 
-SweepArgument = Annotated[
-    str, typer.Argument(metavar="SWEEP", help="An id, the start of one, a task's name for its newest, or last.")
-]
-
-
-@app.command()
-def runs(form: Format = "table", store: Store = None) -> None:
-    """List the stored sweeps, the newest first."""
-    from dataclasses import asdict
-
-    from cpd import tables
-    from cpd.store import open_store
-
-    with open_store(store, "read") as opened:
-        rows = [asdict(info) for info in opened.sweeps()]
-    tables.print_rows(rows, form, "sweeps")
-
-
-@app.command()
-def show(
-    sweep: SweepArgument = "last",
-    *,
-    tolerance: Annotated[float | None, typer.Option(help="Judge at this tolerance instead.", min=0.0)] = None,
-    gap: Annotated[float | None, typer.Option(help="Judge usefulness with this gap instead.", min=0.0)] = None,
-    store: Store = None,
-    form: Format = "table",
-) -> None:
-    """Print a stored sweep's tables again.
-
-    Example: cpd show last --tolerance 0.01 --format markdown
-    """
-    from cpd import stored, tables
-
-    _, result = stored.load(sweep, store, tolerance, gap)
-    tables.show(result.document, form, sys.stdout)
-    raise typer.Exit(result.exit_code)
-
-
-@app.command()
-def export(
-    sweep: SweepArgument,
-    *,
-    to: Annotated[str, typer.Option(help="A .csv, .parquet or .json file.")],
-    curves: Annotated[
-        bool, typer.Option("--curves", help="One row per recorded point instead of one per run.")
-    ] = False,
-    store: Store = None,
-) -> None:
-    """Write a stored sweep as a tidy table: one row per run, or per recorded point.
-
-    Example: cpd export last --to runs.csv
-    """
-    from cpd import exporting, stored
-
-    _, result = stored.load(sweep, store)
-    count = exporting.export(result.document, result.curves if curves else None, to)
-    say(f"{count} rows written to {to}")
-
-
-@app.command()
-def rm(
-    sweep: SweepArgument,
-    *,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    store: Store = None,
-) -> None:
-    """Remove a stored sweep and the runs that no other sweep shows; asks first."""
-    from cpd.store import open_store
-
-    with open_store(store, "write") as opened:
-        name = opened.resolve(sweep)
-        info = opened.load(name).info
-        if not yes:
-            question = f"Remove {name} ({info.command} {clean(info.task)}, {info.runs} runs)?"
-            typer.confirm(question, abort=True, err=True)
-        removed = opened.remove(name)
-    say(f"removed {name}: {removed.runs} runs gone, {removed.kept} kept for other sweeps")
-
-
 def finish(result: "Result", shared: Shared, printed: bool = False) -> None:
     """Print a result, draw it if asked to, and leave with its exit code."""
     from cpd import tables
@@ -218,11 +143,10 @@ def finish(result: "Result", shared: Shared, printed: bool = False) -> None:
     if result.advice:
         say(result.advice)
     report_failures(result)
-    if shared.plot:
-        draw(result.document, result.curves, shared.plot)
+    drawn = draw(result, shared.plot) if shared.plot else True
     if result.store_error is not None:
         raise result.store_error
-    raise typer.Exit(result.exit_code)
+    raise typer.Exit(result.exit_code or (0 if drawn else 2))
 
 
 def report_failures(result: "Result") -> None:
@@ -235,14 +159,20 @@ def report_failures(result: "Result") -> None:
             say(f"\n{same} run(s) failed with this error, the first with seed {run.key.seed}:\n{run.error.rstrip()}")
 
 
-def draw(document: dict[str, Any], curves: list[Any], to: str, kind: str | None = None) -> None:
-    """Draw a document's picture into a file."""
+def draw(result: "Result", to: str) -> bool:
+    """Draw a result's picture into a file, or say why not: what was trained is not lost over a picture."""
     from pathlib import Path
 
     from cpd import plots
 
-    plots.plot(kind or plots.default_kind(document), document, curves, Path(to))
+    document = result.document
+    try:
+        plots.plot(plots.default_kind(document), document, result.curves, Path(to))
+    except CpdError as error:
+        say(f"cpd: not drawn: {error}")
+        return False
     say(f"drawn: {to}")
+    return True
 
 
 def main() -> NoReturn:
@@ -261,7 +191,7 @@ def main() -> NoReturn:
         sys.stdout = None
         code = 1
     except BaseException as error:
-        code = _ended(error)
+        code = _ended(error, words)
     sys.exit(code or 0)
 
 
@@ -290,12 +220,13 @@ def _report(error: CpdError, debug: bool) -> int:
     return error.exit_code
 
 
-def _ended(error: BaseException) -> int:
+def _ended(error: BaseException, words: Sequence[str]) -> int:
     """A wrong option or argument as typer reports it, an exit, or a request to stop; anything else goes on."""
-    message = getattr(error, "format_message", None)
-    if message is not None:
-        say(f"cpd: {message()}; see cpd --help")
-        return int(getattr(error, "exit_code", 2))
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(error, file=sys.stderr)
+        return 2
+    if hasattr(error, "format_message"):
+        return _report(usage(error, words), debug=False)
     code = getattr(error, "exit_code", None)
     if code is None:
         raise error
