@@ -287,6 +287,13 @@ def aim(task: str, words: Mapping[str, Any], overrides: Overrides | None = None)
     return _aimed(loaded, search)
 
 
+def _work(task: Task, runs: int) -> str:
+    """What a sweep of a task would do."""
+    if task.search is not None:
+        return f"search for {task.search.constraint or 'the'} value {task.search.target:g}"
+    return f"{', '.join(task.methods)}; {runs:,} runs"
+
+
 def check(task: str, overrides: Overrides | None = None, device: str = "cpu") -> list[engine.Checked]:
     """Check a task without training.
 
@@ -294,9 +301,10 @@ def check(task: str, overrides: Overrides | None = None, device: str = "cpu") ->
         CpdError: The spec or the problem is not valid.
     """
     loaded = load(task, overrides)
-    first = expand(loaded, engine.hyperparameters())[0]
+    runs = expand(loaded, engine.hyperparameters())
+    first = runs[0] if runs else _keys_at(loaded, [1.0])[0]
     batch = engine.Batch(loaded.problem, loaded.constraints, loaded.train, (first,), device)
-    spec = f"{loaded.name}: {', '.join(loaded.methods)}"
+    spec = f"{loaded.name}: {_work(loaded, len(runs))}"
     try:
         return [engine.Checked("spec", True, spec), *engine.check(batch)]
     except SpecError as error:

@@ -70,8 +70,8 @@ def load_problem(source: ProblemSource) -> Problem:
         _check_arguments(kind, source)
         try:
             _problems[name] = kind(**source.arguments)
-        except CpdError:
-            raise
+        except CpdError as error:
+            raise _of_the_spec(error) from error
         except Exception as error:
             raise ProblemRaised(f"{kind.__name__}({_shown(source.arguments)})", error, place=source.target) from error
     return _problems[name]
@@ -90,8 +90,8 @@ def load_data(source: ProblemSource, device: torch.device, dtype: torch.dtype) -
         place = f"{source.target}.data()"
         try:
             raw = problem.data()
-        except CpdError:
-            raise
+        except CpdError as error:
+            raise _of_the_spec(error) from error
         except Exception as error:
             raise ProblemRaised(f"{type(problem).__name__}.data()", error, place=source.target) from error
         _data[name] = _on_device(_as_tensors(raw, place), device, dtype)
@@ -189,6 +189,12 @@ def _check_arguments(kind: type[Problem], source: ProblemSource) -> None:
         if required and name not in source.arguments:
             message = f"{kind.__name__} needs the argument '{name}'"
             raise SpecError(message, place="arguments", hint=f"add arguments: {{{name}: VALUE}}")
+
+
+def _of_the_spec(error: CpdError) -> CpdError:
+    """An error that a problem raises about one of its arguments is one about the spec."""
+    is_argument = (error.place or "").startswith("arguments.")
+    return SpecError(error.message, place=error.place, hint=error.hint) if is_argument else error
 
 
 def _shown(arguments: dict[str, Any]) -> str:
