@@ -45,11 +45,17 @@ class ConsoleListener(Listener):
     Args:
         quiet: Show failures only.
         iterations: Print each iteration of a search to stdout as it ends.
+
+    Attributes:
+        title: A line above the iterations.
     """
 
     def __init__(self, quiet: bool = False, iterations: bool = False) -> None:
         self.quiet = quiet
         self.iterations = iterations
+        self.title = ""
+        self._searches = False
+        self._found = 0
         self._printer: Any = None
         self.shown_notes: set[str] = set()
         self._progress: Any = None
@@ -64,6 +70,8 @@ class ConsoleListener(Listener):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+        if self._searches and self._found and not self.quiet:
+            say(f"{self._found} of these trainings found in the store")
 
     def close(self) -> None:
         """Take the progress line away."""
@@ -73,7 +81,8 @@ class ConsoleListener(Listener):
 
     def planned(self, total: int, found: int, batches: int, workers: int) -> None:
         """Say how many runs there are and how many the store had."""
-        if found and not self.quiet:
+        self._found += found
+        if found and not self.quiet and not self._searches:
             say(f"{found} of {total} runs found in the store, {total - found} to do")
         if self._live and total > found:
             self._start(total - found, batches, workers)
@@ -104,10 +113,11 @@ class ConsoleListener(Listener):
 
     def search(self, constraint: str, objective: str) -> None:
         """Set up the lines of a search."""
+        self._searches = True
         if self.iterations:
             from cpd.tables import IterationPrinter
 
-            self._printer = IterationPrinter(sys.stdout, constraint, objective)
+            self._printer = IterationPrinter(sys.stdout, constraint, objective, self.title)
 
     def iteration(self, iteration: dict[str, Any]) -> None:
         """Print an iteration of a search as it ends."""
