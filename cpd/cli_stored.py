@@ -155,12 +155,17 @@ def provenance(sweep: StoredSweep) -> dict[str, Any]:
     record = sweep.record
     commit = {"git commit": record.git_commit} if record.git_commit else {}
     spec = {name: value for name, value in record.spec.items() if name != "text"}
+    defaults = record.options.get("defaults", {})
+    methods = {
+        name: [{**defaults.get(name, {}), **setting} for setting in settings]
+        for name, settings in spec.get("methods", {}).items()
+    }
     problem = dict(spec.get("problem", {}))
     source = problem.pop("source", None)
     return {
         "spec_text": record.text,
         "problem_text": source,
-        "canonical": {**spec, "problem": problem},
+        "canonical": {**spec, "problem": problem, "methods": methods},
         "command_line": record.command_line,
         "repeat_command": _repeat(record.command_line),
         "versions": {**record.versions, **commit},

@@ -235,7 +235,7 @@ def test_no_provenance_and_no_runs_make_a_page() -> None:
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("r.pdf", "cannot write '.pdf' reports; valid: .html, .htm"), ("no/r.html", "cannot be written: No such file")],
+    [("r.pdf", "cannot write '.pdf' reports; valid: .html, .htm"), ("no/r.html", "; make it, or choose another place")],
 )
 def test_what_cannot_be_written_is_said(name: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(CpdError) as caught:
@@ -245,6 +245,6 @@ def test_what_cannot_be_written_is_said(name: str, message: str, tmp_path: Path)
 
 def test_missing_plotly_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "plotly.offline", None)
-    with pytest.raises(CpdError, match=r"needs plotly; pip install 'cpd\[report\]'"):
+    with pytest.raises(CpdError, match=r"^--to: needs plotly; pip install 'cpd\[report\]'"):
         report.write_report(tmp_path / "r.html", samples.table1(), [None] * 8, {})
     assert list(tmp_path.iterdir()) == []

@@ -42,6 +42,8 @@ def write_report(to: Path, document: Document, curves: Curves, provenance: Mappi
     """
     if to.suffix.lower() not in (".html", ".htm"):
         raise CpdError(f"cannot write '{to.suffix}' reports", place=f"--to {to}", hint="valid: .html, .htm")
+    if not to.parent.is_dir():
+        raise CpdError(f"no folder '{to.parent}'", place=f"--to {to}", hint="make it, or choose another place")
     content = page(document, curves, provenance)
     try:
         durable.write(to, content)
@@ -114,7 +116,7 @@ def _plotly() -> str:
     try:
         from plotly.offline import get_plotlyjs
     except ImportError:
-        raise CpdError("needs plotly", place="report", hint="pip install 'cpd[report]'") from None
+        raise CpdError("needs plotly", place="--to", hint="pip install 'cpd[report]'") from None
     script: str = get_plotlyjs()
     return script.replace("\r\n", "\n").replace("\r", "\n")  # as a browser reads it, for the hash
 
