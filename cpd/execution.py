@@ -19,7 +19,7 @@ from cpd.executors import Done, Engine, Event, Item, Lost, Raised, Retrying, Whe
 from cpd.executors import engine as executor
 from cpd.outcome import Run, RunKey, Status
 from cpd.provenance import git_commit, machine, versions
-from cpd.spec import Task, task_to_json
+from cpd.spec import Task, task_to_json, with_defaults
 from cpd.stopping import StopSignals
 from cpd.store import Store, SweepRecord, open_store
 from cpd.trackers import open_trackers
@@ -272,7 +272,10 @@ class Session:
             versions=versions(),
             git_commit=git_commit(),
             machine=machine(self.options.device),
-            options={"gap": self.options.gap},
+            options={
+                "gap": self.options.gap,
+                "defaults": {name: with_defaults(name, {}, engine.hyperparameters()) for name in self.task.methods},
+            },
         )
 
 
