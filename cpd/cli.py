@@ -135,6 +135,19 @@ def check(
         raise typer.Exit(2)
 
 
+@app.command(short_help="Print the JSON Schema of task files, for editors.")
+def schema() -> None:
+    """Print the JSON Schema of task and sweep files: with it, editors check them and complete their keys.
+
+    Example: cpd schema > task.schema.json
+    """
+    import json
+
+    from cpd import runner
+
+    print(json.dumps(runner.schema(), indent=2))
+
+
 def finish(result: "Result", shared: Shared, printed: bool = False) -> None:
     """Print a result, draw it if asked to, and leave with its exit code."""
     from cpd import tables

@@ -55,7 +55,7 @@ class View(NamedTuple):
         return [self.heading, self.progress, *self.verdicts, *failures, self.ending]
 
 
-@app.command()
+@app.command(short_help="See a sweep live, from another terminal.")
 def watch(
     sweep: SweepArgument = "last",
     *,

@@ -13,6 +13,7 @@ from cpd.execution import Kind, Session
 from cpd.execution_options import Listener, Options
 from cpd.outcome import Run, RunKey, Status
 from cpd.result import Result
+from cpd.schema import file_schema
 from cpd.search import STRATEGIES, Outcome, observe, outcome, propose, start
 from cpd.spec import Search, Task, with_ids
 from cpd.spec import runs as expand
@@ -29,6 +30,7 @@ __all__ = [
     "check",
     "compare",
     "load",
+    "schema",
     "sweep",
 ]
 
@@ -292,6 +294,11 @@ def _work(task: Task, runs: int) -> str:
     if task.search is not None:
         return f"search for {task.search.constraint or 'the'} value {task.search.target:g}"
     return f"{', '.join(task.methods)}; {runs:,} runs"
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of task and sweep files, for editors."""
+    return file_schema(engine.hyperparameters(), engine.summaries())
 
 
 def check(task: str, overrides: Overrides | None = None, device: str = "cpu") -> list[engine.Checked]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from cpd.errors import closest
 from cpd.outcome import RunKey
@@ -26,8 +26,12 @@ ACROSS_ELEMENTS = ("LBFGS", "SparseAdam", "Adafactor", "Muon")
 """Optimizers of ``torch.optim`` that do not."""
 
 Number = Annotated[float, BeforeValidator(finite)]
-NonNegative = Annotated[float, BeforeValidator(at_least(0))]
-Positive = Annotated[float, BeforeValidator(at_least(0, exclusive=True))]
+NonNegative = Annotated[float, BeforeValidator(at_least(0)), WithJsonSchema({"type": "number", "minimum": 0})]
+Positive = Annotated[
+    float,
+    BeforeValidator(at_least(0, exclusive=True)),
+    WithJsonSchema({"type": "number", "exclusiveMinimum": 0}),
+]
 Word = Annotated[str, BeforeValidator(word)]
 
 
@@ -68,8 +72,8 @@ class Train(Checked):
     Attributes:
         steps: Steps of a training; or give ``epochs``.
         epochs: Passes over the data.
-        batch_size: Examples in a minibatch; None (``all`` in YAML) for all.
-        optimizer: Of the models.
+        batch_size: Examples in a minibatch, or ``all`` (None here).
+        optimizer: The models' optimizer, by its name in ``torch.optim``, with its options.
         dtype: ``float32`` or ``float64``.
     """
 
@@ -117,7 +121,7 @@ class Search(Checked):
     """A search for the penalty coefficient that brings a constraint's value to a target.
 
     Attributes:
-        constraint: Its name; None where the task has only one.
+        constraint: Its name; left out (None) where the task has only one.
         target: The value to reach.
         low: Smallest coefficient.
         high: Largest coefficient.

@@ -35,6 +35,7 @@ PART_OF = {
     "bundled": "spec",
     "grids": "spec",
     "problem_source": "spec",
+    "schema": "spec",
     "settings": "spec",
     "yaml_loader": "spec",
 }

@@ -35,6 +35,7 @@ __all__ = [
     "forget",
     "hyperparameters",
     "limit_threads",
+    "summaries",
     "train",
 ]
 
@@ -50,6 +51,11 @@ class Trained:
 def hyperparameters() -> dict[str, Any]:
     """Every method's hyperparameters by name, for reading specs."""
     return {name: method.hyperparameters for name, method in REGISTRY.items()}
+
+
+def summaries() -> dict[str, str]:
+    """What every method does, in a line."""
+    return {name: method.summary for name, method in REGISTRY.items()}
 
 
 def train(batch: Batch, hooks: Hooks | None = None) -> Trained:

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from cpd.methods.hyperparameter import Hyperparameter
-from cpd.methods.lagrangian import MULTIPLIER_INIT, UPDATE
+from cpd.methods.lagrangian import DUAL_LR, MULTIPLIER_INIT, UPDATE
 from cpd.methods.method import Method, Setting, project_multiplier
-from cpd.methods.quadratic_penalty import grown
+from cpd.methods.quadratic_penalty import GROWTH, grown
 
 
 class State(NamedTuple):
@@ -78,9 +78,9 @@ METHOD = Method(
     name="augmented_lagrangian",
     summary="gradient descent-ascent on f + lambda g + c/2 g^2",
     hyperparameters={
-        "dual_lr": Hyperparameter(per_constraint=True),
-        "penalty": Hyperparameter(per_constraint=True),
-        "growth": Hyperparameter(default=1.0, minimum=1.0),
+        "dual_lr": DUAL_LR,
+        "penalty": Hyperparameter(per_constraint=True, meaning="c at the start"),
+        "growth": GROWTH,
         "update": UPDATE,
         "multiplier_init": MULTIPLIER_INIT,
     },

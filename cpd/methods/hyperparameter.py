@@ -13,6 +13,7 @@ class Hyperparameter:
         exclusive: Whether ``minimum`` itself is invalid.
         choices: Valid words or booleans; empty for a number.
         per_constraint: Whether a list, one number per constraint, is accepted.
+        meaning: What it does, in a line, for editors and the pages.
     """
 
     default: float | str | bool | None = None
@@ -20,3 +21,4 @@ class Hyperparameter:
     exclusive: bool = False
     choices: tuple[str | bool, ...] = ()
     per_constraint: bool = False
+    meaning: str = ""

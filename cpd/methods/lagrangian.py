@@ -12,8 +12,15 @@ from cpd.methods.hyperparameter import Hyperparameter
 from cpd.methods.method import Method, Setting, project_multiplier
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
-UPDATE = Hyperparameter(default="alternating", choices=("alternating", "simultaneous"))
-MULTIPLIER_INIT = Hyperparameter(default=0.0, minimum=float("-inf"), per_constraint=True)
+DUAL_LR = Hyperparameter(per_constraint=True, meaning="eta: how far a multiplier moves per unit of violation")
+UPDATE = Hyperparameter(
+    default="alternating",
+    choices=("alternating", "simultaneous"),
+    meaning="whether the model moves with the new multipliers (alternating) or with the old ones",
+)
+MULTIPLIER_INIT = Hyperparameter(
+    default=0.0, minimum=float("-inf"), per_constraint=True, meaning="the multipliers before the first step"
+)
 
 
 class State(NamedTuple):
@@ -105,10 +112,18 @@ METHOD = Method(
     name="lagrangian",
     summary="gradient descent-ascent on f + lambda g",
     hyperparameters={
-        "dual_lr": Hyperparameter(per_constraint=True),
+        "dual_lr": DUAL_LR,
         "update": UPDATE,
-        "dual_optimizer": Hyperparameter(default="SGD", choices=("SGD", "Adam")),
-        "restart": Hyperparameter(default=False, choices=(False, True)),
+        "dual_optimizer": Hyperparameter(
+            default="SGD",
+            choices=("SGD", "Adam"),
+            meaning="what moves the multipliers; SGD is the plain equation",
+        ),
+        "restart": Hyperparameter(
+            default=False,
+            choices=(False, True),
+            meaning="whether an inequality's multiplier goes back to 0 where its constraint holds",
+        ),
         "multiplier_init": MULTIPLIER_INIT,
     },
     init=init,

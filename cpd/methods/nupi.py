@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from cpd.methods.hyperparameter import Hyperparameter
-from cpd.methods.lagrangian import MULTIPLIER_INIT, UPDATE, penalty_term
+from cpd.methods.lagrangian import DUAL_LR, MULTIPLIER_INIT, UPDATE, penalty_term
 from cpd.methods.method import Method, Setting, project_multiplier
 
 
@@ -71,12 +71,18 @@ METHOD = Method(
     name="nupi",
     summary="a PI controller moves the multipliers: damped gradient descent-ascent",
     hyperparameters={
-        "dual_lr": Hyperparameter(per_constraint=True),
-        "kp": Hyperparameter(default=0.0),
-        "ki": Hyperparameter(default=1.0),
-        "nu": Hyperparameter(default=0.0, minimum=-1.0, exclusive=True),
+        "dual_lr": DUAL_LR,
+        "kp": Hyperparameter(default=0.0, meaning="proportional gain, on the change of the violation: it damps"),
+        "ki": Hyperparameter(default=1.0, meaning="integral gain, on the violation itself"),
+        "nu": Hyperparameter(
+            default=0.0, minimum=-1.0, exclusive=True, meaning="how much of the smoothed violation a step keeps"
+        ),
         "update": UPDATE,
-        "init": Hyperparameter(default="released", choices=("released", "documented", "zeros")),
+        "init": Hyperparameter(
+            default="released",
+            choices=("released", "documented", "zeros"),
+            meaning="which of the published first steps is taken",
+        ),
         "multiplier_init": MULTIPLIER_INIT,
     },
     init=init,

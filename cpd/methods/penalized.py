@@ -46,7 +46,9 @@ def update(g: Tensor, state: State, setting: Setting, equality: Tensor) -> State
 METHOD = Method(
     name="penalized",
     summary="minimise f + c g with a fixed coefficient c",
-    hyperparameters={"coefficient": Hyperparameter(per_constraint=True)},
+    hyperparameters={
+        "coefficient": Hyperparameter(per_constraint=True, meaning="c: what a unit of violation costs"),
+    },
     init=init,
     penalty_term=penalty_term,
     update=update,

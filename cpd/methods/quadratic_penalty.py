@@ -10,6 +10,8 @@ from torch import Tensor
 from cpd.methods.hyperparameter import Hyperparameter
 from cpd.methods.method import Method, Setting
 
+GROWTH = Hyperparameter(default=1.0, minimum=1.0, meaning="gamma: c grows by it wherever a step finds a violation")
+
 
 class State(NamedTuple):
     """The coefficient as it stands, and what it is from the next step on; each ``[..., C]``."""
@@ -68,8 +70,8 @@ METHOD = Method(
     name="quadratic_penalty",
     summary="minimise f + c/2 [g]+^2 with a fixed or growing coefficient c",
     hyperparameters={
-        "coefficient": Hyperparameter(per_constraint=True),
-        "growth": Hyperparameter(default=1.0, minimum=1.0),
+        "coefficient": Hyperparameter(per_constraint=True, meaning="c at the start"),
+        "growth": GROWTH,
     },
     init=init,
     penalty_term=penalty_term,

@@ -1,0 +1,186 @@
+"""The JSON Schema says of a file what cpd says: what is accepted here is accepted there, and the other way round."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Command
+
+from cpd import runner
+from cpd.bundled import bundled
+from cpd.errors import CpdError
+from cpd.schema import TEXTS
+from cpd.yaml_loader import load_yaml
+
+jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed: the extra `test` has it")
+
+COPY = Path(__file__).resolve().parents[1] / "docs" / "task.schema.json"
+
+TASK = {
+    "problem": "mine.py:Mine",
+    "constraints": '{g: "<= 1"}',
+    "train": "{steps: 5}",
+    "methods": "{penalized: {coefficient: 1}}",
+}
+
+
+@pytest.fixture(scope="module")
+def schema() -> dict[str, Any]:
+    return runner.schema()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("import cpd\n\n\nclass Mine(cpd.Problem):\n    pass\n")
+    (tmp_path / "task.yaml").write_text("".join(f"{key}: {value}\n" for key, value in TASK.items()))
+    return tmp_path
+
+
+def accepted(schema: dict[str, Any], path: Path) -> tuple[bool, bool]:
+    """Whether the schema accepts a file, and whether cpd does."""
+    raw, _ = load_yaml(path, str(path))
+    try:
+        runner.load(str(path))
+        loaded = True
+    except CpdError:
+        loaded = False
+    return jsonschema.Draft7Validator(schema).is_valid(raw), loaded
+
+
+def test_it_is_a_schema(schema: dict[str, Any]) -> None:
+    jsonschema.Draft7Validator.check_schema(schema)
+    assert set(schema["properties"]) == set(TEXTS)
+
+
+@pytest.mark.parametrize("one", bundled(), ids=lambda one: f"{one.kind}-{one.name}")
+def test_bundled_tasks_and_sweeps_fit(schema: dict[str, Any], one: Any) -> None:
+    raw, _ = load_yaml(one.path, one.name)
+    assert [error.message for error in jsonschema.Draft7Validator(schema).iter_errors(raw)] == []
+
+
+VALID = [
+    {},
+    {"description": "A task", "objective": "loss", "arguments": "{a: 1}", "seeds": "0:5"},
+    {"arguments": "", "levels": "", "search": ""},
+    {"seeds": "[1, 2]"},
+    {"seeds": "3"},
+    {"seeds": "1,2,7"},
+    {"constraints": "{g: {level: 1e-3, sense: '>='}, h: '== 0', k: {level: 1, sense: '<=', tolerance: 0}}"},
+    {"train": "{epochs: 1.5, batch_size: 8, optimizer: Adam, dtype: float64}"},
+    {"train": "{steps: 1e3, batch_size: all, optimizer: {name: SGD, lr: 1e-2, momentum: 0.9}}"},
+    {"train": "{steps: 10, optimizer: {lr: 0.1}}"},
+    {"methods": "{penalized: [{coefficient: 0}, {coefficient: {min: 1e-4, max: 100, num: 19, scale: log}}]}"},
+    {"methods": "{penalized: {coefficient: {values: [0, 1.0e-4, [1]]}}}"},
+    {"methods": "{penalized: {coefficient: [0.5]}}"},
+    {"methods": "{lagrangian: {dual_lr: 0.1, update: {values: [alternating, simultaneous]}, restart: true}}"},
+    {"methods": "{nupi: {dual_lr: 0.1, nu: -0.5, init: zeros, multiplier_init: -1}}"},
+    {"methods": "{augmented_lagrangian: {dual_lr: 0.1, penalty: {min: 0, max: 1, num: 2}, growth: 1.1}}"},
+    {"methods": None, "search": "{target: 0.5}"},
+    {"search": "{constraint: g, target: 0.5, low: 0.1, high: 2, strategy: illinois, max_trainings: 2}"},
+    {"levels": "{g: {values: [0.1, 0.2]}}"},
+    {"levels": "{g: [0.1, 0.2]}"},
+    {"levels": "{g: {min: 0.1, max: 0.2, num: 3}}"},
+]
+
+INVALID = [
+    {"problem": None},
+    {"problem": "mine.py"},
+    {"constraints": None},
+    {"constraints": "{}"},
+    {"constraints": "{g: '< 1'}"},
+    {"constraints": "{g: {level: 1}}"},
+    {"constraints": "{g: {level: 1, sense: '<'}}"},
+    {"constraints": "{g: {level: 1, sense: '<=', tolerance: -1}}"},
+    {"constraints": "{g: {level: 1, sense: '<=', tol: 1}}"},
+    {"train": None},
+    {"train": "{batch_size: all}"},
+    {"train": "{steps: 5, epochs: 2}"},
+    {"train": "{steps: 0}"},
+    {"train": "{steps: 5, optimizer: LBFGS}"},
+    {"train": "{steps: 5, optimizer: {name: Sgd}}"},
+    {"train": "{steps: 5, optimizer: {lr: -1}}"},
+    {"train": "{steps: 5, dtype: float16}"},
+    {"train": "{steps: 5, batchsize: 8}"},
+    {"train": "{steps: 5, batch_size: some}"},
+    {"methods": None},
+    {"methods": "{penalised: {coefficient: 1}}"},
+    {"methods": "{penalized: {coeff: 1}}"},
+    {"methods": "{penalized: {}}"},
+    {"methods": "{penalized: []}"},
+    {"methods": "{penalized: {coefficient: -1}}"},
+    {"methods": "{penalized: {coefficient: low}}"},
+    {"methods": "{penalized: {coefficient: {values: []}}}"},
+    {"methods": "{penalized: {coefficient: {values: [1], num: 3}}}"},
+    {"methods": "{penalized: {coefficient: {min: 1, max: 2}}}"},
+    {"methods": "{penalized: {coefficient: {min: 0, max: 2, num: 3, scale: log}}}"},
+    {"methods": "{penalized: {coefficient: {min: 1, max: 2, num: 3, scale: ln}}}"},
+    {"methods": "{penalized: {coefficient: {min: 1, max: 2, num: 1.5}}}"},
+    {"methods": "{lagrangian: {dual_lr: 0.1, update: both}}"},
+    {"methods": "{lagrangian: {dual_lr: 0.1, restart: 1}}"},
+    {"methods": "{nupi: {dual_lr: 0.1, nu: -1}}"},
+    {"methods": "{nupi: {dual_lr: 0.1, kp: [1]}}"},
+    {"methods": "{augmented_lagrangian: {dual_lr: 0.1}}"},
+    {"search": "{low: 0.1}"},
+    {"search": "{target: 0.5, strategy: newton}"},
+    {"search": "{target: 0.5, low: 0}"},
+    {"search": "{target: 0.5, max_trainings: 1}"},
+    {"levels": "{g: {values: []}}"},
+    {"seeds": "[]"},
+    {"seeds": "-1"},
+    {"seeds": "1.5"},
+    {"method": "{}"},
+]
+
+
+@pytest.mark.parametrize("changed", VALID, ids=str)
+def test_what_cpd_reads_fits(schema: dict[str, Any], folder: Path, changed: dict[str, str | None]) -> None:
+    assert accepted(schema, written(folder, TASK | changed)) == (True, True)
+
+
+@pytest.mark.parametrize("changed", INVALID, ids=str)
+def test_what_cpd_refuses_does_not(schema: dict[str, Any], folder: Path, changed: dict[str, str | None]) -> None:
+    assert accepted(schema, written(folder, TASK | changed)) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("keys", "fits"),
+    [
+        ({}, True),
+        ({"train": "{steps: 7}"}, True),
+        ({"train": "{optimizer: {lr: 0.5}}"}, True),
+        ({"constraints": "{g: {tolerance: 0.1}}"}, True),
+        ({"levels": "{g: [1, 2]}", "search": "{target: 1}"}, True),
+        ({"train": "{step: 7}"}, False),
+        ({"methods": "{penalized: {coefficient: -1}}"}, False),
+        ({"task": "[task.yaml]"}, False),
+    ],
+    ids=str,
+)
+def test_a_sweep_names_only_what_it_changes(
+    schema: dict[str, Any], folder: Path, keys: dict[str, str | None], fits: bool
+) -> None:
+    assert accepted(schema, written(folder, {"task": "task.yaml"} | keys)) == (fits, fits)
+
+
+def written(folder: Path, keys: dict[str, str | None]) -> Path:
+    path = folder / "x.yaml"
+    path.write_text("".join(f"{key}: {value}\n" for key, value in keys.items() if value is not None))
+    return path
+
+
+def test_every_hyperparameter_says_what_it_does() -> None:
+    from cpd.methods import REGISTRY
+
+    silent = [f"{m.name}.{name}" for m in REGISTRY.values() for name, h in m.hyperparameters.items() if not h.meaning]
+    assert silent == []
+
+
+def test_the_command_prints_it_and_the_copy_in_docs_is_fresh(schema: dict[str, Any], cpd_command: Command) -> None:
+    done = cpd_command("schema")
+    assert (done.rc, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == schema
+    if not COPY.parent.exists():
+        pytest.skip("the pages are not beside the tests")
+    assert COPY.read_text(encoding="utf-8") == done.stdout, "run: cpd schema > docs/task.schema.json"
