@@ -169,7 +169,7 @@ class Session:
         return self.workers
 
     def _hooks(self) -> Hooks:
-        return Hooks(progress=self.listener.progress, stop=self.stop.asked)
+        return Hooks(progress=self.listener.progress, stop=self.stop.asked, say=self.listener.note)
 
     def _batch(self, keys: tuple[RunKey, ...]) -> Batch:
         return Batch(

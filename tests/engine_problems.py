@@ -28,6 +28,16 @@ class Quadratic(cpd.Problem):
         )
 
 
+class Coins(Quadratic):
+    """The same with coins that have probabilities of their own: what is drawn depends on values."""
+
+    def evaluate(self, model: torch.nn.Module, batch: None) -> cpd.Evaluation:
+        """Evaluate, sometimes with a larger objective."""
+        at = super().evaluate(model, batch)
+        heads = torch.bernoulli(torch.linspace(0.2, 0.8, 3)).sum()
+        return cpd.Evaluation(at.objective * (1 + heads), at.constraints, at.strict, at.metrics)
+
+
 class Boxed(Quadratic):
     """The same with parameters kept in [-0.25, 0.25]."""
 

@@ -1,150 +1,31 @@
 """The engine: fused equals one by one, bad runs stay alone, resumed equals uninterrupted."""
 
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from engine_problems import __file__ as PROBLEMS  # noqa: N812
+from engine_batches import (
+    ADAM,
+    BUNDLED,
+    assert_close,
+    constraint,
+    key,
+    mixed_keys,
+    numbers,
+    one_by_one,
+    quadratic,
+    recipe,
+    source,
+)
 
 from cpd.checkpoint import CheckpointStore
 from cpd.engine import Batch, Hooks, Interrupted, ProblemRaised, train
 from cpd.engine.minibatches import Minibatches
 from cpd.errors import CpdError
-from cpd.outcome import Run, RunKey, Status
-from cpd.spec import Constraint, Optimizer, ProblemSource, Train
-
-SGD = Optimizer(name="SGD", options={"lr": 0.05})
-ADAM = Optimizer(name="Adam", options={"lr": 0.01})
-
-
-def source(name: str, **arguments: Any) -> ProblemSource:
-    text = Path(PROBLEMS).read_text()
-    return ProblemSource(target=f"engine_problems.py:{name}", path=str(PROBLEMS), source=text, arguments=arguments)
-
-
-def bundled(target: str, **arguments: Any) -> ProblemSource:
-    return ProblemSource(target=target, path=None, source="", arguments=arguments)
-
-
-def recipe(steps: int, batch_size: int | None = None, optimizer: Optimizer = SGD, dtype: str = "float64") -> Train:
-    return Train(steps=steps, epochs=None, batch_size=batch_size, optimizer=optimizer, dtype=dtype)
-
-
-def constraint(level: float, sense: str) -> Constraint:
-    return Constraint(level=level, sense=sense, tolerance=1e-3)
-
-
-QUADRATIC = {"each": constraint(0.5, ">="), "total": constraint(2.0, "==")}
-
-
-def key(method: str, levels: dict[str, float], seed: int = 1, **setting: Any) -> RunKey:
-    return RunKey(method, setting, levels, seed)
-
-
-def quadratic(keys: list[RunKey], steps: int = 60, kind: str = "Quadratic", **options: Any) -> Batch:
-    arguments = options.pop("arguments", {})
-    optimizer = options.pop("optimizer", SGD)
-    return Batch(source(kind, **arguments), QUADRATIC, recipe(steps, optimizer=optimizer), tuple(keys), **options)
-
-
-def mixed_keys(seeds: tuple[int, ...] = (1,)) -> list[RunKey]:
-    """Every method, several settings and levels."""
-    levels = [{"each": 0.5, "total": 2.0}, {"each": 0.25, "total": 1.0}]
-    settings: list[tuple[str, dict[str, Any]]] = [
-        ("penalized", {"coefficient": 0.3}),
-        ("penalized", {"coefficient": [0.1, 0.4]}),
-        ("quadratic_penalty", {"coefficient": 2.0, "growth": 1.01}),
-        ("lagrangian", {"dual_lr": 0.05}),
-        ("lagrangian", {"dual_lr": 0.2, "update": "simultaneous"}),
-        ("nupi", {"dual_lr": 0.1, "kp": 2.0}),
-        ("augmented_lagrangian", {"dual_lr": 0.1, "penalty": 1.0}),
-    ]
-    return [RunKey(m, s, level, seed) for seed in seeds for m, s in settings for level in levels]
-
-
-def numbers(run: Run) -> tuple[Any, ...]:
-    """All that a run measured, for comparison bit by bit."""
-    return (
-        run.status,
-        run.objective,
-        [(c.value, c.surrogate, c.multiplier, c.tail, c.gradient_norm) for c in run.constraints.values()],
-        run.metrics,
-        run.steps,
-        run.curves,
-    )
-
-
-def assert_close(one: Run, other: Run, relative: float = 1e-9) -> None:
-    """The same run to rounding, curves included."""
-    assert one.status is other.status
-    assert one.curves is not None
-    assert other.curves is not None
-    flat_one = [
-        one.objective,
-        *one.metrics.values(),
-        *flat([(c.value, c.surrogate, c.multiplier) for c in one.constraints.values()]),
-    ]
-    flat_other = [
-        other.objective,
-        *other.metrics.values(),
-        *flat([(c.value, c.surrogate, c.multiplier) for c in other.constraints.values()]),
-    ]
-    assert flat_one == pytest.approx(flat_other, rel=relative, abs=1e-12, nan_ok=True)
-    curves = [
-        flat(list(c.constraints.values())) + flat(list(c.multipliers.values())) + list(c.objective)
-        for c in (one.curves, other.curves)
-    ]
-    assert curves[0] == pytest.approx(curves[1], rel=relative, abs=1e-12)
-
-
-def flat(values: Any) -> list[float]:
-    if isinstance(values, list | tuple):
-        return [x for value in values for x in flat(value)]
-    return [math.nan if values is None else values]
-
-
-def one_by_one(batch: Batch) -> list[Run]:
-    return [train(replace(batch, keys=(key,), fuse=False)).runs[0] for key in batch.keys]
-
-
-CONCAVE = {"g": constraint(0.5, "==")}
-RATE = {"class0_rate": constraint(0.7, ">=")}
-DENSITY = {"density": constraint(0.5, "<=")}
-BUNDLED = {
-    "concave": Batch(
-        bundled("cpd.problems.concave:Concave"),
-        CONCAVE,
-        recipe(200),
-        (
-            key("penalized", {"g": 0.5}, coefficient=0.4),
-            key("nupi", {"g": 0.5}, dual_lr=0.3, kp=40.0, update="simultaneous"),
-            key("nupi", {"g": 0.2}, dual_lr=0.3, kp=40.0, update="simultaneous"),
-        ),
-    ),
-    "rate": Batch(
-        bundled("cpd.problems.rate:Rate"),
-        RATE,
-        recipe(200),
-        (
-            key("penalized", {"class0_rate": 0.7}, coefficient=2.15),
-            key("lagrangian", {"class0_rate": 0.7}, dual_lr=0.1),
-            key("lagrangian", {"class0_rate": 0.6}, dual_lr=10.0, seed=2),
-        ),
-    ),
-    "sparsity": Batch(
-        bundled("cpd.problems.sparsity:Sparsity", hidden=[12, 8]),
-        DENSITY,
-        recipe(200, batch_size=100, optimizer=ADAM),
-        (
-            key("penalized", {"density": 0.5}, coefficient=0.5),
-            key("lagrangian", {"density": 0.5}, dual_lr=0.1),
-            key("lagrangian", {"density": 0.3}, dual_lr=0.1),
-        ),
-    ),
-}
+from cpd.outcome import Status
+from cpd.spec import Optimizer
 
 
 @pytest.mark.parametrize("name", list(BUNDLED))

@@ -100,7 +100,7 @@ def _train_group(batch: Batch, group: Prepared | Refused, hooks: Hooks, notes: l
     try:
         training = Training.begin(group, batch.constraints, batch.train)
         _resume(batch, training, notes)
-        advance = choose(batch, training)
+        advance = choose(batch, training, hooks.say)
         training.run(_with_checkpoints(batch, training, hooks), advance)
         notes.extend([advance.note] if advance.note else [])
         return finished_runs(training)

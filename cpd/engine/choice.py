@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import os
-import time
+from collections.abc import Callable
 from pathlib import Path
 
+from torch import Tensor
+
 from cpd.engine.batch import Batch
-from cpd.engine.compiled import Compiled, compilable
+from cpd.engine.compiled import Compiled
 from cpd.engine.minibatches import Minibatches
-from cpd.engine.program import Advance, Captured, Eager
+from cpd.engine.packaging import missing_compiler
+from cpd.engine.program import Advance, Captured, Eager, Trace, is_first
 from cpd.engine.recording import Record
-from cpd.engine.step import State
+from cpd.engine.step import State, Step
 from cpd.engine.training import Training
 
 CAPTURE_FROM = 200
 """Steps from which capturing the step (some tenths of a second) pays."""
-TRIAL_STEPS = 100
-"""Steps after which ``auto`` weighs the measured step time against the cost of compiling."""
-COMPILE_SECONDS = 25.0
+COMPILE_SECONDS = 10.0
 """What compiling costs."""
-SPEED_UP = 5.0
-"""How much faster a compiled step is, on the low side."""
+PER_OPERATION, PER_NUMBER = 4e-6, 6e-10
+"""Seconds that a compiled step saves for each operation of the captured one, and for each number that it gives."""
+LARGE = 50_000
+"""Parameters of a model from which the copies that a captured step makes cost more than it saves."""
+PRODUCTS = ("mm", "bmm", "addmm", "baddbmm", "convolution", "convolution_backward")
+"""Operations that a compiled step hands to the same library as the others: nothing is saved there."""
 
 
 def program_cache() -> Path:
@@ -34,80 +39,106 @@ def program_cache() -> Path:
     return platformdirs.user_cache_path("cpd") / "programs"
 
 
-def choose(batch: Batch, training: Training) -> Advance:
-    """The engine that the batch asks for, or the best one where it says ``auto``."""
+def choose(batch: Batch, training: Training, say: Callable[[str], None] = lambda text: None) -> Advance:
+    """The engine that the batch asks for, or the best one where it says ``auto``; ``say`` is told of long waits."""
     step, fused = training.step, training.prepared.stack.fused
     if batch.engine == "eager" or not fused or (batch.engine == "auto" and training.steps < CAPTURE_FROM):
         return Eager(step)
-    if batch.engine == "captured":
-        return Captured(step)
-    reason = compilable(step, training.prepared.batches, training.prepared.draws)
-    if reason is not None:
+    reason = _not_compiled(step)
+    if batch.engine == "captured" or (reason is not None and batch.engine == "compiled"):
         captured = Captured(step)
-        if batch.engine == "compiled":
-            captured.note = f"captured instead of compiled: {reason}"
+        captured.note = None if batch.engine == "captured" else f"captured instead of compiled: {reason}"
         return captured
-    compiled = Compiled(step, program_cache())
-    return compiled if batch.engine == "compiled" else Auto(training, compiled, batch.uses)
+    if batch.engine == "compiled":
+        return Compiled(step, program_cache(), say=say)
+    return Auto(training, batch.uses, reason is None, say)
+
+
+def _not_compiled(step: Step) -> str | None:
+    """Why a step cannot be compiled on this machine and device, or None."""
+    if step.levels.device.type != "cpu":
+        return "programs are compiled for the CPU only"
+    return missing_compiler()
 
 
 class Auto:
-    """Compiled at once where the program is in the cache, else captured, else compiled later if that saves time.
+    """Compiled where that saves more in all steps than it costs, else captured, or eager for large models.
 
-    It decides at the first step and after ``TRIAL_STEPS``, nowhere else, so that a resumed training meets the decision
-    where the uninterrupted one did.
+    It decides once the first step is done, from the step and the number of steps alone: a training's numbers must not
+    depend on how busy the machine was, or on what was compiled before.
     """
 
-    def __init__(self, training: Training, compiled: Compiled, uses: int) -> None:
+    def __init__(self, training: Training, uses: int, compilable: bool, say: Callable[[str], None]) -> None:
         self.training = training
-        self.captured = Captured(training.step)
-        self.compiled = compiled
         self.uses = uses
+        self.compilable = compilable
+        self.say = say
         self.note: str | None = None
-        self._decided = False
-        self._uses_compiled = False
-        self._seconds = 0.0
+        self._captured = Captured(training.step)
+        self._chosen: Advance | None = None
 
     @property
     def history(self) -> int:
         """One until it is decided that the training is compiled."""
-        return self.compiled.history if self._uses_compiled else 1
+        return 1 if self._chosen is None else self._chosen.history
 
     def __call__(self, state: State, batches: Minibatches, n: int) -> tuple[State, Record]:
         """Advance ``n`` steps."""
-        done = self.training.done
-        if not self._decided and done > 0:
-            self._decide(state, batches, done)
-        if self._uses_compiled:
-            return self.compiled(state, batches, n)
-        started = time.perf_counter()
-        result = self.captured(state, batches, n)
-        self._seconds += time.perf_counter() - started
-        self.note = self.captured.note
+        if self._chosen is None and is_first(state):
+            return self._captured(state, batches, n)
+        if self._chosen is None:
+            self._chosen = self._choose(state, batches)
+        result = self._chosen(state, batches, n)
+        self.note = self.note or self._chosen.note
         return result
 
-    def _decide(self, state: State, batches: Minibatches, done: int) -> None:
-        if self.captured.note is not None:
-            self._decided = True
-        elif self.training.engine is not None:
-            self._decided, self._uses_compiled = True, self.training.engine == "compiled"
-        elif self.compiled.is_cached(state, batches) or (done >= TRIAL_STEPS and self._pays(done)):
-            self._decided, self._uses_compiled = True, self._try_compiling(state, batches)
-        else:
-            self._decided = done >= TRIAL_STEPS
-        if self._decided:
-            self.training.engine = "compiled" if self._uses_compiled else "captured"
+    def _choose(self, state: State, batches: Minibatches) -> Advance:
+        engine = self.training.engine or self._best(state, batches)
+        if engine == "compiled":
+            all_sizes = self._worthwhile(state, batches)
+            compiled = Compiled(self.training.step, program_cache(), all_sizes=all_sizes, say=self.say)
+            if self._prepared(compiled, state, batches):
+                self.training.engine = engine
+                return compiled
+            engine = self._plain(state)
+        self.training.engine = engine
+        return self._captured if engine == "captured" else Eager(self.training.step)
 
-    def _pays(self, done: int) -> bool:
-        remaining = self._seconds / done * (self.training.steps - done)
-        return self.uses * remaining * (1 - 1 / SPEED_UP) > COMPILE_SECONDS
+    def _best(self, state: State, batches: Minibatches) -> str:
+        trace = self._captured.trace(state, batches.sample()) if self.compilable else None
+        if trace is not None and trace.draws is not None and self._pays(trace, self.training.steps):
+            return "compiled"
+        return self._plain(state)
 
-    def _try_compiling(self, state: State, batches: Minibatches) -> bool:
-        """Compile; a compiler that fails costs a line and the captured step goes on."""
+    def _plain(self, state: State) -> str:
+        runs = len(state.active)
+        return "eager" if sum(p.numel() for p in state.parameters.values()) > LARGE * runs else "captured"
+
+    def _pays(self, trace: Trace, steps: float) -> bool:
+        return self.uses * steps * saved(trace) > COMPILE_SECONDS
+
+    def _worthwhile(self, state: State, batches: Minibatches) -> bool:
+        """Whether the smaller minibatch that ends an epoch is worth a program of its own."""
+        trace = self._captured.trace(state, batches.sample())
+        return trace is not None and self._pays(trace, self.training.steps / batches.in_epoch)
+
+    def _prepared(self, compiled: Compiled, state: State, batches: Minibatches) -> bool:
+        """Compile; a compiler that fails costs a line and the plain step goes on."""
         try:
-            self.compiled.prepare(state, batches)
+            compiled.prepare(state, batches)
         except Exception as error:
             first = (str(error).strip() or type(error).__name__).splitlines()[0]
-            self.captured.note = self.note = f"captured instead of compiled: {first}"
+            self.note = f"not compiled: {first}"
             return False
         return True
+
+
+def saved(trace: Trace) -> float:
+    """Seconds of a captured step that a compiled one saves: estimated from its operations, not measured."""
+    total = 0.0
+    for node in trace.graph.graph.nodes:
+        given = node.meta.get("val") if node.op == "call_function" else None
+        name = str(node.target).removeprefix("aten.").partition(".")[0]
+        if isinstance(given, Tensor) and name not in PRODUCTS:
+            total += PER_OPERATION + PER_NUMBER * given.numel()
+    return total

@@ -1,196 +1,165 @@
-"""The step compiled ahead of time: a loop over steps in one native program, kept on disk."""
+"""The step compiled ahead of time: a loop over steps in one native program."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import platform
-import shutil
-import tempfile
-import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from cpd.engine.draws import Draw
 from cpd.engine.minibatches import Minibatches
+from cpd.engine.packaging import HISTORY, Layout, load, package
 from cpd.engine.program import Captured, Trace, capture, is_first
 from cpd.engine.recording import Record
 from cpd.engine.step import State, Step
-from cpd.file_lock import locked
 
-PATIENCE = 600.0
-"""Seconds to wait for another process that compiles the same program."""
-HISTORY = 32
-"""Steps whose records one call of a program returns."""
-FORMAT = 3
-"""Raised when what is compiled changes without the graph's text changing."""
+DRAWN_BYTES = 2**25
+"""Random numbers and places of examples that are kept for the steps of one call."""
+
+Size = int | None
+"""Examples in a minibatch; None for all data."""
+
+
+class _Program(NamedTuple):
+    """The compiled loop for one size of minibatch, and the memory in which its steps' own arguments are handed over."""
+
+    trace: Trace
+    run: Callable[..., list[Tensor]]
+    layout: Layout
+    examples: Tensor | None
+    drawn: list[Tensor]
 
 
 class Compiled:
-    """Many steps in one call of a native program, for trainings that see the same batch at every step.
+    """Many steps in one call of a native program.
 
     The program holds no numbers of the sweep: levels, hyperparameters and data are its arguments, so one program serves
-    every setting. Gives the eager step's numbers to rounding.
+    every setting. Minibatches and random numbers are the eager step's own, handed over for some steps at a time. Gives
+    the eager step's numbers to rounding.
 
     Args:
         step: The step to compile.
         cache: Folder of compiled programs.
+        all_sizes: Whether minibatches of every size (an epoch's last one is smaller) are compiled; otherwise those of
+            the first one's size alone, and other steps are captured ones.
+        say: Told when compiling begins.
     """
 
     history: int = HISTORY
 
-    def __init__(self, step: Step, cache: Path) -> None:
+    def __init__(
+        self, step: Step, cache: Path, *, all_sizes: bool = True, say: Callable[[str], None] = lambda text: None
+    ) -> None:
         self.step = step
         self.cache = cache
         self.note: str | None = None
+        self.all_sizes = all_sizes
+        self.say = say
         self._captured = Captured(step)
-        self._trace: Trace | None = None
-        self._program: Callable[..., list[Tensor]] | None = None
+        self._traces: dict[Size, Trace] = {}
+        self._programs: dict[Size, _Program | None] = {}
 
     def __call__(self, state: State, batches: Minibatches, n: int) -> tuple[State, Record]:
         """Advance ``n`` steps."""
-        if is_first(state):
-            state, record = self._captured(state, batches, 1)
-            return (state, record) if n == 1 else self._go_on(state, batches, n - 1)
-        return self._go_on(state, batches, n)
+        records: list[Record] = []
+        left = n
+        while left:
+            program = None if is_first(state) else self._program(state, batches)
+            if program is None:
+                state, record = self._captured(state, batches, 1)
+                left -= 1
+            else:
+                state, record, done = _advance(program, state, batches, left)
+                left -= done
+            records.append(record)
+        return state, _last(records, min(n, HISTORY))
 
-    def _go_on(self, state: State, batches: Minibatches, n: int) -> tuple[State, Record]:
-        program = self.prepare(state, batches)
-        trace = self._traced(state, batches)
-        leaves = trace.flatten(state, batches.next())
-        tensors = tuple(leaf.detach() for leaf in leaves if isinstance(leaf, Tensor))
-        carried = sum(isinstance(leaf, Tensor) for leaf in leaves[: trace.carried])
-        with torch.no_grad():
-            outputs = program(torch.tensor(n), tensors[:carried], (*tensors[carried:], *trace.constants))
-        state, record = trace.unflatten(_refill(leaves[: trace.carried], outputs[1:]))
-        last = torch.arange(n - min(n, HISTORY), n) % HISTORY
-        return state, Record(*(value[last] for value in record))
+    def prepare(self, state: State, batches: Minibatches) -> None:
+        """Compile and load the program for the next minibatch, unless that was done before."""
+        size = batches.next_size
+        if self._programs.get(size) is None:
+            self._programs[size] = self._load(size, state, batches)
 
-    def prepare(self, state: State, batches: Minibatches) -> Callable[..., list[Tensor]]:
-        """Compile and load the program, unless that was done before."""
-        if self._program is None:
-            trace = self._traced(state, batches)
-            self._program = load(package(trace, trace.flatten(state, batches.sample()), self.cache))
-        return self._program
+    def refusal(self, state: State, batches: Minibatches) -> str | None:
+        """Why the step cannot be compiled, as is known once it is captured; None if it can."""
+        if self._traced(batches.next_size, state, batches).draws is None:
+            return "it draws random numbers that depend on more than shapes"
+        return None
 
-    def is_cached(self, state: State, batches: Minibatches) -> bool:
-        """Whether the program was compiled before."""
-        trace = self._traced(state, batches)
-        return program_path(trace, trace.flatten(state, batches.sample()), self.cache).exists()
+    def _program(self, state: State, batches: Minibatches) -> _Program | None:
+        size = batches.next_size
+        if size not in self._programs:
+            if self.refusal(state, batches) is not None:
+                self.note = f"captured instead of compiled: {self.refusal(state, batches)}"
+                self._programs[size] = None
+            else:
+                compiled = self.all_sizes or not self._programs
+                self._programs[size] = self._load(size, state, batches) if compiled else None
+        return self._programs[size]
 
-    def _traced(self, state: State, batches: Minibatches) -> Trace:
-        if self._trace is None:
-            self._trace = capture(self.step, state, batches.sample())
-        return self._trace
+    def _load(self, size: Size, state: State, batches: Minibatches) -> _Program:
+        trace, layout = self._traced(size, state, batches), self._layout(size, state, batches)
+        like = self.step.levels
+        examples = None if size is None else torch.zeros(layout.steps, size, dtype=torch.long, device=like.device)
+        drawn = [torch.zeros(layout.steps, *d.shape, dtype=d.dtype, device=like.device) for d in trace.draws or ()]
+        return _Program(trace, load(package(trace, layout, self.cache, self.say)), layout, examples, drawn)
 
+    def _layout(self, size: Size, state: State, batches: Minibatches) -> Layout:
+        trace = self._traced(size, state, batches)
+        leaves = trace.flatten(state, batches.sample(size))
+        return Layout(leaves, trace.carried, _source(batches), size, _steps(size, trace.draws or ()))
 
-def compilable(step: Step, batches: Minibatches, draws: bool) -> str | None:
-    """Why a training cannot be compiled, or None if it can."""
-    if batches.batch_size is not None:
-        return "minibatches change from step to step"
-    if draws:
-        return "the problem draws random numbers"
-    if not step.stack.fused:
-        return "the problem cannot be fused"
-    if not any(shutil.which(name) for name in ("g++", "clang++", "c++")):
-        return "there is no C++ compiler (g++ or clang++)"
-    return None
-
-
-class _Loop(nn.Module):
-    """``n`` steps: a while loop whose body is the captured step."""
-
-    def __init__(self, trace: Trace, whole: list[Any]) -> None:
-        super().__init__()
-        self.step = trace.graph
-        self.whole = whole
-        self.carried = trace.carried
-
-    def forward(self, n: Tensor, state: tuple[Tensor, ...], fixed: tuple[Tensor, ...]) -> Any:
-        from torch._higher_order_ops.while_loop import while_loop
-
-        record = self._tensors(state, fixed)[len(state) :]
-        slots = torch.arange(HISTORY)
-        kept = [t.new_zeros(HISTORY, *t.shape) for t in record]
-        start = (torch.zeros((), dtype=torch.int64), *state, *kept)
-
-        def unfinished(k: Tensor, *_: Tensor) -> Tensor:
-            return k < n
-
-        def body(k: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
-            new = self._tensors(rest[: len(state)], fixed)
-            here = slots == k % HISTORY
-            pairs = zip(rest[len(state) :], new[len(state) :], strict=True)
-            kept = [torch.where(here.view(-1, *[1] * t.dim()), t, old) for old, t in pairs]
-            return (k + 1, *(t.clone() for t in new[: len(state)]), *kept)
-
-        return while_loop(unfinished, body, start)
-
-    def _tensors(self, state: tuple[Tensor, ...], fixed: tuple[Tensor, ...]) -> list[Tensor]:
-        return [t for t in self.step(*_refill(self.whole, [*state, *fixed])) if isinstance(t, Tensor)]
+    def _traced(self, size: Size, state: State, batches: Minibatches) -> Trace:
+        if size not in self._traces:
+            self._traces[size] = capture(self.step, state, batches.sample(size))
+        return self._traces[size]
 
 
-def _refill(whole: list[Any], tensors: list[Tensor]) -> list[Any]:
-    """Put tensors where ``whole`` has some, and keep its other leaves; tensors left over follow."""
-    rest = iter(tensors)
-    return [next(rest) if isinstance(leaf, Tensor) else leaf for leaf in whole] + list(rest)
+def _advance(program: _Program, state: State, batches: Minibatches, most: int) -> tuple[State, Record, int]:
+    """Up to ``most`` steps in one call: the new state, the records of the last ``HISTORY``, and how many they were."""
+    trace, layout = program.trace, program.layout
+    n = _hand_over(program, batches, most)
+    leaves = trace.flatten(state, None)[: trace.carried]
+    carried = tuple(leaf.detach() for leaf in leaves if isinstance(leaf, Tensor))
+    own = (*([] if program.examples is None else [program.examples]), *program.drawn)
+    with torch.no_grad():
+        outputs = program.run(torch.tensor(n), carried, own, (*_source(batches), *trace.constants))
+    state, record = trace.unflatten(layout.refill(outputs[1:]))
+    last = torch.arange(n - min(n, HISTORY), n) % HISTORY
+    return state, Record(*(value[last] for value in record)), n
 
 
-def package(trace: Trace, leaves: list[Any], cache: Path) -> Path:
-    """Compile a captured step into a file of the cache, if it is not there yet."""
-    path = program_path(trace, leaves, cache)
-    cache.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        # Workers that start together need the same program: one compiles, the others wait for it.
-        with locked(path.with_suffix(".lock"), PATIENCE):
-            if not path.exists():
-                _compile(trace, leaves, path)
-    return path
+def _hand_over(program: _Program, batches: Minibatches, most: int) -> int:
+    """Write the next steps' minibatches and random numbers where the program reads them; how many steps they are."""
+    if program.examples is None and not program.drawn:
+        return most
+    most = min(most, program.layout.steps)
+    if program.examples is not None:
+        alike = batches.next_alike(most)
+        most = len(alike)
+        torch.stack(alike, out=program.examples[:most])
+    for k in range(most):
+        for memory, draw in zip(program.drawn, program.trace.draws or (), strict=True):
+            memory[k] = draw.now()
+    return most
 
 
-def _compile(trace: Trace, leaves: list[Any], path: Path) -> None:
-    tensors = tuple(leaf.detach() for leaf in leaves if isinstance(leaf, Tensor))
-    carried = sum(isinstance(leaf, Tensor) for leaf in leaves[: trace.carried])
-    arguments = (torch.tensor(2), tensors[:carried], (*tensors[carried:], *trace.constants))
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder, warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")
-        exported = torch.export.export(_Loop(trace, leaves), arguments, strict=False)
-        # One thread, whatever this process has: then the program, and its numbers to the bit, are the same for all.
-        options = {"cpp.threads": 1}
-        made = torch._inductor.aoti_compile_and_package(
-            exported, package_path=str(Path(folder) / "program.pt2"), inductor_configs=options
-        )
-        os.replace(made, path)
+def _source(batches: Minibatches) -> tuple[Tensor, ...]:
+    """All data, from which the program takes its minibatches."""
+    return tuple(batches.data or ())
 
 
-def load(path: Path) -> Callable[..., list[Tensor]]:
-    """Load a compiled program: ``(n, state, fixed) -> tensors``, all flat.
-
-    The loader is called directly: ``torch._inductor.aoti_load_package`` probes the processor with a compiler first,
-    which takes a second, and the file's name already holds what it is for.
-    """
-    loader = torch._C._aoti.AOTIModelPackageLoader(str(path), "model", False, 1, -1)
-    return lambda n, state, fixed: loader.boxed_run([n, *state, *fixed])
+def _steps(size: Size, draws: list[Draw] | tuple[Draw, ...]) -> int:
+    """Steps of one call for which minibatches and random numbers are handed over."""
+    bytes_each = sum(draw.size for draw in draws) + 8 * (size or 0)
+    return max(1, min(HISTORY, DRAWN_BYTES // max(1, bytes_each)))
 
 
-def program_path(trace: Trace, leaves: list[Any], cache: Path) -> Path:
-    """The file of the cache for this step."""
-    return cache / f"{_fingerprint(trace, leaves)}.pt2"
-
-
-def _fingerprint(trace: Trace, leaves: list[Any]) -> str:
-    """Hash of all that the program depends on: the graph's text, shapes, types, versions and the processor."""
-    shapes = [
-        f"{tuple(t.shape)}{t.stride()}{t.dtype}{t.device}" for t in [*leaves, *trace.constants] if isinstance(t, Tensor)
-    ]
-    machine = (
-        platform.machine(),
-        torch.backends.cpu.get_cpu_capability(),
-        torch.__version__,
-        platform.python_version(),
-    )
-    text = "\n".join([str(FORMAT), trace.graph.code, *shapes, *machine])
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+def _last(records: list[Record], count: int) -> Record:
+    """The records of the last ``count`` steps."""
+    if len(records) == 1:
+        return records[0]
+    return Record(*(torch.cat(parts)[-count:] for parts in zip(*records, strict=True)))

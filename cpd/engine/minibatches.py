@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -38,9 +39,7 @@ class Minibatches:
         self.data = data
         self.batch_size = batch_size if data is not None else None
         self.generator = torch.Generator().manual_seed(seed)
-        self.epoch_start = self.generator.get_state()
-        self.taken = 0
-        self._order = self._next_epoch()
+        self._begin_epoch()
 
     def __iter__(self) -> Iterator[Any]:
         """Endless."""
@@ -51,18 +50,37 @@ class Minibatches:
         """The next batch."""
         if self.batch_size is None:
             return self.data
-        index = next(self._order, None)
-        if index is None:
-            self.epoch_start = self.generator.get_state()
-            self.taken = 0
-            self._order = self._next_epoch()
-            index = next(self._order)
-        self.taken += 1
+        (index,) = self.next_alike(1)
+        return self.at(index)
+
+    def next_alike(self, most: int) -> tuple[Tensor, ...]:
+        """Examples of the next minibatches, ``[B]`` each: those of one size, within an epoch and at most ``most``."""
+        if self.taken == len(self._order):
+            self._begin_epoch()
+        ahead = self._order[self.taken : self.taken + most]
+        alike = tuple(itertools.takewhile(lambda index: len(index) == len(ahead[0]), ahead))
+        self.taken += len(alike)
+        return alike
+
+    def at(self, index: Tensor) -> Any:
+        """The minibatch of these examples."""
         return tuple(t[index] for t in self.data)
 
-    def sample(self) -> Any:
-        """A fixed batch, taken without moving on: the first examples."""
-        return self.data if self.batch_size is None else tuple(t[: self.batch_size] for t in self.data)
+    @property
+    def in_epoch(self) -> int:
+        """Minibatches in an epoch."""
+        return max(1, len(self._order))
+
+    @property
+    def next_size(self) -> int | None:
+        """Examples in the next minibatch; None where there are none."""
+        if self.batch_size is None:
+            return None
+        return len(self._order[self.taken % len(self._order)])
+
+    def sample(self, size: int | None = None) -> Any:
+        """A fixed batch, taken without moving on: the first examples, ``size`` or as many as a minibatch has."""
+        return self.data if self.batch_size is None else tuple(t[: size or self.batch_size] for t in self.data)
 
     def state(self) -> tuple[Tensor, int]:
         """What :meth:`restore` needs: the generator at the start of the epoch, and the minibatches taken since."""
@@ -71,13 +89,13 @@ class Minibatches:
     def restore(self, epoch_start: Tensor, taken: int) -> None:
         """Go on where :meth:`state` was taken."""
         self.generator.set_state(epoch_start)
-        self.epoch_start, self.taken = epoch_start.clone(), taken
-        self._order = self._next_epoch()
-        for _ in range(taken):
-            next(self._order)
+        self._begin_epoch()
+        self.taken = taken
 
-    def _next_epoch(self) -> Iterator[Tensor]:
-        if self.batch_size is None:
-            return iter(())
-        order = torch.randperm(len(self.data[0]), generator=self.generator).to(self.data[0].device)
-        return iter(order.split(self.batch_size))
+    def _begin_epoch(self) -> None:
+        self.epoch_start = self.generator.get_state()
+        self.taken = 0
+        self._order: tuple[Tensor, ...] = ()
+        if self.batch_size is not None:
+            order = torch.randperm(len(self.data[0]), generator=self.generator).to(self.data[0].device)
+            self._order = order.split(self.batch_size)

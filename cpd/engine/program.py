@@ -8,10 +8,11 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
-from torch.fx import GraphModule
+from torch.fx import GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils import _pytree as pytree
 
+from cpd.engine.draws import Draw, lift_draws
 from cpd.engine.minibatches import Minibatches
 from cpd.engine.recording import Record
 from cpd.engine.step import State, Step
@@ -77,7 +78,7 @@ class Captured:
             if self._eager is not None:
                 return self._eager(state, batches, n - k)
             batch = batches.next()
-            trace = None if is_first(state) else self._trace(state, batch)
+            trace = None if is_first(state) else self.trace(state, batch)
             if trace is None:
                 state, record = self.step.advance(state, batch, self.step.optimizer(state))
                 continue
@@ -85,7 +86,8 @@ class Captured:
                 state, record = trace.unflatten(trace.call(trace.flatten(state, batch)))
         return state, alone(record)
 
-    def _trace(self, state: State, batch: Any) -> Trace | None:
+    def trace(self, state: State, batch: Any) -> Trace | None:
+        """The program for batches of this shape; None, with a note, where the step cannot be captured."""
         shape = shape_of(batch)
         try:
             if shape not in self._programs:
@@ -101,25 +103,29 @@ class Trace(NamedTuple):
     """A captured step.
 
     Attributes:
-        graph: ``(*state, *batch, *constants) -> (*state, *record)``, flat; it changes nothing that is passed in.
+        graph: ``(*state, *batch, *constants, *draws) -> (*state, *record)``, flat; it changes nothing that is passed
+            in.
         constants: Tensors that the step read from elsewhere: levels, hyperparameters, data of the problem's own. Passed
             in, so that the program does not depend on them.
+        draws: Random numbers of a step, passed in; None where the graph draws them itself, for they depend on more than
+            shapes.
         carried: Number of leaves of the state, the same before and after.
         spec: How the outputs fold back into a state and a record.
     """
 
     graph: GraphModule
     constants: list[Tensor]
+    draws: list[Draw] | None
     carried: int
     spec: pytree.TreeSpec
 
     def flatten(self, state: State, batch: Any) -> list[Any]:
-        """The program's arguments, without the constants."""
+        """The program's arguments, without the constants and the draws."""
         return pytree.tree_leaves((state, batch))
 
     def call(self, leaves: list[Any]) -> list[Any]:
         """Replay the program once."""
-        return self.graph.forward(*leaves, *self.constants)
+        return self.graph.forward(*leaves, *self.constants, *(draw.now() for draw in self.draws or ()))
 
     def unflatten(self, outputs: Any) -> tuple[State, Record]:
         """Fold a program's outputs back."""
@@ -155,16 +161,20 @@ def capture(step: Step, state: State, batch: Any) -> Trace:
     with torch.random.fork_rng(devices=devices), compiling():
         graph = make_fx(flat)(*leaves)
     _drop_profiling(graph)
-    return Trace(graph, _lift_constants(graph), len(pytree.tree_leaves(state)), shape[-1])
+    _name_dtypes(graph)
+    constants = _lift_constants(graph)
+    return Trace(graph, constants, lift_draws(graph), len(pytree.tree_leaves(state)), shape[-1])
 
 
 def _advance_copy(step: Step, state: State, batch: Any) -> tuple[State, Record]:
     """The step on tensors of its own, so that nothing that is passed in changes in place."""
     own = {n: p.detach().clone().requires_grad_() for n, p in state.parameters.items()}
     kept = {n: {k: _own(v) for k, v in s.items()} for n, s in state.optimizer.items()}
-    state = state._replace(parameters=own, optimizer=kept)
+    copied = state._replace(parameters=own, optimizer=kept)
     with torch.enable_grad():
-        return step.advance(state, batch, step.optimizer(state, foreach=False, capturable=True))
+        new, record = step.advance(copied, batch, step.optimizer(copied, foreach=False, capturable=True))
+    kept = {n: {k: _as_before(v, state.optimizer[n].get(k)) for k, v in s.items()} for n, s in new.optimizer.items()}
+    return new._replace(optimizer=kept), record
 
 
 def _own(value: Any) -> Any:
@@ -174,12 +184,28 @@ def _own(value: Any) -> Any:
     return value.double() + 0 if value.dim() == 0 else value.clone()
 
 
+def _as_before(value: Any, before: Any) -> Any:
+    """What an optimizer keeps, in the precision in which it kept it before the step."""
+    return value.to(before.dtype) if isinstance(value, Tensor) and isinstance(before, Tensor) else value
+
+
 def _drop_profiling(graph: GraphModule) -> None:
     """Remove the profiler's marks that ``torch.optim`` leaves: compilers refuse them."""
     for node in reversed(graph.graph.nodes):
         if "profiler._record_function" in str(node.target):
             graph.graph.erase_node(node)
     graph.graph.eliminate_dead_code()
+    graph.recompile()
+
+
+def _name_dtypes(graph: GraphModule) -> None:
+    """Write out the dtype of what a step makes anew: the default one is another when the program is replayed."""
+    for node in graph.graph.nodes:
+        schema = getattr(node.target, "_schema", None)
+        takes = schema is not None and any(a.name == "dtype" and a.default_value is None for a in schema.arguments)
+        makes = takes and not any(isinstance(argument, Node) for argument in node.args)
+        if makes and node.kwargs.get("dtype") is None and isinstance(node.meta.get("val"), Tensor):
+            node.kwargs = {**node.kwargs, "dtype": node.meta["val"].dtype}
     graph.recompile()
 
 

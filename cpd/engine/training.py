@@ -32,12 +32,14 @@ class Hooks:
         stop: Asked after each step; True ends the training with :class:`Interrupted` after a checkpoint.
         save: Keeps a checkpoint; None to keep none.
         every: Seconds between checkpoints.
+        say: Told of long waits.
     """
 
     progress: Callable[[int, int, int], None] | None = None
     stop: Callable[[], bool] | None = None
     save: Callable[[dict[str, Tensor], dict[str, Any]], None] | None = None
     every: float = 60.0
+    say: Callable[[str], None] = lambda text: None
 
 
 class Interrupted(Exception):

@@ -1,0 +1,170 @@
+"""Compiled programs as files: made once for a step and its shapes, kept on disk, loaded in an instant."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from cpd.engine.program import Trace
+from cpd.file_lock import locked
+
+PATIENCE = 600.0
+"""Seconds to wait for another process that compiles the same program."""
+HISTORY = 32
+"""Steps whose records one call of a program returns."""
+FORMAT = 5
+"""Raised when what is compiled changes without the graph's text changing."""
+
+
+class Layout(NamedTuple):
+    """How a program's arguments stand.
+
+    Attributes:
+        leaves: Of a state and a batch, as the step takes them: tensors, and what else an optimizer keeps.
+        carried: How many of them are the state's.
+        source: All data.
+        size: Examples of a minibatch, which the program takes from ``source``; None where a step sees all of it.
+        steps: Steps of one call for which minibatches and random numbers are handed over.
+    """
+
+    leaves: list[Any]
+    carried: int
+    source: tuple[Tensor, ...]
+    size: int | None
+    steps: int
+
+    def refill(self, tensors: Sequence[Tensor]) -> list[Any]:
+        """Put tensors where the state has some, and keep its other leaves; tensors left over follow."""
+        return _refill(self.leaves[: self.carried], tensors)
+
+    @property
+    def state(self) -> tuple[Tensor, ...]:
+        """The state's tensors."""
+        return tuple(leaf.detach() for leaf in self.leaves[: self.carried] if isinstance(leaf, Tensor))
+
+
+def missing_compiler() -> str | None:
+    """Why nothing can be compiled on this machine, or None."""
+    if any(shutil.which(name) for name in ("g++", "clang++", "c++")):
+        return None
+    return "there is no C++ compiler (g++ or clang++)"
+
+
+def package(trace: Trace, layout: Layout, cache: Path, say: Callable[[str], None] = lambda text: None) -> Path:
+    """Compile a captured step into a file of the cache, if it is not there yet; ``say`` is told when that begins."""
+    path = program_path(trace, layout, cache)
+    cache.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        # Workers that start together need the same program: one compiles, the others wait for it.
+        with locked(path.with_suffix(".lock"), PATIENCE):
+            if not path.exists():
+                say("compiling the training step, which takes some seconds; the program is kept for next time")
+                _compile(trace, layout, path)
+    return path
+
+
+def program_path(trace: Trace, layout: Layout, cache: Path) -> Path:
+    """The file of the cache for this step."""
+    return cache / f"{_fingerprint(trace, layout)}.pt2"
+
+
+def load(path: Path) -> Callable[..., list[Tensor]]:
+    """Load a compiled program: ``(n, state, own, fixed) -> tensors``, all flat.
+
+    The loader is called directly: ``torch._inductor.aoti_load_package`` probes the processor with a compiler first,
+    which takes a second, and the file's name already holds what it is for.
+    """
+    loader = torch._C._aoti.AOTIModelPackageLoader(str(path), "model", False, 1, -1)
+    return lambda n, state, own, fixed: loader.boxed_run([n, *state, *own, *fixed])
+
+
+class _Loop(nn.Module):
+    """``n`` steps: a while loop whose body is the captured step.
+
+    Takes ``n``, the state, the steps' own arguments (examples of each minibatch ``[steps, B]`` and each random number
+    ``[steps, ...]``), and what stays the same: data and constants.
+    """
+
+    def __init__(self, trace: Trace, layout: Layout) -> None:
+        super().__init__()
+        self.step = trace.graph
+        self.layout = layout
+        self.sources = len(layout.source)
+
+    def forward(self, n: Tensor, state: tuple[Tensor, ...], own: tuple[Tensor, ...], fixed: tuple[Tensor, ...]) -> Any:
+        from torch._higher_order_ops.while_loop import while_loop
+
+        record = self._step(torch.zeros((), dtype=torch.int64), state, own, fixed)[len(state) :]
+        slots = torch.arange(HISTORY)
+        kept = [t.new_zeros(HISTORY, *t.shape) for t in record]
+        start = (torch.zeros((), dtype=torch.int64), *state, *kept)
+
+        def unfinished(k: Tensor, *_: Tensor) -> Tensor:
+            return k < n
+
+        def body(k: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
+            new = self._step(k, rest[: len(state)], own, fixed)
+            here = slots == k % HISTORY
+            pairs = zip(rest[len(state) :], new[len(state) :], strict=True)
+            kept = [torch.where(here.view(-1, *[1] * t.dim()), t, old) for old, t in pairs]
+            return (k + 1, *(t.clone() for t in new[: len(state)]), *kept)
+
+        return while_loop(unfinished, body, start)
+
+    def _step(
+        self, k: Tensor, state: Sequence[Tensor], own: tuple[Tensor, ...], fixed: tuple[Tensor, ...]
+    ) -> list[Tensor]:
+        source, constants = fixed[: self.sources], fixed[self.sources :]
+        now = [each.index_select(0, k.view(1)).squeeze(0) for each in own]
+        if self.layout.size is not None:
+            examples, *now = now
+            source = tuple(t.index_select(0, examples) for t in source)
+        leaves = _refill(self.layout.leaves, [*state, *source, *constants, *now])
+        return [t for t in self.step(*leaves) if isinstance(t, Tensor)]
+
+
+def _refill(whole: Sequence[Any], tensors: Sequence[Tensor]) -> list[Any]:
+    rest = iter(tensors)
+    return [next(rest) if isinstance(leaf, Tensor) else leaf for leaf in whole] + list(rest)
+
+
+def _compile(trace: Trace, layout: Layout, path: Path) -> None:
+    own = tuple(torch.zeros(layout.steps, *d.shape, dtype=d.dtype) for d in trace.draws or ())
+    if layout.size is not None:
+        own = (torch.zeros(layout.steps, layout.size, dtype=torch.long), *own)
+    arguments = (torch.tensor(2), layout.state, own, (*layout.source, *trace.constants))
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder, warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        exported = torch.export.export(_Loop(trace, layout), arguments, strict=False)
+        # One thread, whatever this process has: then the program, and its numbers to the bit, are the same for all.
+        # The wrapper around the kernels is not optimised: half the time to compile for a tenth of the speed.
+        options = {"cpp.threads": 1, "aot_inductor.compile_wrapper_opt_level": "O0"}
+        made = torch._inductor.aoti_compile_and_package(
+            exported, package_path=str(Path(folder) / "program.pt2"), inductor_configs=options
+        )
+        os.replace(made, path)
+
+
+def _fingerprint(trace: Trace, layout: Layout) -> str:
+    """Hash of all that the program depends on: the graph's text, shapes, types, versions and the processor."""
+    tensors = [leaf for leaf in [*layout.leaves, *layout.source, *trace.constants] if isinstance(leaf, Tensor)]
+    shapes = [f"{tuple(t.shape)}{t.stride()}{t.dtype}{t.device}" for t in tensors]
+    draws = [f"{d.shape}{d.dtype}" for d in trace.draws or ()]
+    machine = (
+        platform.machine(),
+        torch.backends.cpu.get_cpu_capability(),
+        torch.__version__,
+        platform.python_version(),
+    )
+    text = "\n".join([str(FORMAT), f"{layout.size} {layout.steps}", trace.graph.code, *shapes, *draws, *machine])
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

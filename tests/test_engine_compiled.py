@@ -1,0 +1,157 @@
+"""The compiled step: the eager step's numbers, whatever the step is made of, and how ``auto`` decides."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from engine_batches import ADAM, BUNDLED, assert_close, constraint, key, mixed_keys, numbers, quadratic, recipe, source
+
+from cpd.engine import Batch, Hooks, Interrupted, train
+from cpd.engine.building import Builder, Prepared
+from cpd.engine.choice import Auto, choose
+from cpd.engine.compiled import Compiled
+from cpd.engine.program import Captured, Eager
+from cpd.engine.training import Training
+from cpd.spec import Optimizer
+
+compiler = pytest.mark.skipif(
+    not any(shutil.which(name) for name in ("g++", "clang++", "c++")), reason="there is no C++ compiler"
+)
+
+MOMENTUM = Optimizer(name="SGD", options={"lr": 0.1, "momentum": 0.9})
+NOISY = quadratic(mixed_keys((1,)), arguments={"noise": 0.1}, optimizer=ADAM)
+DROPOUT = Batch(
+    source("Classifier"),  # 50 examples in minibatches of 16: an epoch's last one has 2
+    {"rate": constraint(0.7, ">=")},
+    recipe(60, 16, MOMENTUM),
+    tuple(key("nupi", {"rate": 0.7}, dual_lr=e, kp=1.0) for e in (0.1, 0.5)),
+)
+GATES = replace(BUNDLED["sparsity"], train=recipe(60, 479, ADAM))
+BATCHES = {"noise": NOISY, "dropout": DROPOUT, "gates": GATES, "full batch": BUNDLED["rate"]}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Programs of this module's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("programs")
+        patch.setenv("CPD_CACHE", str(folder))
+        yield folder
+
+
+@compiler
+@pytest.mark.parametrize("name", list(BATCHES))
+def test_compiled_gives_the_eager_numbers(name: str) -> None:
+    eager = train(replace(BATCHES[name], engine="eager"))
+    compiled = train(replace(BATCHES[name], engine="compiled"))
+    assert compiled.notes == eager.notes == []
+    for one, other in zip(eager.runs, compiled.runs, strict=True):
+        assert_close(one, other)
+
+
+@compiler
+def test_a_program_is_compiled_once_and_serves_every_setting(cache: Path) -> None:
+    train(replace(DROPOUT, engine="compiled"))
+    made = {path.name: path.stat().st_mtime_ns for path in cache.glob("*.pt2")}
+    other = tuple(key("nupi", {"rate": 0.2}, dual_lr=e, kp=0.3) for e in (0.01, 2.0))
+    train(replace(DROPOUT, keys=other, engine="compiled"))
+    assert {path.name: path.stat().st_mtime_ns for path in cache.glob("*.pt2")} == made
+
+
+@compiler
+def test_a_resumed_compiled_training_equals_an_uninterrupted_one_bit_by_bit(tmp_path: Path) -> None:
+    batch = replace(DROPOUT, engine="compiled", checkpoint=str(tmp_path), checkpoint_every=0.0)
+    whole = train(replace(batch, checkpoint=None))
+    asked = 0
+
+    def stop() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked % 2 == 0
+
+    parts = 1
+    while True:
+        try:
+            resumed = train(batch, Hooks(stop=stop))
+            break
+        except Interrupted:
+            parts += 1
+    assert parts >= 3
+    assert [numbers(run) for run in resumed.runs] == [numbers(run) for run in whole.runs]
+
+
+def training(batch: Batch) -> Training:
+    (group,) = Builder(batch).groups()
+    assert isinstance(group, Prepared)
+    return Training.begin(group, batch.constraints, batch.train)
+
+
+def chosen(batch: Batch) -> object:
+    """What ``auto`` has chosen after two steps."""
+    under_way = training(batch)
+    advance = choose(batch, under_way)
+    if not isinstance(advance, Auto):
+        return type(advance)
+    state, _ = advance(under_way.state, under_way.prepared.batches, 1)
+    advance(state, under_way.prepared.batches, 1)
+    return type(advance._chosen)
+
+
+def test_auto_runs_few_steps_as_they_are_written() -> None:
+    assert chosen(replace(BUNDLED["rate"], train=recipe(100))) is Eager
+
+
+def test_auto_captures_where_compiling_would_not_pay() -> None:
+    assert chosen(replace(BUNDLED["concave"], train=recipe(1000))) is Captured
+
+
+@compiler
+def test_auto_compiles_where_it_pays() -> None:
+    assert chosen(replace(BUNDLED["rate"], train=recipe(200_000))) is Compiled
+
+
+def test_auto_does_not_copy_the_parameters_of_large_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)  # no compiler: a captured or an eager step
+    large = replace(NOISY, problem=source("Quadratic", size=60_000), train=recipe(200))
+    assert chosen(large) is Eager
+
+
+def test_auto_decides_alike_whatever_is_compiled_already(cache: Path) -> None:
+    batch = replace(BUNDLED["rate"], train=recipe(1000))
+    before = chosen(batch)
+    train(replace(batch, train=recipe(3), engine="compiled"))
+    assert any(cache.glob("*.pt2")) or shutil.which("g++") is None
+    assert chosen(batch) is before
+
+
+def test_without_a_compiler_the_step_is_captured_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    trained = train(replace(BUNDLED["concave"], train=recipe(3), engine="compiled"))
+    assert trained.notes == ["captured instead of compiled: there is no C++ compiler (g++ or clang++)"]
+
+
+@compiler
+def test_random_numbers_that_depend_on_values_are_not_compiled() -> None:
+    trained = train(replace(NOISY, problem=source("Coins"), engine="compiled"))
+    eager = train(replace(NOISY, problem=source("Coins"), engine="eager"))
+    assert trained.notes == ["captured instead of compiled: it draws random numbers that depend on more than shapes"]
+    for one, other in zip(eager.runs, trained.runs, strict=True):
+        assert_close(one, other)
+
+
+@compiler
+def test_a_compiler_that_fails_costs_a_line(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    def fails(*given: object, **options: object) -> None:
+        raise RuntimeError("g++: internal error\nmore lines")
+
+    monkeypatch.setattr(torch._inductor, "aoti_compile_and_package", fails)
+    batch = replace(BUNDLED["rate"], train=recipe(200_000), constraints={"class0_rate": constraint(0.65, ">=")})
+    under_way = training(replace(batch, keys=batch.keys[:2]))
+    advance = choose(batch, under_way)
+    state, _ = advance(under_way.state, under_way.prepared.batches, 1)
+    advance(state, under_way.prepared.batches, 1)
+    assert advance.note == "not compiled: g++: internal error"
+    assert under_way.engine == "captured"
