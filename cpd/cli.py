@@ -31,7 +31,7 @@ app.add_typer(cli_watch.app)
 TaskArgument = Annotated[str, typer.Argument(metavar="TASK", help="A bundled task or sweep, or a YAML file.")]
 
 
-@app.command()
+@app.command(short_help="Train every setting; say which satisfy the constraints.")
 @training_options
 def sweep(task: TaskArgument, *, shared: Shared) -> None:
     """Train every setting of a task or sweep and say which satisfy the constraints.
@@ -45,7 +45,7 @@ def sweep(task: TaskArgument, *, shared: Shared) -> None:
     finish(result, shared)
 
 
-@app.command()
+@app.command(short_help="Train several methods and put them side by side.")
 @training_options
 def compare(
     methods: Annotated[list[str], typer.Argument(metavar="METHOD METHOD...", help="The methods to put side by side.")],
@@ -66,7 +66,7 @@ def compare(
     finish(result, shared)
 
 
-@app.command()
+@app.command(short_help="Search the coefficient that brings a constraint to a target.")
 @training_options
 def bisect(
     task: TaskArgument = "sparsity",
@@ -116,7 +116,7 @@ def tasks(form: Format = "table") -> None:
     tables.print_rows(rows, form, "tasks")
 
 
-@app.command()
+@app.command(short_help="Check a task without training.")
 def check(
     task: TaskArgument,
     *,

@@ -3,7 +3,8 @@
 DIAGNOSES = {
     "oscillating": (
         "The constraint swings across its level again and again instead of settling, so the last iterate is a matter "
-        "of luck: lower dual_lr, or damp the multiplier with nupi (kp) or augmented_lagrangian."
+        "of luck: lower dual_lr, or damp the multiplier: nupi with a larger kp, augmented_lagrangian with a larger "
+        "penalty."
     ),
     "multiplier_diverging": (
         "The multiplier grows without end while the violated constraint no longer moves: the level is probably out of "
