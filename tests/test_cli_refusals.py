@@ -147,6 +147,25 @@ def test_a_sweep_whose_task_is_not_there(cpd: InProcess) -> None:
     refused(cpd("sweep", "x.yaml"), "x.yaml: task: no such file '../mine.yaml'; the path starts at this file's folder")
 
 
+def test_an_error_names_the_file_that_has_the_key(cpd: InProcess) -> None:
+    cpd.edit("mine.yaml", "lr: 0.1}", "lr: 0.1, momentun: 1}")
+    cpd.write("x.yaml", "task: mine.yaml\narguments: {sise: 3}\n")
+    refused(
+        cpd("sweep", "x.yaml"),
+        "x.yaml: arguments.sise: Mine takes no argument 'sise'; did you mean 'size'? Valid: size",
+    )
+    cpd.write("x.yaml", "task: mine.yaml\nseeds: [2]\n")
+    line = f"SGD takes no option 'momentun'; did you mean 'momentum'? Valid: {SGD}"
+    refused(cpd("sweep", "x.yaml"), f"mine.yaml: train.optimizer.momentun: {line}")
+
+
+def test_what_a_problem_says_of_its_arguments_names_the_spec(cpd: InProcess) -> None:
+    line = "'x' is not used by data: digits; leave it out, or set data: mnist"
+    refused(cpd("sweep", "sparsity", "--set", "arguments.folder=x"), f"--set arguments.folder: {line}")
+    cpd.write("x.yaml", "task: sparsity\narguments: {folder: x}\n")
+    refused(cpd("sweep", "x.yaml"), f"x.yaml: arguments.folder: {line}")
+
+
 # --- keys and values
 
 EDITS = {

@@ -1,5 +1,6 @@
 """What is shipped: the wheel and the source distribution, built from the project's own files."""
 
+import os
 import subprocess
 import sys
 import tarfile
@@ -53,6 +54,37 @@ def test_the_wheel_ships_specs_unchanged(wheel: zipfile.ZipFile, spec: str) -> N
 
 def test_the_wheel_carries_its_license(wheel: zipfile.ZipFile) -> None:
     assert sum(name.endswith(".dist-info/licenses/LICENSE") for name in wheel.namelist()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "last"),
+    [
+        (("--help",), None),
+        (("tasks", "--format", "csv"), None),
+        (("check", "table2"), "steps ok 1,800 steps, random numbers drawn"),
+        (("sweep", "rate", "-m", "penalized", "--set", "train.steps=2"), "penalized: 0 of 20 settings feasible."),
+    ],
+)
+def test_the_wheel_works_from_any_folder(
+    wheel: zipfile.ZipFile, words: tuple[str, ...], last: str | None, tmp_path: Path
+) -> None:
+    wheel.extractall(tmp_path / "site")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    code = "import sys, cpd; print(cpd.__file__, file=sys.stderr); from cpd.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code, *words],
+        cwd=elsewhere,
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "site"), "COLUMNS": "120", "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.stderr.splitlines() == [str(tmp_path / "site" / "cpd" / "__init__.py")]
+    assert done.returncode == (3 if words[0] == "sweep" else 0)
+    assert done.stdout
+    assert last is None or " ".join(done.stdout.splitlines()[-1].split()) == last
 
 
 def test_the_source_distribution_builds_and_tests_itself(built: Path) -> None:
