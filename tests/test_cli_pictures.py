@@ -1,6 +1,8 @@
 """``cpd plot``, ``cpd report`` and ``--plot`` as a user types them: what is drawn, and what is said otherwise."""
 
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -204,3 +206,20 @@ def test_a_report_goes_to_html_alone(stored: InProcess) -> None:
     done = stored("report", "--to", "no/a.html")
     assert done.rc == 2
     assert done.stderr == "cpd: --to no/a.html: no folder 'no'; make it, or choose another place\n"
+
+
+def test_the_pictures_of_the_docs_are_remade_by_a_command(tmp_path: Path) -> None:
+    program = Path(__file__).parents[1] / "docs" / "make_pictures.py"
+    done = subprocess.run(
+        [sys.executable, "-P", str(program), "table1", "--into", str(tmp_path / "made")],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "drawn: table1.png\n")
+    assert done.stdout == "cpd sweep table1 --quiet\ncpd plot table1 --kind front --to table1.png\n"
+    assert [file.name for file in (tmp_path / "made").iterdir()] == ["table1.png"]
+    kept = sorted((program.parent / "pictures").iterdir())
+    assert [file.name for file in kept] == ["dynamics.png", "figure2.png", "table1.png", "table2.png"]
+    assert max(file.stat().st_size for file in [*kept, tmp_path / "made" / "table1.png"]) < 200_000
