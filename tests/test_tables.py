@@ -309,6 +309,19 @@ def test_a_best_setting_that_did_not_hold_all_along_says_so() -> None:
     )
 
 
+def test_a_best_setting_that_held_at_the_last_step_only_is_not_marked_in_the_summary() -> None:
+    swings = [0.6 if t % 2 else 0.8 for t in range(100)]
+    runs = [
+        run({"dual_lr": 0.1}, 0.35, 0.7, method="lagrangian", tail=swings),
+        run({"dual_lr": 1}, 0.36, 0.6, method="lagrangian"),
+    ]
+    judged = document(task(), runs)
+    (summary,) = [section for section in tables.sections(judged) if section.name == "summary"]
+    (best,) = [column for column in summary.columns if column.name == "best setting"]
+    assert list(best.cells) == ["dual_lr 0.1 (last step only)"]
+    assert list(summary.marks) == [""]
+
+
 def test_the_verdict_of_a_comparison() -> None:
     assert tables.verdict_sentence(compared()) == (
         "penalized: 2 of 3 settings feasible, none useful, best coefficient 2.154 with cross_entropy 0.3952. "

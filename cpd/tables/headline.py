@@ -10,6 +10,7 @@ from typing import Any
 from cpd.tables.lines import (
     Document,
     Line,
+    best_line,
     components,
     constants,
     lines,
@@ -105,15 +106,11 @@ def _method_verdict(document: Document, method: str, entries: Sequence[Mapping[s
 
 def _doubt(document: Document, entry: Mapping[str, Any]) -> str:
     """What the best setting's last step hides: its constraints did not hold in all of the last tenth of the steps."""
-    line = next(row for row in lines(document) if _is_entry(row, entry))
-    shares = [x for run in line.runs for c in run["constraints"].values() for x in components(c["feasible_share"])]
+    line = best_line(lines(document), entry)
+    runs = line.runs if line else []
+    shares = [x for run in runs for c in run["constraints"].values() for x in components(c["feasible_share"])]
     held = min((x for x in shares if x is not None), default=1.0)
     return "" if held == 1 else f" (held in {math.floor(100 * held)} % of the last steps)"
-
-
-def _is_entry(row: Line, entry: Mapping[str, Any]) -> bool:
-    same_levels = entry.get("levels", row.levels) == row.levels
-    return same_levels and row.method == entry["method"] and row.setting == entry["best_setting"]
 
 
 def _search_verdict(document: Document) -> str:

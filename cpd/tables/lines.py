@@ -50,6 +50,15 @@ def lines(document: Document) -> list[Line]:
     return list(together.values())
 
 
+def best_line(rows: Sequence[Line], entry: Mapping[str, Any]) -> Line | None:
+    """The row of a summary's best setting; None where it has none."""
+    for row in rows:
+        same_levels = entry.get("levels", row.levels) == row.levels
+        if same_levels and row.method == entry["method"] and row.setting == entry["best_setting"]:
+            return row
+    return None
+
+
 def varied(rows: Sequence[Line], method: str) -> list[str]:
     """Hyperparameters in which a method's settings differ, all of them if it is one setting beside other methods."""
     settings = [row.setting for row in rows if row.method == method]

@@ -9,6 +9,7 @@ from typing import Any
 from cpd.tables.lines import (
     Document,
     Line,
+    best_line,
     components,
     lines,
     notes_of,
@@ -98,13 +99,7 @@ def _mark(row: Line, is_best: bool) -> str:
 
 def _is_best(row: Line, summary: Sequence[Mapping[str, Any]]) -> bool:
     """Whether a row is the best of several settings of its method at its levels."""
-    return any(
-        entry["settings"] > 1
-        and entry["method"] == row.method
-        and entry["best_setting"] == row.setting
-        and entry.get("levels", row.levels) == row.levels
-        for entry in summary
-    )
+    return any(entry["settings"] > 1 and best_line([row], entry) is row for entry in summary)
 
 
 def _objective_column(document: Document, rows: Sequence[Line]) -> Column:

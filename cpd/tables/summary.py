@@ -8,6 +8,7 @@ from typing import Any
 from cpd.tables.lines import (
     Document,
     Line,
+    best_line,
     lines,
     setting_text,
     share_decimals,
@@ -42,7 +43,8 @@ def summary_section(document: Document) -> Section | None:
         *(_at_best(document, rows, entries, name) for name in document["constraints"]),
         _count(entries, "trainings_to_first_useful", ("trainings to", "first useful"), FIRST_USEFUL),
     ]
-    return Section("summary", columns, ["feasible" if e["useful_settings"] else "" for e in entries])
+    marks = ["feasible" if e["useful_settings"] and not _by_luck(e, rows) else "" for e in entries]
+    return Section("summary", columns, marks)
 
 
 def _level_columns(entries: Sequence[Entry], rows: Sequence[Line]) -> list[Column]:
@@ -61,7 +63,15 @@ def _width(entries: Sequence[Entry], key: str, rank: int = ALWAYS) -> Column:
 
 def _setting(entry: Entry, rows: Sequence[Line]) -> str:
     best = entry["best_setting"]
-    return "none" if best is None else setting_text(varied_setting(rows, entry["method"], best))
+    if best is None:
+        return "none"
+    luck = " (last step only)" if _by_luck(entry, rows) else ""
+    return setting_text(varied_setting(rows, entry["method"], best)) + luck
+
+
+def _by_luck(entry: Entry, rows: Sequence[Line]) -> bool:
+    row = best_line(rows, entry)
+    return row is not None and row.by_luck
 
 
 def _at_best(document: Document, rows: Sequence[Line], entries: Sequence[Entry], name: str) -> Column:
@@ -73,8 +83,5 @@ def _at_best(document: Document, rows: Sequence[Line], entries: Sequence[Entry],
 def _best_values(document: Document, rows: Sequence[Line], entry: Entry, name: str) -> list[float | None]:
     """A constraint's values at the best setting, one per seed; a vector's worst component."""
     sense = document["constraints"][name]["sense"]
-    for row in rows:
-        same_levels = entry.get("levels", row.levels) == row.levels
-        if row.method == entry["method"] and row.setting == entry["best_setting"] and same_levels:
-            return [worst_component(run["constraints"][name], sense)["value"] for run in row.runs]
-    return []
+    row = best_line(rows, entry)
+    return [worst_component(run["constraints"][name], sense)["value"] for run in row.runs] if row else []
