@@ -155,3 +155,16 @@ def test_a_compiler_that_fails_costs_a_line(monkeypatch: pytest.MonkeyPatch, cac
     advance(state, under_way.prepared.batches, 1)
     assert advance.note == "not compiled: g++: internal error"
     assert under_way.engine == "captured"
+
+
+@pytest.mark.parametrize("engine", ["captured", pytest.param("compiled", marks=compiler)])
+def test_a_step_captured_before_takes_the_numbers_of_its_own_batch(engine: str) -> None:
+    def batch(level: float, rate: float) -> Batch:
+        keys = tuple(key("nupi", {"rate": level}, dual_lr=rate * k, kp=1.0) for k in (1, 2))
+        return replace(DROPOUT, keys=keys, constraints={"rate": constraint(level, ">=")}, engine=engine)
+
+    train(batch(0.7, 0.1))
+    for one, other in zip(
+        train(batch(0.2, 3.0)).runs, train(replace(batch(0.2, 3.0), engine="eager")).runs, strict=True
+    ):
+        assert_close(one, other)

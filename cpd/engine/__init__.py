@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from cpd.checkpoint import CheckpointStore
 from cpd.engine.batch import Batch
 from cpd.engine.building import Builder, Prepared, Refused, check_device
 from cpd.engine.checking import Checked, check
 from cpd.engine.choice import choose
 from cpd.engine.finishing import finished_runs
+from cpd.engine.keeping import Keeper, identity
 from cpd.engine.loading import ProblemRaised, user_traceback
 from cpd.engine.threads import limit_threads, threads_for
 from cpd.engine.training import Hooks, Interrupted, Training
-from cpd.errors import CpdError, StoreError
+from cpd.errors import CpdError
 from cpd.methods import REGISTRY
-from cpd.outcome import Run, RunKey, Status
-from cpd.spec import canonical_json
+from cpd.outcome import Run, Status
 
 __all__ = [
     "Batch",
@@ -73,35 +73,44 @@ def train(batch: Batch, hooks: Hooks | None = None) -> Trained:
     done: dict[str, Run] = {}
     with torch.random.fork_rng(devices=_cuda_devices(batch.device)):
         builder = Builder(batch)
+
+        def tell(text: str) -> None:
+            builder.notes.append(text)
+            hooks.say(text)
+
+        keeper = Keeper(batch, tell)
         try:
             for group in builder.groups():
                 with threads_for(group, batch):
-                    runs = _train_group(batch, group, hooks, builder.notes)
-                done |= {_identity(run.key): run for run in runs}
+                    runs = _train_group(batch, group, keeper, hooks, builder.notes)
+                done |= {identity(run.key): run for run in runs}
         except torch.OutOfMemoryError as error:
             raise MemoryError(str(error)) from error
         except RuntimeError as error:
             if "can't allocate memory" in str(error):
                 raise MemoryError(str(error)) from error
             raise
-    return Trained([done[_identity(key)] for key in batch.keys], builder.notes)
+    return Trained([done[identity(key)] for key in batch.keys], builder.notes)
 
 
 def forget(batch: Batch) -> None:
     """Remove the checkpoints of a batch whose runs are stored."""
     if batch.checkpoint:
         shutil.rmtree(batch.checkpoint, ignore_errors=True)
+        with suppress(OSError):  # the folder of all batches: other batches may have theirs in it
+            Path(batch.checkpoint).parent.rmdir()
 
 
-def _train_group(batch: Batch, group: Prepared | Refused, hooks: Hooks, notes: list[str]) -> list[Run]:
+def _train_group(batch: Batch, group: Prepared | Refused, keeper: Keeper, hooks: Hooks, notes: list[str]) -> list[Run]:
     if isinstance(group, Refused):
         return [Run(group.key, Status.FAILED, error=group.error)]
     keys = group.keys[:1] if group.padded else group.keys
+    training = Training.begin(group, batch.constraints, batch.train)
     try:
-        training = Training.begin(group, batch.constraints, batch.train)
-        _resume(batch, training, notes)
+        keeper.resume(training)
         advance = choose(batch, training, hooks.say)
-        training.run(_with_checkpoints(batch, training, hooks), advance)
+        training.run(hooks, keeper, advance)
+        keeper.ended(training)
         notes.extend([advance.note] if advance.note else [])
         return finished_runs(training)
     except (CpdError, MemoryError, torch.OutOfMemoryError, Interrupted):
@@ -110,36 +119,6 @@ def _train_group(batch: Batch, group: Prepared | Refused, hooks: Hooks, notes: l
         if "can't allocate memory" in str(error):
             raise
         return [Run(key, Status.FAILED, error=user_traceback(error), steps=training.done) for key in keys]
-
-
-def _resume(batch: Batch, training: Training, notes: list[str]) -> None:
-    if batch.checkpoint is None:
-        return
-    store, name = CheckpointStore(batch.checkpoint), _name(training.prepared.keys)
-    try:
-        saved = store.load(name)
-    except StoreError as error:
-        notes.append(f"{error.place}: {error.message}: this batch starts again")
-        store.remove(name)
-        return
-    if saved is not None:
-        training.resume(*saved)
-
-
-def _with_checkpoints(batch: Batch, training: Training, hooks: Hooks) -> Hooks:
-    if batch.checkpoint is None:
-        return hooks
-    store, name = CheckpointStore(batch.checkpoint), _name(training.prepared.keys)
-    return replace(hooks, save=lambda tensors, meta: store.save(name, tensors, meta), every=batch.checkpoint_every)
-
-
-def _identity(key: RunKey) -> str:
-    return canonical_json([key.method, key.setting, key.levels, key.seed, key.id])
-
-
-def _name(keys: tuple[RunKey, ...]) -> str:
-    """Name of a group's checkpoint: the hash of its runs in order."""
-    return hashlib.sha256("".join(map(_identity, keys)).encode()).hexdigest()[:24]
 
 
 def _cuda_devices(name: str) -> list[torch.device]:

@@ -44,7 +44,7 @@ class Compiled:
         step: The step to compile.
         cache: Folder of compiled programs.
         all_sizes: Whether minibatches of every size (an epoch's last one is smaller) are compiled; otherwise those of
-            the first one's size alone, and other steps are captured ones.
+            the usual size alone, and other steps are captured ones.
         say: Told when compiling begins.
     """
 
@@ -78,8 +78,8 @@ class Compiled:
         return state, _last(records, min(n, HISTORY))
 
     def prepare(self, state: State, batches: Minibatches) -> None:
-        """Compile and load the program for the next minibatch, unless that was done before."""
-        size = batches.next_size
+        """Compile and load the program for minibatches of the usual size, unless that was done before."""
+        size = batches.usual_size
         if self._programs.get(size) is None:
             self._programs[size] = self._load(size, state, batches)
 
@@ -96,7 +96,7 @@ class Compiled:
                 self.note = f"captured instead of compiled: {self.refusal(state, batches)}"
                 self._programs[size] = None
             else:
-                compiled = self.all_sizes or not self._programs
+                compiled = self.all_sizes or size == batches.usual_size
                 self._programs[size] = self._load(size, state, batches) if compiled else None
         return self._programs[size]
 

@@ -72,6 +72,11 @@ class Minibatches:
         return max(1, len(self._order))
 
     @property
+    def usual_size(self) -> int | None:
+        """Examples in every minibatch but perhaps an epoch's last one; None where there are none."""
+        return None if self.batch_size is None else len(self._order[0])
+
+    @property
     def next_size(self) -> int | None:
         """Examples in the next minibatch; None where there are none."""
         if self.batch_size is None:

@@ -26,6 +26,9 @@ FORMAT = 5
 """Raised when what is compiled changes without the graph's text changing."""
 
 
+_loaded: dict[Path, Any] = {}
+
+
 class Layout(NamedTuple):
     """How a program's arguments stand.
 
@@ -84,7 +87,9 @@ def load(path: Path) -> Callable[..., list[Tensor]]:
     The loader is called directly: ``torch._inductor.aoti_load_package`` probes the processor with a compiler first,
     which takes a second, and the file's name already holds what it is for.
     """
-    loader = torch._C._aoti.AOTIModelPackageLoader(str(path), "model", False, 1, -1)
+    if path not in _loaded:
+        _loaded[path] = torch._C._aoti.AOTIModelPackageLoader(str(path), "model", False, 1, -1)
+    loader = _loaded[path]
     return lambda n, state, own, fixed: loader.boxed_run([n, *state, *own, *fixed])
 
 

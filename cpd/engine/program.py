@@ -147,8 +147,39 @@ def shape_of(batch: Any) -> tuple[Any, ...]:
     return tuple(tuple(t.shape) for t in batch or ())
 
 
+_traces: dict[Any, tuple[Any, Trace, list[int | Tensor]]] = {}
+MOST_TRACES = 32
+"""Captured steps that a process keeps: a search trains the same step in every round."""
+
+
 def capture(step: Step, state: State, batch: Any) -> Trace:
-    """Trace one step on tensors like these; tracing draws random numbers, which are given back."""
+    """Trace one step on tensors like these, unless this process has traced such a step before."""
+    leaves = pytree.tree_leaves((state, batch))
+    shapes = [(tuple(t.shape), t.stride(), t.dtype) if isinstance(t, Tensor) else t for t in leaves]
+    like = [(tuple(t.shape), t.dtype, t.device) for t in step.tensors]
+    key = (id(step.stack.problem), step.structure, str(shapes), str(like))
+    if key not in _traces:
+        while len(_traces) >= MOST_TRACES:
+            del _traces[next(iter(_traces))]
+        trace = _capture(step, state, batch)
+        # The problem is kept with it, so that no other one gets its id.
+        _traces[key] = (step.stack.problem, trace, [_origin(c, step.tensors) for c in trace.constants])
+    _, trace, origins = _traces[key]
+    own = step.tensors
+    return trace._replace(constants=[own[o] if isinstance(o, int) else o for o in origins])
+
+
+def _origin(constant: Tensor, own: list[Tensor]) -> int | Tensor:
+    """Which of the step's own tensors a constant is; itself where it is the problem's."""
+    for k, tensor in enumerate(own):
+        same = tensor.data_ptr() == constant.data_ptr() and tensor.stride() == constant.stride()
+        if same and tensor.shape == constant.shape and tensor.numel():
+            return k
+    return constant
+
+
+def _capture(step: Step, state: State, batch: Any) -> Trace:
+    """Trace one step; tracing draws random numbers, which are given back."""
     leaves, spec = pytree.tree_flatten((state, batch))
     shape: list[pytree.TreeSpec] = []
 

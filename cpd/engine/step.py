@@ -72,6 +72,21 @@ class Step:
             optimizer.state[state.parameters[name]] = dict(kept)
         return optimizer
 
+    @property
+    def tensors(self) -> list[Tensor]:
+        """All that the step reads besides its state and batch: levels, senses, hyperparameters, what is not trained."""
+        settings = [v for part in self.segments.parts for v in part.setting.values() if isinstance(v, Tensor)]
+        return [self.levels, self.sign, self.segments.equality, *settings, *self.stack.fixed.values()]
+
+    @property
+    def structure(self) -> tuple[Any, ...]:
+        """What decides which operations a step consists of, shapes of tensors aside."""
+        words = [
+            (part.method.name, part.rows, part.alternating, [(n, _word(v)) for n, v in part.setting.items()])
+            for part in self.segments.parts
+        ]
+        return (self.stack.names, str(self.stack.sizes), self.stack.fused, self.recipe.model_dump_json(), str(words))
+
     def violation(self, values: Tensor) -> Tensor:
         """Oriented violation ``[R, C]``: ``value - level``, or ``level - value`` for ``>=``."""
         return (values - self.levels) * self.sign
@@ -123,6 +138,10 @@ class Step:
             squares = [g.reshape(len(g), -1).square().sum(1) for g in gradients if g is not None]
             norms.append(torch.stack(squares).sum(0).sqrt() if squares else at.objective.detach() * 0)
         return torch.stack(norms, dim=1)
+
+
+def _word(value: Any) -> Any:
+    return tuple(value.shape) if isinstance(value, Tensor) else value
 
 
 def build_optimizer(recipe: Optimizer, parameters: list[Tensor], **options: Any) -> torch.optim.Optimizer:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from cpd.engine.building import Prepared
+from cpd.engine.keeping import Keeper
 from cpd.engine.minibatches import total_steps
 from cpd.engine.program import Advance
 from cpd.engine.recording import Recorder
@@ -30,15 +31,11 @@ class Hooks:
     Attributes:
         progress: Called now and then with steps done, steps in all and runs in the program.
         stop: Asked after each step; True ends the training with :class:`Interrupted` after a checkpoint.
-        save: Keeps a checkpoint; None to keep none.
-        every: Seconds between checkpoints.
         say: Told of long waits.
     """
 
     progress: Callable[[int, int, int], None] | None = None
     stop: Callable[[], bool] | None = None
-    save: Callable[[dict[str, Tensor], dict[str, Any]], None] | None = None
-    every: float = 60.0
     say: Callable[[str], None] = lambda text: None
 
 
@@ -81,13 +78,13 @@ class Training:
         steps = total_steps(train, prepared.data)
         return cls(prepared, step, step.start(), Recorder(steps, levels), steps)
 
-    def run(self, hooks: Hooks, advance: Advance) -> None:
+    def run(self, hooks: Hooks, keeper: Keeper, advance: Advance) -> None:
         """Train to the end.
 
         Raises:
             Interrupted: ``hooks.stop`` said so.
         """
-        clock = _Clock(hooks, self.seconds)
+        clock = _Clock(hooks, keeper, self.seconds)
         if self.done == 0:
             self.prepared.random.restore()
         while self.done < self.steps:
@@ -159,10 +156,11 @@ class Training:
 class _Clock:
     """Decides when to show progress, to keep a checkpoint and to stop."""
 
-    def __init__(self, hooks: Hooks, before: float) -> None:
+    def __init__(self, hooks: Hooks, keeper: Keeper, before: float) -> None:
         self.hooks = hooks
+        self.keeper = keeper
         self.before = before
-        self.started = self.saved = time.monotonic()
+        self.started = time.monotonic()
         self.shown = 0.0
 
     def seconds(self) -> float:
@@ -180,9 +178,8 @@ class _Clock:
             hooks.progress(training.done, training.steps, len(training.prepared.keys))
             self.shown = now
         stopping = hooks.stop is not None and hooks.stop()
-        if hooks.save and (stopping or now - self.saved >= hooks.every):
-            hooks.save(*training.checkpoint())
-            self.saved = time.monotonic()
+        if stopping or self.keeper.due():
+            self.keeper.save(training)
         if stopping:
             raise Interrupted
 

@@ -1,6 +1,7 @@
 """The 40 runs of Figure 2 one after another with Cooper: what cpd is measured against.
 
-``python cooper_figure2.py [--steps 10000] [--runs 40]`` prints the seconds of the training loops as JSON.
+``python cooper_figure2.py [--steps 10000] [--runs 40] [--with loop|joblib|optuna]`` prints the seconds of the training
+loops as JSON: one run after another, over joblib with one process a core, or as the trials of Optuna's grid sampler.
 """
 
 import argparse
@@ -93,18 +94,55 @@ def grid() -> list[float]:
     return [0.0, *(10 ** (-4 + 6 * k / 18) for k in range(19))]
 
 
-def main() -> None:
-    """Run and print seconds."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--steps", type=int, default=10_000)
-    parser.add_argument("--runs", type=int, default=40)
-    arguments = parser.parse_args()
+def train_one(method: str, value: float, steps: int) -> float:
+    """One run of either kind, on one thread."""
     torch.set_num_threads(1)
     x, y = gaussians()
-    trainings = [(train, value) for train in (train_penalized, train_constrained) for value in grid()]
+    return (train_penalized if method == "penalized" else train_constrained)(value, steps, x, y)
+
+
+def loop(trainings: list[tuple[str, float]], steps: int) -> list[float]:
+    """One after another."""
+    return [train_one(method, value, steps) for method, value in trainings]
+
+
+def with_joblib(trainings: list[tuple[str, float]], steps: int) -> list[float]:
+    """One process a core."""
+    from joblib import Parallel, delayed
+
+    return Parallel(n_jobs=-1)(delayed(train_one)(method, value, steps) for method, value in trainings)
+
+
+def with_optuna(trainings: list[tuple[str, float]], steps: int) -> list[float]:
+    """Each method's values as a grid of Optuna's, in memory."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    rates: list[float] = []
+    for method in dict.fromkeys(method for method, _ in trainings):
+        values = [value for own, value in trainings if own == method]
+
+        def objective(trial: optuna.Trial, method: str = method, values: list[float] = values) -> float:
+            return train_one(method, trial.suggest_categorical("value", values), steps)
+
+        study = optuna.create_study(sampler=optuna.samplers.GridSampler({"value": values}))
+        study.optimize(objective)
+        rates += [trial.value or 0.0 for trial in study.trials]
+    return rates
+
+
+def main() -> None:
+    """Run and print seconds."""
+    ways = {"loop": loop, "joblib": with_joblib, "optuna": with_optuna}
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=10_000)
+    parser.add_argument("--runs", type=int, default=40)
+    parser.add_argument("--with", dest="way", choices=ways, default="loop")
+    arguments = parser.parse_args()
+    trainings = [(method, value) for method in ("penalized", "lagrangian") for value in grid()]
     trainings = trainings[:: max(1, len(trainings) // arguments.runs)]
     started = time.perf_counter()
-    rates = [train(value, arguments.steps, x, y) for train, value in trainings]
+    rates = ways[arguments.way](trainings, arguments.steps)
     seconds = time.perf_counter() - started
     print(json.dumps({"seconds": seconds, "runs": len(rates), "steps": arguments.steps, "rates": rates}))
 

@@ -1,0 +1,96 @@
+"""A batch's checkpoints: so many seconds of work may be lost, however many trainings the batch is made of."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from cpd.checkpoint import CheckpointStore
+from cpd.engine.batch import Batch
+from cpd.errors import StoreError
+from cpd.outcome import RunKey
+from cpd.spec import canonical_json
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from cpd.engine.training import Training
+
+Saved = tuple[str, "dict[str, Tensor]", dict[str, Any]]
+
+
+class Keeper:
+    """Keeps the training under way, and those that have ended since the last time: a batch is stored as a whole.
+
+    A checkpoint that cannot be written costs a line, not the training.
+
+    Args:
+        batch: Names the folder; None there keeps nothing.
+        tell: Told what the user should know.
+    """
+
+    def __init__(self, batch: Batch, tell: Callable[[str], None]) -> None:
+        self._store = CheckpointStore(batch.checkpoint) if batch.checkpoint else None
+        self._every = batch.checkpoint_every
+        self._tell = tell
+        self._saved = time.monotonic()
+        self._ended: list[Saved] = []
+
+    def resume(self, training: Training) -> None:
+        """Let a training go on from its checkpoint if it has one; a damaged one is removed."""
+        if self._store is None:
+            return
+        name = _name(training)
+        with self._told("this batch starts again"):
+            try:
+                saved = self._store.load(name)
+            except StoreError:
+                self._store.remove(name)
+                raise
+            if saved is not None:
+                training.resume(*saved)
+
+    def due(self) -> bool:
+        """Whether so much time has passed that more must not be lost."""
+        return self._store is not None and time.monotonic() - self._saved >= self._every
+
+    def save(self, training: Training) -> None:
+        """Write the training under way, and those that have ended before it."""
+        self._write([*self._ended, (_name(training), *training.checkpoint())])
+
+    def ended(self, training: Training) -> None:
+        """A training has ended, and perhaps others of the batch follow."""
+        if self._store is None:
+            return
+        tensors, meta = training.checkpoint()
+        self._ended.append((_name(training), {n: t.cpu() for n, t in tensors.items()}, meta))
+        if self.due():
+            self._write(self._ended)
+
+    def _write(self, saved: list[Saved]) -> None:
+        if self._store is not None:
+            with self._told("the training goes on without one"):
+                for each in saved:
+                    self._store.save(*each)
+        self._ended = []
+        self._saved = time.monotonic()
+
+    @contextmanager
+    def _told(self, consequence: str) -> Iterator[None]:
+        try:
+            yield
+        except StoreError as error:
+            self._tell(f"{error.place}: {error.message}: {consequence}")
+
+
+def identity(key: RunKey) -> str:
+    """A run's identity, also where it has no id."""
+    return canonical_json([key.method, key.setting, key.levels, key.seed, key.id])
+
+
+def _name(training: Training) -> str:
+    """Name of a training's checkpoint: the hash of its runs in order."""
+    return hashlib.sha256("".join(map(identity, training.prepared.keys)).encode()).hexdigest()[:24]
