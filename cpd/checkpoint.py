@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -40,11 +40,12 @@ def save(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> 
     buffer = io.BytesIO()
     torch.save({"tensors": {n: t.detach().cpu().clone() for n, t in tensors.items()}, "meta": dict(meta)}, buffer)
     content = buffer.getbuffer()
+    head = _FORMAT + b" " + hashlib.sha256(content).hexdigest().encode() + b"\n"
     with _reported(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with durable.replacing(path) as file:
-            file.write(_FORMAT + b" " + hashlib.sha256(content).hexdigest().encode() + b"\n")
-            file.write(content)
+        try:
+            _write(path, head, content)
+        except FileNotFoundError:  # another sweep has finished the same runs, and removed their folder under our hands
+            _write(path, head, content)
 
 
 def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
@@ -104,6 +105,18 @@ class CheckpointStore:
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.checkpoint"
+
+
+def batch_folder(root: str | Path, ids: Iterable[str]) -> str:
+    """The folder of a batch's own under the folder of all batches: of the same runs, the same one."""
+    return str(Path(root) / hashlib.sha256("".join(ids).encode()).hexdigest()[:16])
+
+
+def _write(path: Path, head: bytes, content: memoryview) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with durable.replacing(path) as file:
+        file.write(head)
+        file.write(content)
 
 
 @contextmanager

@@ -142,7 +142,7 @@ def rm(
 
     with open_store(store, "write") as opened:
         name = opened.resolve(sweep)
-        info = opened.load(name).info
+        info = opened.info(name)
         if not yes:
             question = f"Remove {name} ({info.command} {clean(info.task)}, {info.runs} runs)?"
             typer.confirm(question, abort=True, err=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from cpd import engine
 from cpd.batching import cut, default_jobs
+from cpd.checkpoint import batch_folder
 from cpd.engine import Batch, Hooks, ProblemRaised, Trained
 from cpd.errors import CpdError, SpecError, StoreError
 from cpd.execution_options import Listener, Options
@@ -20,7 +21,7 @@ from cpd.executors import engine as executor
 from cpd.outcome import Run, RunKey, Status
 from cpd.provenance import git_commit, machine, versions
 from cpd.spec import Task, task_to_json, with_defaults
-from cpd.stopping import StopSignals
+from cpd.stopping import Stopped, StopSignals
 from cpd.store import Store, SweepRecord, open_store
 from cpd.trackers import open_trackers
 from cpd.tracking import Tracking
@@ -72,7 +73,11 @@ class Session:
         self.tracking = Tracking(trackers, self.kind, self.task, self.options.gap)
         if self.options.keep:
             self.store = open_store(self.options.store, "write")
-            self.sweep = self.store.begin_sweep(self._record())
+            try:
+                self.sweep = self.store.begin_sweep(self._record())
+            except BaseException:
+                self.store.close()
+                raise
         self.stop.__enter__()
         return self
 
@@ -85,15 +90,21 @@ class Session:
         self.stop.__exit__(kind, error, trace)
         if self.store is None or self.sweep is None:
             return
+        if isinstance(error, Stopped):
+            error.stored = True
         if isinstance(error, CpdError) and not isinstance(error, StoreError) and not self.kept:
-            self.store.remove(self.sweep)
+            with suppress(StoreError):  # the error under way is the one to tell
+                self.store.remove(self.sweep)
         self.store.close()
 
     def end(self, exit_status: int, search: dict[str, Any] | None = None) -> None:
-        """Write how it ended."""
+        """Write how it ended, or note why that could not be written."""
         self._search = search
         if self.store is not None and self.sweep is not None and self.store_error is None:
-            self.store.end_sweep(self.sweep, exit_status, search)
+            try:
+                self.store.end_sweep(self.sweep, exit_status, search)
+            except StoreError as error:
+                self.store_error = error
 
     def train(self, keys: Sequence[RunKey]) -> list[Run]:
         """Return the finished runs, found or trained, in the order of the keys.
@@ -106,8 +117,9 @@ class Session:
         done = self._stored(keys)
         self.found += len(done)
         self.tracking.planned(self.sweep, keys, done)
-        batches = self._batches(keys, done)
-        workers = self._workers(batches)
+        groups = self._groups(keys)
+        batches = self._batches(groups, done)
+        workers = self._workers(keys, len(groups))
         self.listener.planned(len(keys), len(done), len(batches), workers.workers)
         finished = 0
         raised: dict[str, ProblemRaised] = {}
@@ -133,15 +145,26 @@ class Session:
         if self.store is None or self.sweep is None:
             return {}
         ids = [key.id for key in keys if key.id is not None]
-        known = {} if self.options.fresh else self.store.known(ids)
-        self.store.link(self.sweep, ids)
+        try:
+            known = {} if self.options.fresh else self.store.known(ids)
+            self.store.link(self.sweep, ids)
+        except StoreError as error:
+            if not (self.kept or self.found):
+                raise
+            self.store_error = error  # in a later round of a search: what is known is printed before leaving
+            return {}
         # Shown as this sweep writes them: the store may have the same run from a spec that wrote out a default.
         return {key.id: replace(known[key.id], key=key) for key in keys if key.id in known}
 
-    def _batches(self, keys: Sequence[RunKey], done: dict[str, Run]) -> list[Batch]:
+    def _groups(self, keys: Sequence[RunKey]) -> list[tuple[RunKey, ...]]:
         share = self.task.train.batch_size is None
-        groups = cut(keys, jobs=self._jobs(keys), fuse=self.options.fuse, share_seeds=share)
+        return cut(keys, jobs=self._jobs(keys), fuse=self.options.fuse, share_seeds=share)
+
+    def _batches(self, groups: Sequence[tuple[RunKey, ...]], done: dict[str, Run]) -> list[Batch]:
         left = [tuple(key for key in group if _name(key) not in done) for group in groups]
+        for group, rest in zip(groups, left, strict=True):
+            if rest != group:  # killed between storing it and forgetting it, or another sweep has stored it
+                engine.forget(self._batch(group))
         return [self._batch(group) for group in left if group]
 
     def _jobs(self, keys: Sequence[RunKey]) -> int:
@@ -154,12 +177,15 @@ class Session:
             return self.options.jobs
         return default_jobs(keys, minibatches=self.task.train.batch_size is not None, device=self.options.device)
 
-    def _workers(self, batches: Sequence[Batch]) -> Engine:
-        """The workers, started when first needed and kept for all rounds of a search."""
+    def _workers(self, keys: Sequence[RunKey], groups: int) -> Engine:
+        """The workers, started when first needed and kept for all rounds of a search.
+
+        What is stored already does not change their number: a worker's threads depend on it, and with them the last
+        bits of a large product.
+        """
         if self.workers is None:
             options = self.options
-            every = tuple(key for batch in batches for key in batch.keys)
-            jobs = min(self._jobs(every), max(1, len(batches))) if options.backend == "local" else self._jobs(every)
+            jobs = min(self._jobs(keys), max(1, groups)) if options.backend == "local" else self._jobs(keys)
             where = Where(options.backend, jobs, options.address, options.devices)
             here = options.backend == "local" and jobs == 1 and not options.devices
             work = partial(train_here, self._hooks()) if here else train_batch
@@ -189,9 +215,8 @@ class Session:
         """A folder of the batch's own beside the store."""
         if self.store is None or self.options.backend != "local":
             return None
-        name = hashlib.sha256("".join(map(_name, keys)).encode()).hexdigest()[:16]
         path = Path(self.store.path)
-        return str(path.parent / f"{path.stem}-checkpoints" / name)
+        return batch_folder(path.parent / f"{path.stem}-checkpoints", map(_name, keys))
 
     def _results(self, workers: Engine, batches: Sequence[Batch]) -> Iterator[tuple[Batch, Trained | ProblemRaised]]:
         """What comes of each batch, or of its parts, as it ends.
@@ -232,6 +257,8 @@ class Session:
             self.listener.note(f"worker {event.worker} is lost, {event.left} left; its batches go elsewhere")
             return
         again = "whole" if len(event.parts) == 1 else "in halves"
+        if len(event.parts) > 1:
+            engine.forget(event.payload)
         self._note(f"a batch of {len(event.payload.keys)} runs: {event.reason}; tried again {again}")
 
     def _keep(self, batch: Batch, runs: list[Run]) -> None:

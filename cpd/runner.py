@@ -95,9 +95,14 @@ def _sweep(kind: Kind, task: Task, options: Options | None, listener: Listener |
     options = options or Options()
     with Session(kind, task, options, listener or Listener()) as session:
         runs = session.train(expand(task, engine.hyperparameters()))
-        result = _result(session, runs)
-        session.end(result.exit_code)
+        result = _ended(session, _result(session, runs))
     return result
+
+
+def _ended(session: Session, result: Result) -> Result:
+    """The result, once the store knows that it is complete, or with why it could not be told."""
+    session.end(result.exit_code, result.search)
+    return result if session.store_error is result.store_error else replace(result, store_error=session.store_error)
 
 
 def _result(session: Session, runs: list[Run], **search: Any) -> Result:
@@ -138,8 +143,7 @@ def bisect(
         raise CpdError("has no search", place=task.place, hint="give a target: --target VALUE")
     task = _aimed(task, search)
     with Session("bisect", task, options or Options(), listener or Listener()) as session:
-        result = _searched(session, parallel)
-        session.end(result.exit_code, result.search)
+        result = _ended(session, _searched(session, parallel))
     return result
 
 

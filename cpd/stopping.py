@@ -16,10 +16,12 @@ class Stopped(BaseException):
 
     Attributes:
         number: The signal's number.
+        stored: Whether what was done is in a store.
     """
 
     def __init__(self, number: int) -> None:
         self.number = number
+        self.stored = False
         super().__init__(signal.Signals(number).name)
 
     @property

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from cpd import engine, executors
+from cpd.checkpoint import batch_folder
 from cpd.engine import Batch, Hooks, Interrupted, Trained
 from cpd.errors import CpdError
+from cpd.outcome import RunKey
 from cpd.provenance import versions
 
 Outcome = Trained | CpdError | None
@@ -30,12 +33,18 @@ def train_here(hooks: Hooks, batch: Batch) -> Outcome:
 
 
 def halves(batch: Batch) -> tuple[Batch, Batch] | None:
-    """Cut a batch in two, or None for a single run. The halves keep no checkpoints: the whole's are not theirs."""
+    """Cut a batch in two, each with a folder of its own for checkpoints, or None for a single run."""
     if len(batch.keys) == 1:
         return None
     middle = len(batch.keys) // 2
-    parts = (batch.keys[:middle], batch.keys[middle:])
-    return tuple(replace(batch, keys=keys, checkpoint=None) for keys in parts)  # type: ignore[return-value]
+    return _part(batch, batch.keys[:middle]), _part(batch, batch.keys[middle:])
+
+
+def _part(batch: Batch, keys: tuple[RunKey, ...]) -> Batch:
+    if batch.checkpoint is None:
+        return replace(batch, keys=keys)
+    folder = batch_folder(Path(batch.checkpoint).parent, (str(key.id) for key in keys))
+    return replace(batch, keys=keys, checkpoint=folder)
 
 
 def worker_versions() -> dict[str, str]:

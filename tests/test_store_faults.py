@@ -1,6 +1,5 @@
 """The store under faults: killed, shared, read-only, full."""
 
-import os
 import random
 import shutil
 import signal
@@ -8,11 +7,12 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from file_systems import grow, read_only, small_disk
 from store_runs import ELSEWHERE, RECORD, fill, identity, make_run, refusal, writer
 
 from cpd import store as store_module
@@ -23,7 +23,6 @@ from cpd.store import Store, open_store
 from cpd.store_errors import reported
 
 WRITER = Path(__file__).with_name("store_runs.py")
-ROOT = os.geteuid() == 0
 
 
 @pytest.fixture
@@ -34,41 +33,8 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def tmpfs(tmp_path: Path) -> Iterator[Path]:
     """A file system of 600 kB."""
-    folder = tmp_path / "tmpfs"
-    folder.mkdir()
-    mount("-t", "tmpfs", "-o", "size=600k", "tmpfs", str(folder))
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
-
-
-@pytest.fixture
-def read_only() -> Iterator[Callable[[Path], None]]:
-    """Make a folder read-only until the test's end: by permissions, or for root, whom they do not stop, by a mount."""
-    done: list[Path] = []
-
-    def seal(folder: Path) -> None:
-        if ROOT:
-            mount("--bind", str(folder), str(folder))
-        done.append(folder)
-        if ROOT:
-            mount("-o", "remount,bind,ro", str(folder))
-        else:
-            folder.chmod(0o555)
-
-    yield seal
-    for folder in done:
-        if ROOT:
-            subprocess.run(["umount", "--lazy", folder], check=True)
-        else:
-            folder.chmod(0o755)
-
-
-def mount(*arguments: str) -> None:
-    if not ROOT or not shutil.which("mount"):
-        pytest.skip("needs root and mount(8)")
-    done = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"cannot mount here: {done.stderr.strip()}")
+    with small_disk(tmp_path / "tmpfs", "600k"):
+        yield tmp_path / "tmpfs"
 
 
 def check(path: Path) -> None:
@@ -221,20 +187,18 @@ def test_a_lock_excludes_and_is_free_when_its_holder_dies(tmp_path: Path) -> Non
 # Read-only
 
 
-def test_a_store_on_read_only_media_is_shown(path: Path, read_only: Callable[[Path], None]) -> None:
+def test_a_store_on_read_only_media_is_shown(path: Path) -> None:
     sweep = fill(path, 3)
-    read_only(path.parent)
-    with open_store(path, "read") as store:
-        assert len(store.load(store.resolve("last"), curves=True).runs) == 3
-        assert store.resolve("rate") == sweep
-    assert refusal(lambda: open_store(path, "write")).startswith(f"{path}: cannot be ")
-    assert refusal(lambda: open_store(path.with_name("new"), "write")).endswith(ELSEWHERE)
-    assert refusal(lambda: open_store(path.parent / "new" / "runs.sqlite", "write")).endswith(ELSEWHERE)
+    with read_only(path.parent):
+        with open_store(path, "read") as store:
+            assert len(store.load(store.resolve("last"), curves=True).runs) == 3
+            assert store.resolve("rate") == sweep
+        assert refusal(lambda: open_store(path, "write")).startswith(f"{path}: cannot be ")
+        assert refusal(lambda: open_store(path.with_name("new"), "write")).endswith(ELSEWHERE)
+        assert refusal(lambda: open_store(path.parent / "new" / "runs.sqlite", "write")).endswith(ELSEWHERE)
 
 
-def test_a_store_that_was_not_closed_says_so_on_read_only_media(
-    path: Path, tmp_path: Path, read_only: Callable[[Path], None]
-) -> None:
+def test_a_store_that_was_not_closed_says_so_on_read_only_media(path: Path, tmp_path: Path) -> None:
     whole, bare = tmp_path / "sealed" / "whole.sqlite", tmp_path / "sealed" / "bare.sqlite"
     whole.parent.mkdir()
     with open_store(path, "write") as store:
@@ -242,13 +206,13 @@ def test_a_store_that_was_not_closed_says_so_on_read_only_media(
         shutil.copy(path, whole)
         shutil.copy(f"{path}-wal", f"{whole}-wal")
         shutil.copy(path, bare)
-    read_only(whole.parent)
-    assert refusal(lambda: open_store(whole, "read")) == (
-        f"{whole}: was not closed, and its folder is read-only; "
-        "copy it together with whole.sqlite-wal to a folder that can be written, and read it there"
-    )
-    with open_store(bare, "read") as store:
-        assert store.sweeps() == []  # an old state, but a whole one
+    with read_only(whole.parent):
+        assert refusal(lambda: open_store(whole, "read")) == (
+            f"{whole}: was not closed, and its folder is read-only; "
+            "copy it together with whole.sqlite-wal to a folder that can be written, and read it there"
+        )
+        with open_store(bare, "read") as store:
+            assert store.sweeps() == []  # an old state, but a whole one
 
 
 # Full
@@ -271,7 +235,7 @@ def test_a_full_disk_loses_only_what_was_not_acknowledged(tmpfs: Path) -> None:
     )
     assert stored(store, 10_000) == set(range(done))
     store.close()
-    mount("-o", "remount,size=4m", str(tmpfs))
+    grow(tmpfs, "4m")
     with open_store(path, "write") as store:
         store.add_runs(sweep, [make_run(done)])
         assert stored(store, 10_000) == set(range(done + 1))

@@ -1,0 +1,109 @@
+"""``cpd`` as real processes that start at once: forked from a server that has imported torch.
+
+A test that kills twenty sweeps would otherwise spend its minutes on imports. Each command is a process of its own with
+its own streams, environment and limits, which signals reach as they would reach one that a shell has started.
+"""
+
+import multiprocessing
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+from conftest import Finished
+
+IMPORTED = ["torch", "torch._dynamo", "pandas", "cpd.runner", "cpd.tables", "cpd.stored", "cpd.cli"]
+
+Limits = Mapping[int, int]
+"""``RLIMIT_...`` to the limit, soft and hard."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A command under way."""
+
+    process: ForkServerProcess
+    streams: tuple[Path, Path]
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended yet."""
+        return self.process.is_alive()
+
+    def send(self, number: int) -> None:
+        """Send it a signal, as a terminal or another program does."""
+        assert self.process.pid is not None
+        os.kill(self.process.pid, number)
+
+    def kill(self) -> Finished:
+        """End it as a crash of the machine would."""
+        self.process.kill()
+        return self.finish()
+
+    def finish(self) -> Finished:
+        """Wait for its end."""
+        self.process.join()
+        code = self.process.exitcode
+        assert code is not None
+        out, err = (path.read_text(encoding="utf-8") for path in self.streams)
+        return Finished(code, out, err)
+
+
+class Forked:
+    """Starts ``cpd ARGUMENTS`` in a folder, with nothing of the developer's settings but what finds caches."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(IMPORTED)
+        self._count = 0
+
+    def start(self, *arguments: str, limits: Limits | None = None, **environment: str) -> Running:
+        """Start a command."""
+        self._count += 1
+        streams = tuple(self.folder / f".{self._count}.{name}" for name in ("out", "err"))
+        process = self._context.Process(
+            target=_command, args=(arguments, self.folder, streams, dict(limits or {}), environment)
+        )
+        process.start()
+        return Running(process, (streams[0], streams[1]))
+
+    def __call__(self, *arguments: str, limits: Limits | None = None, **environment: str) -> Finished:
+        return self.start(*arguments, limits=limits, **environment).finish()
+
+
+def until(condition: Callable[[], object], running: Running | None = None) -> None:
+    """Wait for something that will happen, or for the command's end; the suite's timeout ends a wait in vain."""
+    while not condition() and (running is None or running.alive):
+        time.sleep(0.001)
+
+
+def _command(
+    arguments: tuple[str, ...],
+    folder: Path,
+    streams: tuple[Path, ...],
+    limits: Mapping[int, int],
+    environment: Mapping[str, str],
+) -> None:
+    """In the process: what a shell does before it starts a program, and then the program."""
+    os.chdir(folder)
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "CPD_CACHE") if name in os.environ}
+    os.environ.clear()
+    os.environ.update({**kept, "NO_COLOR": "1", "COLUMNS": "120", "OMP_NUM_THREADS": "1", **environment})
+    for number, (path, flags) in enumerate(
+        [(Path(os.devnull), os.O_RDONLY), *((p, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) for p in streams)]
+    ):
+        os.dup2(os.open(path, flags), number)
+    for kind, limit in limits.items():
+        resource.setrlimit(kind, (limit, limit))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.argv = ["cpd", *arguments]
+
+    from cpd import cli
+
+    cli.main()
