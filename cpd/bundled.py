@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from cpd.errors import CpdError, closest
 
+_EDITOR = "# yaml-language-server:"
+
 
 class Bundled(NamedTuple):
     """A bundled YAML file; ``description`` is its first comment line."""
@@ -32,8 +34,9 @@ def bundled() -> list[Bundled]:
 
 
 def describe(text: str) -> str:
-    """The first comment line of a YAML text, empty if it starts with anything else."""
-    first = next((line for line in text.splitlines() if line.strip()), "").lstrip("\ufeff ")
+    """The first comment line of a YAML text, empty if it starts with anything else; an editor's line is none."""
+    lines = (line.lstrip("\ufeff").strip() for line in text.splitlines())
+    first = next((line for line in lines if line and not line.startswith(_EDITOR)), "")
     return first.lstrip("# ").strip() if first.startswith("#") else ""
 
 

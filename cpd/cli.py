@@ -108,7 +108,10 @@ def bisect(
 
 @app.command()
 def tasks(form: Format = "table") -> None:
-    """List the bundled tasks and sweeps."""
+    """List the bundled tasks and sweeps.
+
+    Example: cpd tasks --format json
+    """
     from cpd import tables
     from cpd.bundled import bundled
 
@@ -124,7 +127,10 @@ def check(
     device: Annotated[str, typer.Option(help="Where to evaluate.")] = "cpu",
     form: Format = "table",
 ) -> None:
-    """Check a task without training: spec, one evaluation, names, shapes, gradients, fusable or not."""
+    """Check a task without training: spec, one evaluation, names, shapes, gradients, fusable or not.
+
+    Example: cpd check my_task.yaml
+    """
     from cpd import runner, tables
     from cpd.spec_overrides import Overrides
 

@@ -24,7 +24,10 @@ SweepArgument = Annotated[
 
 @app.command()
 def runs(form: Format = "table", store: Store = None) -> None:
-    """List the stored sweeps, the newest first."""
+    """List the stored sweeps, the newest first.
+
+    Example: cpd runs --format json
+    """
     from dataclasses import asdict
 
     from cpd import tables
@@ -137,7 +140,10 @@ def rm(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     store: Store = None,
 ) -> None:
-    """Remove a stored sweep and the runs that no other sweep shows; asks first."""
+    """Remove a stored sweep and the runs that no other sweep shows; asks first.
+
+    Example: cpd rm last
+    """
     from cpd.store import open_store
 
     with open_store(store, "write") as opened:

@@ -84,7 +84,8 @@ def texts(kind: type[Checked]) -> dict[str, str]:
     """What a model's docstring says of each of its fields."""
     section = (inspect.getdoc(kind) or "").partition("Attributes:\n")[2]
     found = re.findall(r"^ {4}(\w+): (.*(?:\n {5,}.*)*)", section, re.MULTILINE)
-    return {name: " ".join(text.replace("``", "").split()) for name, text in found}
+    plain = (re.sub(r" \([^)]*\bNone\b[^)]*\)", "", text) for _, text in found)  # a file leaves it out
+    return {name: " ".join(text.replace("``", "").split()) for (name, _), text in zip(found, plain, strict=True)}
 
 
 def _whole() -> Schema:

@@ -72,7 +72,7 @@ class Train(Checked):
     Attributes:
         steps: Steps of a training; or give ``epochs``.
         epochs: Passes over the data.
-        batch_size: Examples in a minibatch, or ``all`` (None here).
+        batch_size: Examples in a minibatch; ``all`` of them by default (None here).
         optimizer: The models' optimizer, by its name in ``torch.optim``, with its options.
         dtype: ``float32`` or ``float64``.
     """

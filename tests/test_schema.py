@@ -170,6 +170,13 @@ def written(folder: Path, keys: dict[str, str | None]) -> Path:
     return path
 
 
+def test_an_editors_line_is_not_the_description(folder: Path) -> None:
+    written(folder, TASK).write_text(
+        "# yaml-language-server: $schema=task.schema.json\n\n# Mine\n" + (folder / "task.yaml").read_text()
+    )
+    assert runner.load("x.yaml").description == "Mine"
+
+
 def test_every_hyperparameter_says_what_it_does() -> None:
     from cpd.methods import REGISTRY
 

@@ -1,0 +1,198 @@
+"""The pages keep their word: their commands run, their links lead somewhere, their generated parts are fresh."""
+
+import importlib.util
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import pytest
+import typer
+from conftest import Finished
+from forked_cpd import Forked
+
+from cpd.cli import app
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+BLOCK = re.compile(r"(?:^<!-- ([^\n]*) -->\n)?^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+TRAINING = ("sweep", "compare", "bisect")
+SHELL = ("bash", "console", "sh", "shell")
+
+
+class Block(NamedTuple):
+    """A fenced block and the marker above it."""
+
+    marker: str
+    language: str
+    text: str
+
+    def commands(self) -> list[str]:
+        """Its commands; of a transcript, the lines after the prompt."""
+        text = self.text.replace("\\\n", " ")
+        lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+        return [line.removeprefix("$ ") for line in lines if self.language == "bash" or line.startswith("$ ")]
+
+
+def blocks(page: Path) -> list[Block]:
+    return [Block(m[1] or "", m[2], m[3]) for m in BLOCK.finditer(page.read_text(encoding="utf-8"))]
+
+
+def shown(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def run(command: str, cpd: Forked) -> Finished:
+    """Run a line of a page: ``cpd`` in a process that starts at once, ``python`` as a user would."""
+    words, _, file = command.partition(" > ")
+    program, *arguments = shlex.split(words)
+    if program == "cpd":
+        done = cpd(*arguments, COLUMNS="100")
+    else:
+        assert program == "python", f"no page shows {program} without saying that it is not run"
+        kept = {name: os.environ[name] for name in ("HOME", "PATH", "PYTHONPATH") if name in os.environ}
+        ended = subprocess.run(
+            [sys.executable, *arguments], cwd=cpd.folder, env=kept, capture_output=True, text=True, check=False
+        )
+        done = Finished(ended.returncode, ended.stdout, ended.stderr)
+    if file:
+        (cpd.folder / file.strip()).write_text(done.stdout, encoding="utf-8")
+    return done
+
+
+def test_there_are_pages() -> None:
+    assert len(PAGES) > 6
+
+
+@pytest.mark.parametrize("page", PAGES, ids=shown)
+def test_every_command_is_run_or_says_why_not(page: Path) -> None:
+    allowed = re.compile(r"run|run with: -.+|not run: .{10,}|transcript|test-command")
+    wrong = [b.text for b in blocks(page) if b.language in SHELL and not allowed.fullmatch(b.marker)]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if any(b.marker.startswith("run") for b in blocks(p))], ids=shown)
+def test_the_commands_that_a_page_shows_run(page: Path, tmp_path: Path) -> None:
+    for block in blocks(page):
+        if block.marker.startswith("file: "):
+            (tmp_path / block.marker.removeprefix("file: ")).write_text(block.text, encoding="utf-8")
+    failed = []
+    cpd = Forked(tmp_path)
+    for block in blocks(page):
+        if block.marker.startswith("run"):
+            failed += [said for command in block.commands() if (said := tried(command, block.marker, cpd))]
+    assert failed == []
+
+
+def tried(command: str, marker: str, cpd: Forked) -> str | None:
+    """Run a command, with the marker's options where it trains; what went wrong, if anything did."""
+    typed, _, comment = command.partition("  #")
+    budget = marker.partition("run with: ")[2]
+    words = typed.split()
+    trains = words[0] == "cpd" and words[1] in TRAINING
+    done = run(with_budget(typed.rstrip(), budget) if trains else typed.rstrip(), cpd)
+    said = re.search(r"exit code (\d+)", comment)
+    # With a smaller budget than the page's own nothing may be feasible, or a search may end elsewhere.
+    expected = {int(said[1])} if said else {0}
+    expected |= {0, 3} if budget and trains else set()
+    return None if done.rc in expected else f"{command}: exit code {done.rc}: {done.stderr[-2000:]}"
+
+
+def with_budget(command: str, budget: str) -> str:
+    words, redirected, file = command.partition(" > ")
+    return f"{words} {budget}{redirected}{file}"
+
+
+def test_the_transcript_is_what_is_printed(tmp_path: Path) -> None:
+    """Line by line, numbers aside, for those may differ in their last digits from machine to machine."""
+    (block,) = [b for b in blocks(PAGES[0]) if b.marker == "transcript"]
+    (command,) = block.commands()
+    printed = iter([masked(line) for line in run(command, Forked(tmp_path)).stdout.splitlines()])
+    expected = [line for line in block.text.splitlines() if not line.startswith(("$ ", "..."))]
+    missing = [line for line in expected if not any(masked(line) == other for other in printed)]
+    assert missing == []
+
+
+def masked(line: str) -> str:
+    """A line with every number as ``#`` and every stretch of spaces as one."""
+    return " ".join(re.sub(r"[+-]?\d[\d.e-]*", "#", line).split())
+
+
+@pytest.mark.parametrize("page", PAGES, ids=shown)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if not link.startswith(("http://", "https://"))]
+    broken = [link for link in links if not reached(page, link)]
+    assert broken == []
+
+
+def reached(page: Path, link: str) -> bool:
+    """Whether a link's file is there, and its heading in it."""
+    name, _, heading = link.partition("#")
+    target = page.parent / name if name else page
+    if not target.exists() or not heading:
+        return target.exists()
+    titles = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+    return heading in [re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles]
+
+
+def test_a_broken_link_is_seen() -> None:
+    assert reached(PAGES[0], "docs/yaml.md#in-an-editor")
+    assert not reached(PAGES[0], "docs/yaml.md#nowhere")
+    assert not reached(PAGES[0], "docs/nowhere.md")
+
+
+@pytest.fixture(scope="module")
+def maker() -> ModuleType:
+    """``docs/make_reference.py``, which is no part of the package."""
+    spec = importlib.util.spec_from_file_location("make_reference", ROOT / "docs" / "make_reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_generated_parts_are_fresh(maker: ModuleType) -> None:
+    assert [page.name for page in maker.stale()] == [], "run: python docs/make_reference.py"
+
+
+def test_a_stale_part_is_seen_and_what_is_written_by_hand_stays(maker: ModuleType, tmp_path: Path) -> None:
+    page = tmp_path / "x.md"
+    page.write_text("by hand\n<!-- generated: optimizers -->\nold\n<!-- end -->\nmore\n")
+    before, _, after = maker.remade(page.read_text()).partition("`SGD`, `Adam`")
+    assert before == "by hand\n<!-- generated: optimizers -->\n\n"
+    assert after.endswith("\n\n<!-- end -->\nmore\n")
+
+
+def test_every_generated_part_is_on_a_page(maker: ModuleType) -> None:
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    assert set(re.findall(r"<!-- generated: ([a-z-]+) -->", text)) == set(maker.GENERATED)
+
+
+def commands() -> list[tuple[str, Any]]:
+    group = typer.main.get_command(app)
+    return sorted(group.commands.items())  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("name", "command"), commands(), ids=lambda value: value if isinstance(value, str) else "")
+def test_every_command_is_documented(name: str, command: Any) -> None:
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    assert re.search(rf"\bcpd {name}\b", text), f"no page shows cpd {name}"
+    assert re.search(rf"Example: cpd {name}\b", command.help or ""), f"cpd {name} --help has no example"
+    silent = [option.name for option in command.params if not getattr(option, "help", None)]
+    assert silent == []
+
+
+def test_options_that_the_pages_name_exist() -> None:
+    options = {option for _, command in commands() for one in command.params for option in one.opts}
+    others = {"--help", "--debug", "--nthreads", "--logdir", "--check", "--target-NAME", "--target-density"}
+    lines = [line for page in PAGES[:1] for line in page.read_text(encoding="utf-8").splitlines()]
+    lines += [line for page in PAGES[1:] for line in page.read_text(encoding="utf-8").splitlines() if "cpd" in line]
+    named = {option for line in lines for option in re.findall(r"(?<![\w-])--[a-z][A-Za-z-]*", line)}
+    assert named - options - others == set()
