@@ -489,3 +489,21 @@ def test_names_are_text_and_nothing_else() -> None:
     assert "$x_{1$ rate (%)" in shown
     assert r"$\frac{1}$" in shown
     assert "penalized$_^" in shown
+
+
+@pytest.mark.parametrize("kind", ["tuning", "front", "dynamics", "levels"])
+def test_numbers_that_axes_cannot_hold_are_drawn_at_their_end(kind: str) -> None:
+    document = samples.three_constraints()
+    curve = {"steps": [0, 1], "objective": [1e300, -1e300], "multipliers": {"parts": [1e-310, 1e308]}}
+    curve["constraints"] = {"parts": [[1.0], [1e308]], "h": [0.5, math.inf], "budget": [-1e308, None]}
+    for run, objective in zip(document["runs"], [1e300, -1e308, 1e-310, 0.0] * 6, strict=True):
+        run["objective"] = objective
+        run["metrics"] = {"accuracy": -objective}
+        run["constraints"]["budget"] |= {"value": objective, "violation": objective - 3e6, "multiplier": 1e300}
+    assert len(drawn(kind, document, [curve] * 24).axes) > 0
+
+
+def test_letters_that_the_font_has_not_are_no_reason_to_warn() -> None:
+    document = samples.table1()
+    document["objective"] = "\N{CJK UNIFIED IDEOGRAPH-65E5}"
+    assert "\N{CJK UNIFIED IDEOGRAPH-65E5}" in [t.get_text() for t in texts(drawn("front", document))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -141,7 +142,9 @@ def render(draw: Callable[[Figure], None], suffix: str) -> bytes:
         raise _needs_matplotlib("--to") from None
     buffer = io.BytesIO()
     dates = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
-    with matplotlib.rc_context():
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        # Names may hold letters that the font has not: boxes in a .png, and the letters themselves in an .svg.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(RC)
         figure = Figure(layout="constrained")

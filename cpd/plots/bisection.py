@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cpd.errors import CpdError
 from cpd.plots.axes import LogAxis, crosses, draw_log_axis, log_axis, quantity_axis
 from cpd.plots.labels import place_labels
-from cpd.plots.quantities import Quantity, constraint
+from cpd.plots.quantities import Quantity, constraint, drawable
 from cpd.plots.style import COLORS, COLUMN, Key, look, note, put_legend
 
 if TYPE_CHECKING:
@@ -47,10 +47,11 @@ def bisection_data(document: Mapping[str, Any]) -> Bisection:
     search = document.get("search")
     if search is None or not search["iterations"]:
         raise CpdError("there is no search to draw", place="--kind bisection", hint="try --kind tuning")
-    iterations = [(i["iteration"], i["coefficient"], i["value"]) for i in search["iterations"]]
+    iterations = [(i["iteration"], i["coefficient"], drawable(i["value"])) for i in search["iterations"]]
+    target = drawable(search["target"]) or 0.0
     own = constraint(document, search["constraint"])
-    quantity = Quantity("constraint", own.name, own.share, "==", search["tolerance"], (search["target"],))
-    near = [(abs(value - search["target"]), number) for number, _, value in iterations if value is not None]
+    quantity = Quantity("constraint", own.name, own.share, "==", drawable(search["tolerance"]) or 0.0, (target,))
+    near = [(abs(value - target), number) for number, _, value in iterations if value is not None]
     found = min(near)[1] if near and search["outcome"] == "solved" else None
     return Bisection(quantity, log_axis([c for _, c, _ in iterations], room=0.08), iterations, search["outcome"], found)
 

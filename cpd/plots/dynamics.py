@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cpd.errors import CpdError
 from cpd.plots.axes import limits, log_scale, name_axis, name_lowest, on_log_scale, percent_ticks
-from cpd.plots.quantities import Quantity, constraint, level_label, objective
+from cpd.plots.quantities import Quantity, constraint, drawable, level_label, objective
 from cpd.plots.settings import is_best
 from cpd.plots.style import COLUMN, FEASIBLE, PAGE, SHADE, Key, look, note, put_legend
 from cpd.tables.lines import constants, lines, setting_text
@@ -127,7 +127,7 @@ def _course(run: Mapping[str, Any], curve: Mapping[str, Any] | None, bounds: Seq
     return Course(
         label,
         list(curve["steps"]),
-        [finite(y) for y in curve["objective"]],
+        [drawable(y) for y in curve["objective"]],
         {name: points for name, points in violations.items() if points},
         {name: points for name, points in multipliers.items() if any(y is not None for y in points)},
         run["diagnosis"],
@@ -143,7 +143,7 @@ def _violations(points: Sequence[Any], run: Mapping[str, Any], quantity: Quantit
 
 def _numbers(point: Any) -> list[float]:
     values = point if isinstance(point, list) else [point]
-    return [value for value in values if finite(value) is not None]
+    return [shown for value in values if (shown := drawable(value)) is not None]
 
 
 def _largest(point: Any) -> float | None:
@@ -152,11 +152,6 @@ def _largest(point: Any) -> float | None:
 
 def _furthest(point: Any) -> float | None:
     return max(_numbers(point), key=abs, default=None)
-
-
-def finite(value: float | None) -> float | None:
-    """The number if it is one that can be drawn."""
-    return value if value is not None and math.isfinite(value) else None
 
 
 def draw_dynamics(data: Dynamics, figure: Figure) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean, stdev
@@ -13,6 +14,17 @@ from cpd.tables.section import clean
 
 Document = Mapping[str, Any]
 Run = Mapping[str, Any]
+
+
+LARGEST = 1e100
+"""Axes reach as far; their arithmetic overflows beyond."""
+
+
+def drawable(value: float | None) -> float | None:
+    """A number as axes take it: no larger than 1e100, 0 below 1e-100, and None where it is not finite."""
+    if value is None or not math.isfinite(value):
+        return None
+    return 0.0 if abs(value) < 1 / LARGEST else max(-LARGEST, min(value, LARGEST))
 
 
 @dataclass(frozen=True)
@@ -41,9 +53,8 @@ class Quantity:
         if run["status"] != "completed":
             return None
         if self.kind == "constraint":
-            return worst_component(run["constraints"][self.name], str(self.sense))["value"]
-        value: float | None = run["objective"] if self.kind == "objective" else run["metrics"].get(self.name)
-        return value
+            return drawable(worst_component(run["constraints"][self.name], str(self.sense))["value"])
+        return drawable(run["objective"] if self.kind == "objective" else run["metrics"].get(self.name))
 
     @property
     def label(self) -> str:
@@ -83,7 +94,8 @@ def constraint(document: Document, name: str) -> Quantity:
     parts = max((len(value) for value in values if isinstance(value, list)), default=1)
     numbers = [part for value in values for part in (value if isinstance(value, list) else [value])]
     share = is_share(name, [*numbers, *levels])
-    return Quantity("constraint", name, share, bound["sense"], bound["tolerance"], tuple(sorted(levels)), parts)
+    shown = tuple(sorted(drawable(level) or 0.0 for level in levels))
+    return Quantity("constraint", name, share, bound["sense"], drawable(bound["tolerance"]) or 0.0, shown, parts)
 
 
 def level_label(document: Document, name: str, level: float) -> str:

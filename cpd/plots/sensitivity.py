@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cpd.errors import CpdError
 from cpd.plots.axes import crosses, name_axis, percent_ticks, quantity_axis, quantity_values
-from cpd.plots.quantities import Quantity, Spread, constraint, level_label, objective, several_seeds, spread
+from cpd.plots.quantities import Quantity, Spread, constraint, drawable, level_label, objective, several_seeds, spread
 from cpd.plots.style import COLUMN, PAGE, Key, look, note, put_legend
 from cpd.tables.lines import Line, lines, setting_text, swept_levels
 from cpd.tables.section import clean
@@ -79,16 +79,17 @@ def _lines_of(document: Mapping[str, Any], rows: Sequence[Line], name: str) -> l
     for (method, others), by_level in cells.items():
         label = ", ".join([clean(method), *(level_label(document, n, level) for n, level in others)])
         solved = [_solved(document, own, name) for _, own in sorted(by_level.items())]
-        unsolved = [level for level, s in zip(sorted(by_level), solved, strict=True) if s is None]
+        unsolved = [drawable(level) or 0.0 for level, s in zip(sorted(by_level), solved, strict=True) if s is None]
         found.append(Sensitivity(label, [s for s in solved if s is not None], unsolved))
     return found
 
 
 def _solved(document: Mapping[str, Any], rows: Sequence[Line], name: str) -> Solved | None:
+    aim = objective(document)
     best: tuple[float, Line] | None = None
     for row in rows:
         if row.feasible == len(row.runs):
-            mean = spread(run["objective"] for run in row.runs).mean
+            mean = spread(aim.of(run) for run in row.runs).mean
             if mean is not None and (best is None or mean < best[0]):
                 best = (mean, row)
     if best is None:
@@ -96,9 +97,9 @@ def _solved(document: Mapping[str, Any], rows: Sequence[Line], name: str) -> Sol
     row = best[1]
     multipliers = [run["constraints"][name]["multiplier"] for run in row.runs]
     return Solved(
-        row.levels[name],
+        drawable(row.levels[name]) or 0.0,
         setting_text(row.setting),
-        spread(run["objective"] for run in row.runs),
+        spread(aim.of(run) for run in row.runs),
         slope(multipliers, document["constraints"][name]["sense"]),
     )
 
@@ -111,6 +112,7 @@ def slope(multipliers: Sequence[Any], sense: str) -> float | None:
     """
     sums = [sum(m) if isinstance(m, list) and None not in m else m for m in multipliers]
     mean = spread(m for m in sums if not isinstance(m, list)).mean
+    mean = drawable(mean)
     if mean is None:
         return None
     return mean if sense == ">=" else -mean
@@ -138,7 +140,7 @@ def tangent(line: Sensitivity, place: int, reach: float) -> tuple[list[float], l
 
 def reach(levels: Sequence[float]) -> float:
     """How far tangents go: 0.4 of the least distance between levels, so that they stay apart."""
-    return 0.4 * min((b - a for a, b in pairwise(levels)), default=1.0)
+    return 0.4 * min((b - a for a, b in pairwise(levels) if b > a), default=abs(levels[0]) or 1.0)
 
 
 def _draw_panel(ax: Axes, data: Levels, quantity: Quantity, found: Sequence[Sensitivity]) -> None:
