@@ -8,13 +8,17 @@ from collections.abc import Sequence
 
 from cpd.outcome import RunKey
 
-LEAST_FUSED = 4
-"""Runs for which a worker process of their own pays."""
+LEAST_FUSED = 2
+"""Runs for which a worker process of their own pays: a lone one is padded to two."""
 MOST_FUSED = 1024
-"""Runs in one program where the user sets no other number: memory grows with it."""
+"""Runs in one program where the user sets no other number."""
+MEMORY = 2**31
+"""Bytes that the runs of one program may take, by count, where the user sets no number of them."""
+WORTH = 20.0
+"""Seconds of arithmetic from which sharing it among the cores makes up for starting worker processes."""
 
 
-def cut(keys: Sequence[RunKey], *, jobs: int, fuse: int | None, share_seeds: bool) -> list[tuple[RunKey, ...]]:
+def cut(keys: Sequence[RunKey], *, jobs: int, fuse: int, share_seeds: bool) -> list[tuple[RunKey, ...]]:
     """Cut runs into batches, the largest first.
 
     Only the runs and the options decide, never what is stored already, so that an interrupted sweep meets its own
@@ -23,17 +27,16 @@ def cut(keys: Sequence[RunKey], *, jobs: int, fuse: int | None, share_seeds: boo
     Args:
         keys: All runs of the sweep.
         jobs: Workers to keep busy; with more than one, the last batches are smaller, so that all end together.
-        fuse: Most runs in a batch, 1 for no fusing; None for as many as sensible.
+        fuse: Most runs in a batch, 1 for no fusing.
         share_seeds: Whether runs of different seeds may share a program.
 
     Returns:
         Batches that hold every run exactly once.
     """
-    most = fuse or MOST_FUSED
     groups: dict[int, list[RunKey]] = {}
     for key in keys:
         groups.setdefault(0 if share_seeds else key.seed, []).append(key)
-    batches = [tuple(part) for group in groups.values() for part in _parts(group, most)]
+    batches = [tuple(part) for group in groups.values() for part in _parts(group, fuse)]
     if jobs > 1:
         batches = _spread(batches, jobs)
     return sorted(batches, key=len, reverse=True)
@@ -56,20 +59,29 @@ def _spread(batches: list[tuple[RunKey, ...]], jobs: int) -> list[tuple[RunKey, 
     return batches
 
 
-def default_jobs(keys: Sequence[RunKey], *, minibatches: bool, device: str, cores: int | None = None) -> int:
+def default_jobs(runs: int, *, seconds: float, device: str, cores: int | None = None) -> int:
     """How many worker processes help where the user names no number.
 
-    Full-batch trainings are bound by the cost of starting operations: one fused program fills a core and workers only
-    cost their start. Minibatch trainings are bound by arithmetic, which the cores can share, each with runs enough to
-    fuse. On a device other than the CPU one process feeds it.
+    Small trainings are bound by the cost of starting operations: one fused program fills a core, and workers only cost
+    their start. Large ones are bound by arithmetic, which the cores can share. On a device other than the CPU one
+    process feeds it.
 
     Args:
-        keys: The runs to train.
-        minibatches: Whether a step sees a part of the data.
+        runs: To train.
+        seconds: Of arithmetic that a run takes on one core.
         device: Where they train.
         cores: Default: what this process may use.
     """
-    if not minibatches or device != "cpu":
+    if device != "cpu" or runs * seconds < WORTH:
         return 1
-    cores = cores or len(os.sched_getaffinity(0))
-    return max(1, min(cores, len(keys) // LEAST_FUSED))
+    return max(1, min(cores or usable_cores(), runs // LEAST_FUSED))
+
+
+def default_fuse(memory: int) -> int:
+    """Most runs to fuse where the user names no number: as many as :data:`MEMORY` holds, of ``memory`` bytes each."""
+    return max(LEAST_FUSED, min(MOST_FUSED, MEMORY // max(1, memory)))
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 from cpd import engine
-from cpd.batching import cut, default_jobs
+from cpd.batching import MOST_FUSED, cut, default_fuse, default_jobs
 from cpd.checkpoint import batch_folder
 from cpd.engine import Batch, Hooks, ProblemRaised, Trained
 from cpd.errors import CpdError, SpecError, StoreError
@@ -31,6 +31,9 @@ Kind = Literal["sweep", "bisect", "compare"]
 
 CLUSTER_BATCHES = 16
 """Batches to cut for where it is not known how many workers a cluster has."""
+
+FEW = 8
+"""Runs that are fused without counting the memory that they take."""
 
 _USES = {"sweep": 3, "compare": 3, "bisect": 12}
 """How often a command's program is expected to be used: a search runs it in every round."""
@@ -61,6 +64,7 @@ class Session:
     workers: Engine | None = None
     tracking: Tracking = field(init=False)
     _waits: bool = False
+    _weighed: list[engine.Work | None] = field(default_factory=list)
     _search: dict[str, Any] | None = None
 
     def __enter__(self) -> Session:
@@ -158,7 +162,20 @@ class Session:
 
     def _groups(self, keys: Sequence[RunKey]) -> list[tuple[RunKey, ...]]:
         share = self.task.train.batch_size is None
-        return cut(keys, jobs=self._jobs(keys), fuse=self.options.fuse, share_seeds=share)
+        return cut(keys, jobs=self._jobs(keys), fuse=self._fuse(keys), share_seeds=share)
+
+    def _fuse(self, keys: Sequence[RunKey]) -> int:
+        """Most runs in one program; few runs fit whatever they take."""
+        if self.options.fuse is not None or len(keys) <= FEW:
+            return self.options.fuse or MOST_FUSED
+        work = self._work(keys)
+        return MOST_FUSED if work is None else default_fuse(work.memory)
+
+    def _work(self, keys: Sequence[RunKey]) -> engine.Work | None:
+        """What a run takes, counted once: all runs of a command have the same model, data and steps."""
+        if not self._weighed and keys:
+            self._weighed.append(engine.weigh(self._batch(tuple(keys[:1]))))
+        return self._weighed[0] if self._weighed else None
 
     def _batches(self, groups: Sequence[tuple[RunKey, ...]], done: dict[str, Run]) -> list[Batch]:
         left = [tuple(key for key in group if _name(key) not in done) for group in groups]
@@ -175,7 +192,8 @@ class Session:
             return self.options.jobs or CLUSTER_BATCHES
         if self.options.jobs is not None:
             return self.options.jobs
-        return default_jobs(keys, minibatches=self.task.train.batch_size is not None, device=self.options.device)
+        work = self._work(keys)
+        return default_jobs(len(keys), seconds=work.seconds if work else 0.0, device=self.options.device)
 
     def _workers(self, keys: Sequence[RunKey], groups: int) -> Engine:
         """The workers, started when first needed and kept for all rounds of a search.

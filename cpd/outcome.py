@@ -17,6 +17,8 @@ class Status(StrEnum):
     COMPLETED = "completed"
     DIVERGED = "diverged"
     FAILED = "failed"
+    PRUNED = "pruned"
+    """Given up on the way, where the user asked for that: no result, and not stored."""
 
 
 class Diagnosis(StrEnum):

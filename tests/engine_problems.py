@@ -69,6 +69,21 @@ class Classifier(cpd.Problem):
         )
 
 
+class Line(cpd.Problem):
+    """(x - 2)^2 with the value x: penalised with c it ends at 2 - c/2, from -1."""
+
+    def model(self) -> torch.nn.Module:
+        """Return the number -1."""
+        model = torch.nn.Linear(1, 1, bias=False)
+        torch.nn.init.constant_(model.weight, -1.0)
+        return model
+
+    def evaluate(self, model: torch.nn.Module, batch: None) -> cpd.Evaluation:
+        """Evaluate at x."""
+        x = next(iter(model.parameters())).sum()
+        return cpd.Evaluation(objective=(x - 2) ** 2, constraints={"size": x}, metrics={"x": x})
+
+
 class Branching(cpd.Problem):
     """Data-dependent control flow, which vmap refuses; raises for a run that goes far."""
 

@@ -19,6 +19,7 @@ from cpd.engine.keeping import Keeper, identity
 from cpd.engine.loading import ProblemRaised, user_traceback
 from cpd.engine.threads import limit_threads, threads_for
 from cpd.engine.training import Hooks, Interrupted, Training
+from cpd.engine.weighing import Work, weigh
 from cpd.errors import CpdError
 from cpd.methods import REGISTRY
 from cpd.outcome import Run, Status
@@ -30,6 +31,7 @@ __all__ = [
     "Interrupted",
     "ProblemRaised",
     "Trained",
+    "Work",
     "check",
     "check_device",
     "forget",
@@ -37,6 +39,7 @@ __all__ = [
     "limit_threads",
     "summaries",
     "train",
+    "weigh",
 ]
 
 
@@ -105,7 +108,7 @@ def _train_group(batch: Batch, group: Prepared | Refused, keeper: Keeper, hooks:
     if isinstance(group, Refused):
         return [Run(group.key, Status.FAILED, error=group.error)]
     keys = group.keys[:1] if group.padded else group.keys
-    training = Training.begin(group, batch.constraints, batch.train)
+    training = Training.begin(group, batch.constraints, batch.train, batch.prune)
     try:
         keeper.resume(training)
         advance = choose(batch, training, hooks.say)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from cpd.engine.pruning import Prune
 from cpd.outcome import RunKey
 from cpd.spec import Constraint, ProblemSource, Train
 
@@ -19,6 +20,7 @@ class Batch:
         fuse: Whether runs are trained as one program; otherwise one at a time.
         engine: ``auto``, ``eager``, ``captured`` or ``compiled``.
         uses: How often a compiled step is expected to be used: it is kept, and a sweep is seldom run once.
+        prune: Which runs are given up early; None for none.
         checkpoint: Folder for checkpoints of this batch, or None to keep none.
         checkpoint_every: Seconds of work that may be lost when the machine dies.
     """
@@ -31,6 +33,7 @@ class Batch:
     fuse: bool = True
     engine: str = "auto"
     uses: int = 3
+    prune: Prune | None = None
     checkpoint: str | None = None
     checkpoint_every: float = 60.0
 

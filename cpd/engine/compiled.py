@@ -77,6 +77,9 @@ class Compiled:
             records.append(record)
         return state, _last(records, min(n, HISTORY))
 
+    def again(self, step: Step) -> None:
+        """None: a program is for one number of runs."""
+
     def prepare(self, state: State, batches: Minibatches) -> None:
         """Compile and load the program for minibatches of the usual size, unless that was done before."""
         size = batches.usual_size

@@ -19,13 +19,18 @@ def finished_runs(training: Training) -> list[Run]:
 
     A run's seconds are its share of the training's time.
     """
+    count = 1 if training.prepared.padded else len(training.keys)
+    seconds = training.seconds / count
+    return [run for part in (*training.left, training) for run in _measured(part, seconds)]
+
+
+def _measured(training: Training, seconds: float) -> list[Run]:
     prepared, stack = training.prepared, training.prepared.stack
     prepared.random.restore()
     measured = stack.measure(training.state.parameters, prepared.data)
     kept = {n: b.tolist() for n, b in training.recorder.on_host().items()}
     finals = _finals(training, measured)
     count = 1 if prepared.padded else len(prepared.keys)
-    seconds = training.seconds / count
     return [_run(training, prepared.keys[r], r, finals, kept, seconds) for r in range(count)]
 
 
@@ -41,6 +46,7 @@ def _finals(training: Training, measured: Stacked) -> dict[str, Any]:
         "multiplier": step.segments.multipliers(state.dual, measured.strict),
         "gradient_norm": relative,
         "active": state.active,
+        "pruned": training.pruned,
         "steps": state.steps,
     }
     numbers = {n: t.detach().cpu().tolist() for n, t in host.items()}
@@ -54,6 +60,9 @@ def _run(
     names = list(stack.names)
     columns = _columns(stack.sizes)
     finite = finals["active"][r] and all(map(math.isfinite, [finals["objective"][r], *finals["strict"][r]]))
+    if finals["pruned"][r]:
+        curves = _curves(training, r, kept, columns)
+        return Run(key, Status.PRUNED, steps=finals["steps"][r], seconds=seconds, curves=curves)
     constraints = {
         n: ConstraintOutcome(
             value=_numbers(finals["strict"][r], columns[n]),

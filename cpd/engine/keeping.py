@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cpd.checkpoint import CheckpointStore
 from cpd.engine.batch import Batch
+from cpd.engine.resuming import checkpoint, resume
 from cpd.errors import StoreError
 from cpd.outcome import RunKey
 from cpd.spec import canonical_json
@@ -51,7 +52,7 @@ class Keeper:
                 self._store.remove(name)
                 raise
             if saved is not None:
-                training.resume(*saved)
+                resume(training, *saved)
 
     def due(self) -> bool:
         """Whether so much time has passed that more must not be lost."""
@@ -59,13 +60,13 @@ class Keeper:
 
     def save(self, training: Training) -> None:
         """Write the training under way, and those that have ended before it."""
-        self._write([*self._ended, (_name(training), *training.checkpoint())])
+        self._write([*self._ended, (_name(training), *checkpoint(training))])
 
     def ended(self, training: Training) -> None:
         """A training has ended, and perhaps others of the batch follow."""
         if self._store is None:
             return
-        tensors, meta = training.checkpoint()
+        tensors, meta = checkpoint(training)
         self._ended.append((_name(training), {n: t.cpu() for n, t in tensors.items()}, meta))
         if self.due():
             self._write(self._ended)
@@ -93,4 +94,4 @@ def identity(key: RunKey) -> str:
 
 def _name(training: Training) -> str:
     """Name of a training's checkpoint: the hash of its runs in order."""
-    return hashlib.sha256("".join(map(identity, training.prepared.keys)).encode()).hexdigest()[:24]
+    return hashlib.sha256("".join(map(identity, training.keys)).encode()).hexdigest()[:24]

@@ -34,6 +34,10 @@ class Advance(Protocol):
         """What the user should know, e.g. why another engine took over."""
         ...
 
+    def again(self, step: Step) -> Advance | None:
+        """The same engine for a step of fewer runs; None where that would cost more than it saves."""
+        ...
+
     def __call__(self, state: State, batches: Minibatches, n: int) -> tuple[State, Record]:
         """Advance ``n`` steps."""
         ...
@@ -48,6 +52,10 @@ class Eager:
     def __init__(self, step: Step) -> None:
         self.step = step
         self._optimizer: torch.optim.Optimizer | None = None
+
+    def again(self, step: Step) -> Advance:
+        """Eager."""
+        return Eager(step)
 
     def __call__(self, state: State, batches: Minibatches, n: int) -> tuple[State, Record]:
         """Advance ``n`` steps."""
@@ -71,6 +79,10 @@ class Captured:
         self.note: str | None = None
         self._eager: Eager | None = None
         self._programs: dict[Any, Trace] = {}
+
+    def again(self, step: Step) -> Advance:
+        """Captured anew."""
+        return Captured(step)
 
     def __call__(self, state: State, batches: Minibatches, n: int) -> tuple[State, Record]:
         """Advance ``n`` steps; the first of a training runs as written, since it sets up the optimizer."""

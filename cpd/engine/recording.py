@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import NamedTuple
 
@@ -66,9 +67,15 @@ class Recorder:
             if self.wants(first + k):
                 self.keep(first + k, Record(*(value[k] for value in records)))
 
-    def select(self, rows: Tensor) -> None:
-        """Go on with these runs only; the recorder of a compacted batch."""
-        self.buffers = {n: b[:, rows] for n, b in self.buffers.items()}
+    def part(self, rows: list[int]) -> Recorder:
+        """A recorder of these runs alone."""
+        part = copy.copy(self)
+        part.buffers = {n: b[:, rows] for n, b in self.buffers.items()}
+        return part
+
+    def kept(self, done: int) -> Tensor:
+        """Strict values on the curves after ``done`` steps, ``[points, R, C]``."""
+        return self.buffers["strict"][: len(range(0, done, self.stride))]
 
     def on_host(self) -> dict[str, Tensor]:
         """All that was kept, on the host in double precision, runs first: ``[R, points, ...]``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -81,6 +82,13 @@ class Stack:
     def runs(self) -> int:
         """Number of stacked models."""
         return len(next(iter({**self.parameters, **self.fixed}.values())))
+
+    def part(self, rows: list[int], parameters: Tensors) -> Stack:
+        """The stack of these runs alone, with the parameters as they stand."""
+        part = copy.copy(self)
+        part.parameters = {n: p.detach()[rows].requires_grad_() for n, p in parameters.items()}
+        part.fixed = {n: t[rows] for n, t in self.fixed.items()}
+        return part
 
     def evaluate(self, parameters: Tensors, batch: Any) -> Stacked:
         """Evaluate every run on ``batch`` in training mode, without metrics."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils import _pytree as pytree
 
 from cpd.engine.recording import Record
 from cpd.engine.segments import Segments
 from cpd.engine.stacking import Stack, Tensors
 from cpd.errors import SpecError, closest
+from cpd.outcome import RunKey
 from cpd.spec import Optimizer
 
 ENGINE_OPTIONS = ("foreach", "capturable", "differentiable", "fused")
@@ -71,6 +74,21 @@ class Step:
         for name, kept in state.optimizer.items():
             optimizer.state[state.parameters[name]] = dict(kept)
         return optimizer
+
+    def part(self, rows: list[int], keys: Sequence[RunKey], stack: Stack) -> Step:
+        """The step of these runs alone."""
+        segments = Segments(keys, stack.sizes, self.segments.equality, self.levels)
+        return Step(stack, segments, self.sign, self.levels[rows], self.recipe)
+
+    def part_of(self, state: State, rows: list[int], stack: Stack) -> State:
+        """What a state holds of these runs."""
+        kept = {n: {k: _rows(v, rows) for k, v in s.items()} for n, s in state.optimizer.items()}
+        dual = []
+        for part, own in zip(self.segments.parts, state.dual, strict=True):
+            local = [r - part.rows.start for r in rows if part.rows.start <= r < part.rows.stop]
+            if local:
+                dual.append(pytree.tree_map(lambda t, local=local: t[local], own))
+        return State(stack.parameters, kept, tuple(dual), state.active[rows], state.steps[rows])
 
     @property
     def tensors(self) -> list[Tensor]:
@@ -138,6 +156,11 @@ class Step:
             squares = [g.reshape(len(g), -1).square().sum(1) for g in gradients if g is not None]
             norms.append(torch.stack(squares).sum(0).sqrt() if squares else at.objective.detach() * 0)
         return torch.stack(norms, dim=1)
+
+
+def _rows(value: Any, rows: list[int]) -> Any:
+    """What an optimizer keeps of some runs; its step counter, a scalar, is the same for all."""
+    return value[rows] if isinstance(value, Tensor) and value.dim() else value
 
 
 def _word(value: Any) -> Any:

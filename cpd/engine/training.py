@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -14,12 +14,19 @@ from cpd.engine.building import Prepared
 from cpd.engine.keeping import Keeper
 from cpd.engine.minibatches import total_steps
 from cpd.engine.program import Advance
+from cpd.engine.pruning import START, Prune, given_up, margins
 from cpd.engine.recording import Recorder
 from cpd.engine.segments import Segments
 from cpd.engine.stacking import RandomState
 from cpd.engine.step import State, Step
+from cpd.methods import REGISTRY
+from cpd.outcome import RunKey
 from cpd.spec import Constraint, Train
 
+LOOKS = 20
+"""Times in a training at which it is looked which runs have ended: diverged, or to be given up."""
+LEAST_COMPACTED = 4
+"""Runs of a batch from which those that have ended are taken out of it, once they are half of it."""
 NORM_POINTS = 5
 """Points of a training, beside the end, at which constraint gradients are compared."""
 
@@ -51,6 +58,12 @@ class Training:
         done: Steps done.
         seconds: Time spent, earlier parts of a resumed training included.
         engine: What ``auto`` has decided on, None before.
+        prune: Which runs are given up; None for none.
+        margin: How far from its level a constraint is far, ``[C]``; infinite where it does not count.
+        pruned: ``[R]`` bool.
+        left: Trainings of the runs that were taken out, as they stood.
+        splits: For each time that runs were taken out, the rows that stayed.
+        keys: All runs, those that were taken out included.
     """
 
     prepared: Prepared
@@ -62,9 +75,17 @@ class Training:
     seconds: float = 0.0
     norms: list[Tensor] = field(default_factory=list)
     engine: str | None = None
+    prune: Prune | None = None
+    margin: Tensor = field(default_factory=lambda: torch.zeros(0))
+    pruned: Tensor = field(default_factory=lambda: torch.zeros(0))
+    left: list[Training] = field(default_factory=list)
+    splits: list[list[int]] = field(default_factory=list)
+    keys: tuple[RunKey, ...] = ()
 
     @classmethod
-    def begin(cls, prepared: Prepared, constraints: Mapping[str, Constraint], train: Train) -> Training:
+    def begin(
+        cls, prepared: Prepared, constraints: Mapping[str, Constraint], train: Train, prune: Prune | None = None
+    ) -> Training:
         """Set up a training at its first step."""
         stack = prepared.stack
         like = next(iter(stack.parameters.values()))
@@ -76,7 +97,12 @@ class Training:
         segments = Segments(prepared.keys, sizes, equality, like)
         step = Step(stack, segments, sign, levels, train.optimizer)
         steps = total_steps(train, prepared.data)
-        return cls(prepared, step, step.start(), Recorder(steps, levels), steps)
+        counts = [prune is not None and prune.constraint in (None, n) for n in stack.names]
+        margin = margins(_spread([c.tolerance for c in by_name], sizes, like), _spread(counts, sizes, like).bool())
+        training = cls(prepared, step, step.start(), Recorder(steps, levels), steps, prune=prune, margin=margin)
+        training.pruned = torch.zeros_like(training.state.active)
+        training.keys = prepared.keys
+        return training
 
     def run(self, hooks: Hooks, keeper: Keeper, advance: Advance) -> None:
         """Train to the end.
@@ -88,6 +114,10 @@ class Training:
         if self.done == 0:
             self.prepared.random.restore()
         while self.done < self.steps:
+            if self.done and self.done % self._look_every == 0:
+                advance = self._look(advance)
+                if not self.state.active.any():
+                    break
             if self.done % self._norm_every == 0:
                 self._compare_gradients(self.prepared.batches.sample())
             n = self._span(advance.history)
@@ -102,55 +132,81 @@ class Training:
     def _norm_every(self) -> int:
         return max(1, self.steps // NORM_POINTS)
 
+    @property
+    def _look_every(self) -> int:
+        return max(1, self.steps // LOOKS)
+
+    def _look(self, advance: Advance) -> Advance:
+        """Give up what is to be given up, and take the runs that have ended out of the batch where they are many."""
+        if self.prune is not None and self.done >= START * self.steps:
+            self._give_up()
+        active = self.state.active.tolist()
+        stay = [r for r, on in enumerate(active) if on]
+        if not stay or len(active) < LEAST_COMPACTED or len(stay) > len(active) / 2:
+            return advance
+        if len(stay) == 1:  # a lone run's last bits are not those of a batch
+            stay = sorted([*stay, active.index(False)])
+        part = self._part(stay)
+        again = advance.again(part.step)
+        if again is None:
+            return advance
+        self.split(stay)
+        return again
+
+    def _give_up(self) -> None:
+        """Freeze the penalised runs that will not come near their level any more."""
+        assert self.prune is not None
+        kept = self.recorder.kept(self.done)
+        equality = self.step.segments.equality
+        counts_below = torch.ones_like(equality) if self.prune.both_sides else equality
+        left = (self.steps - self.done) / self.recorder.stride
+        far = given_up(self.step.violation(kept), left, self.margin, counts_below)
+        unmoved = [REGISTRY[key.method].multipliers is None for key in self.prepared.keys]
+        new = far & self.state.active & torch.tensor(unmoved, device=far.device)
+        self.pruned = self.pruned | new
+        self.state = self.state._replace(active=self.state.active & ~new)
+
+    def split(self, stay: list[int]) -> None:
+        """Go on with these rows alone; the others are kept as they stand, in ``left``."""
+        gone = [r for r in range(len(self.state.active)) if r not in set(stay)]
+        self.left.append(self._part(gone))
+        part = self._part(stay)
+        for name in ("prepared", "step", "state", "recorder", "norms", "pruned"):
+            setattr(self, name, getattr(part, name))
+        self.splits.append(stay)
+
+    def _part(self, rows: list[int]) -> Training:
+        """A training of these rows alone, at the same step."""
+        keys = tuple(self.prepared.keys[r] for r in rows)
+        stack = self.prepared.stack.part(rows, self.state.parameters)
+        step = self.step.part(rows, keys, stack)
+        state = self.step.part_of(self.state, rows, stack)
+        prepared = replace(self.prepared, keys=keys, stack=stack)
+        return replace(
+            self,
+            prepared=prepared,
+            step=step,
+            state=state,
+            recorder=self.recorder.part(rows),
+            norms=[norm[rows] for norm in self.norms],
+            pruned=self.pruned[rows],
+            left=[],
+            splits=[],
+            keys=keys,
+        )
+
     def _span(self, history: int) -> int:
-        """Steps up to the last recorded one that is within ``history`` of the next, or to a comparison of gradients."""
+        """Steps up to the last recorded one within ``history`` of the next, to a look or a comparison of gradients."""
         first = next(k for k in range(self.done, self.steps) if self.recorder.wants(k))
         last = max(k for k in range(first, min(first + history, self.steps)) if self.recorder.wants(k))
-        return min(last + 1 - self.done, self._norm_every - self.done % self._norm_every)
+        stops = (self._norm_every, self._look_every)
+        return min(last + 1 - self.done, *(every - self.done % every for every in stops))
 
     def _compare_gradients(self, batch: Any) -> None:
         """Take the norms of the constraints' gradients without touching the generators."""
         random = RandomState.now(self.step.levels.device)
         self.norms.append(self.step.gradient_norms(self.state.parameters, batch).detach())
         random.restore()
-
-    def checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Everything that a training needs to go on bit by bit: tensors by name, and plain numbers."""
-        random = RandomState.now(self.step.levels.device)
-        order, taken = self.prepared.batches.state()
-        tensors = {f"state.{k}": leaf.detach() for k, leaf in enumerate(self._leaves()) if isinstance(leaf, Tensor)}
-        tensors |= {f"recorder.{n}": b for n, b in self.recorder.buffers.items()}
-        tensors |= {f"norms.{k}": n for k, n in enumerate(self.norms)}
-        tensors |= {"random.cpu": random.cpu, "order": order}
-        if random.cuda is not None:
-            tensors["random.cuda"] = random.cuda
-        kept = {n: sorted(s) for n, s in self.state.optimizer.items()}
-        return tensors, {
-            "done": self.done,
-            "seconds": self.seconds,
-            "taken": taken,
-            "optimizer": kept,
-            "engine": self.engine,
-        }
-
-    def resume(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
-        """Go on where :meth:`checkpoint` was taken."""
-        device = self.step.levels.device
-        kept = {n: dict.fromkeys(names) for n, names in meta["optimizer"].items()}
-        self.state = self.state._replace(optimizer=kept)
-        leaves = [tensors.get(f"state.{k}") for k in range(len(self._leaves()))]
-        self.state = _filled(self.state, leaves, device)
-        self.recorder.buffers = {n: tensors[f"recorder.{n}"].to(device) for n in self.recorder.buffers}
-        self.norms = [tensors[f"norms.{k}"].to(device) for k in range(sum(n.startswith("norms.") for n in tensors))]
-        RandomState(device, tensors["random.cpu"], tensors.get("random.cuda")).restore()
-        self.prepared.batches.restore(tensors["order"], meta["taken"])
-        self.done, self.seconds, self.engine = meta["done"], meta["seconds"], meta["engine"]
-
-    def _leaves(self) -> list[Any]:
-        state = self.state
-        kept = [kept[n] for kept in state.optimizer.values() for n in sorted(kept)]
-        dual = [leaf for part in state.dual for leaf in part]
-        return [*state.parameters.values(), *kept, *dual, state.active, state.steps]
 
 
 class _Clock:
@@ -182,23 +238,6 @@ class _Clock:
             self.keeper.save(training)
         if stopping:
             raise Interrupted
-
-
-def _filled(state: State, leaves: list[Any], device: torch.device) -> State:
-    """Put saved leaves, in the order of ``Training._leaves``, back into a state of the same shape."""
-    rest = iter(leaves)
-    with torch.no_grad():
-        for parameter in state.parameters.values():
-            parameter.copy_(next(rest))
-    optimizer = {n: {key: _placed(next(rest), device) for key in sorted(kept)} for n, kept in state.optimizer.items()}
-    dual = tuple(type(part)(*(next(rest).to(leaf.device) for leaf in part)) for part in state.dual)
-    active, steps = (next(rest).to(old.device) for old in (state.active, state.steps))
-    return State(state.parameters, optimizer, dual, active, steps)
-
-
-def _placed(leaf: Any, device: torch.device) -> Any:
-    """Optimizers keep their step counter, a scalar, on the CPU."""
-    return leaf.to(device) if isinstance(leaf, Tensor) and leaf.dim() else leaf
 
 
 def _spread(values: list[Any], sizes: Mapping[str, int], like: Tensor) -> Tensor:

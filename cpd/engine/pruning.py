@@ -1,0 +1,60 @@
+"""When a penalised run is given up: its constraint is far from the level and not on its way there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+START = 0.5
+"""Share of the steps before which nothing is given up."""
+MARGIN = 10.0
+"""How many tolerances from the level is far."""
+PACE = 2.0
+"""How much faster than now a run is granted to come back."""
+
+
+@dataclass(frozen=True)
+class Prune:
+    """Which runs are given up.
+
+    Only those of methods without multipliers: a multiplier grows until a constraint comes back.
+
+    Attributes:
+        constraint: The one that counts; None for any of them.
+        both_sides: Whether far within the level is given up too: what a search for it does.
+    """
+
+    constraint: str | None = None
+    both_sides: bool = False
+
+
+def given_up(violations: Tensor, left: float, margin: Tensor, counts_below: Tensor) -> Tensor:
+    r"""Which runs will not come near the level any more, as far as their recent pace tells.
+
+    .. math:: v > m \text{ and } v + 2 \min(\dot v, 0) \, t > m, \qquad \text{or the same for } -v
+
+    v is the mean violation over the last tenth of the recorded points, v' its change a point against the tenth before,
+    t the points left.
+
+    Args:
+        violations: Recorded so far, ``[points, R, C]``, oldest first.
+        left: Points that the training has left.
+        margin: m, ``[C]``: :data:`MARGIN` tolerances; infinite for a constraint that does not count.
+        counts_below: ``[C]`` bool: whether ``-v`` counts.
+
+    Returns:
+        ``[R]`` bool.
+    """
+    span = max(1, len(violations) // 10)
+    now = violations[-span:].mean(0)
+    pace = (now - violations[-2 * span : -span].mean(0)) / span
+    above = (now > margin) & (now + PACE * pace.clamp(max=0) * left > margin)
+    below = (now < -margin) & (now + PACE * pace.clamp(min=0) * left < -margin)
+    return (above | (below & counts_below)).any(-1)
+
+
+def margins(tolerances: Tensor, counts: Tensor) -> Tensor:
+    """``[C]``: how far is far; infinite where a constraint does not count."""
+    return torch.where(counts, MARGIN * tolerances, torch.full_like(tolerances, float("inf")))
