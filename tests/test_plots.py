@@ -13,10 +13,11 @@ import sample_documents as samples
 
 from cpd import plots
 from cpd.errors import CpdError
-from cpd.plots.axes import log_axis, power_text, spread_out
+from cpd.plots.axes import spread_out
 from cpd.plots.dynamics import choose
 from cpd.plots.front import non_dominated
 from cpd.plots.labels import free_places
+from cpd.plots.log_axis import log_axis, power_text
 from cpd.plots.quantities import constraint
 from cpd.plots.selection import select
 from cpd.plots.sensitivity import slope, tangent

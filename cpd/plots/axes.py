@@ -1,12 +1,12 @@
-"""Axes: logarithmic with a place apart for 0, percent for shares, levels labelled at the end, feasible regions."""
+"""Panels and their axes: percent for shares, levels labelled at the end, feasible regions."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cpd.plots.log_axis import power_text
 from cpd.plots.quantities import Quantity, Spread
 from cpd.plots.style import COLUMN, FEASIBLE, PAGE, SHADE, wrapped
 from cpd.tables.numbers import number
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-MOST_TICKS = 8
 PANEL_HEIGHT = 1.35
 
 LETTERS_PER_INCH = 14.5
@@ -33,103 +32,6 @@ ROOM_VERTICAL, ROOM_UPRIGHT = 0.13, 0.05
 
 MOST_STACKED = 4
 """Panels above each other in one column before there are two columns."""
-
-
-@dataclass(frozen=True)
-class LogAxis:
-    """A logarithmic axis on which 0 has a place apart, at the left of all others.
-
-    Attributes:
-        zero: Where 0 is placed; None where there is no 0.
-        broken: Where the axis is broken, between 0 and the rest; None likewise.
-        low: Left end.
-        high: Right end.
-        ticks: Places of the labelled ticks.
-        labels: Their texts.
-    """
-
-    zero: float | None
-    broken: float | None
-    low: float
-    high: float
-    ticks: tuple[float, ...]
-    labels: tuple[str, ...]
-
-    def place(self, value: float) -> float:
-        """Where a value stands: itself, or the place of 0."""
-        return value if value > 0 or self.zero is None else self.zero
-
-
-def log_axis(values: Sequence[float], room: float = 0.04) -> LogAxis:
-    """Lay out a logarithmic axis for these values, 0 included.
-
-    Args:
-        values: All >= 0.
-        room: Share of the decades that is left free at either end.
-    """
-    positive = [value for value in values if value > 0] or [1.0]
-    low, high = min(positive), max(positive)
-    decades = max(math.log10(high / low), 0.1)
-    margin = 10 ** max(room * decades, 0.08)
-    ticks = _ticks(low / margin, high * margin)
-    zero = broken = None
-    left = low / margin
-    if any(value <= 0 for value in values):
-        step = max(0.1 * decades, 0.25)
-        zero, broken = low / 10**step, low / 10 ** (step / 2)
-        left = zero / margin
-    labels = [number(tick, 6) for tick in ticks]
-    if zero is not None:
-        ticks, labels = [zero, *ticks], ["0", *labels]
-    return LogAxis(zero, broken, left, high * margin, tuple(ticks), tuple(labels))
-
-
-def _ticks(low: float, high: float) -> list[float]:
-    """Powers of ten, thinned; 1, 2, 5 where there are fewer than two of those."""
-    first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
-    if last - first >= 1:
-        stride = math.ceil((last - first + 1) / MOST_TICKS)
-        return [10.0**power for power in range(first, last + 1, stride)]
-    fine = [digit * 10.0**power for power in range(first - 2, last + 2) for digit in (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9)]
-    within = [tick for tick in fine if low <= tick <= high]
-    return within[:: math.ceil(len(within) / MOST_TICKS)] if within else [math.sqrt(low * high)]
-
-
-def draw_log_axis(ax: Axes, axis: LogAxis) -> None:
-    """Set up a horizontal logarithmic axis, broken between 0 and the rest."""
-    from matplotlib.ticker import FixedLocator, LogLocator, NullFormatter
-
-    ax.set_xscale("log")
-    ax.set_xlim(axis.low, axis.high)
-    ax.set_xticks(axis.ticks, [power_text(tick, label) for tick, label in zip(axis.ticks, axis.labels, strict=True)])
-    ax.xaxis.set_minor_formatter(NullFormatter())
-    wide = axis.high / axis.low > 1e8
-    minor = LogLocator(subs=(1.0,) if wide else tuple(range(2, 10)), numticks=99).tick_values(axis.low, axis.high)
-    ax.xaxis.set_minor_locator(FixedLocator([tick for tick in minor if tick >= (axis.broken or 0)]))
-    if axis.broken is not None:
-        transform = ax.get_xaxis_transform()
-        ax.plot(
-            [axis.broken],
-            [0],
-            marker=[(-1, -2), (1, 2)],
-            transform=transform,
-            color="black",
-            clip_on=False,
-            markersize=6,
-            markeredgewidth=0.7,
-            zorder=6,
-        )
-        ax.axvline(axis.broken, color="#999999", linewidth=0.5, linestyle=(0, (1, 3)), zorder=0)
-
-
-SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
-def power_text(tick: float, label: str) -> str:
-    """``10⁻³`` for powers of ten from 10,000 on and to 0.001, else the label."""
-    power = round(math.log10(tick)) if tick > 0 else 0
-    is_power = math.isclose(tick, 10.0**power) and label != "0"
-    return f"10{str(power).translate(SUPERSCRIPTS)}" if is_power and abs(power) > 2 else label
 
 
 def panels(figure: Figure, count: int) -> list[Axes]:

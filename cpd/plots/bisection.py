@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cpd.errors import CpdError
-from cpd.plots.axes import LogAxis, crosses, draw_log_axis, log_axis, quantity_axis
+from cpd.plots.axes import crosses, quantity_axis
 from cpd.plots.labels import place_labels
+from cpd.plots.log_axis import LogAxis, draw_log_axis, log_axis
 from cpd.plots.quantities import Quantity, constraint, drawable
 from cpd.plots.style import COLORS, COLUMN, Key, look, note, put_legend
 

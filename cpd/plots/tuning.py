@@ -7,16 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cpd.errors import CpdError
-from cpd.plots.axes import (
-    LogAxis,
-    crosses,
-    draw_log_axis,
-    log_axis,
-    name_lowest,
-    panels,
-    quantity_axis,
-    quantity_values,
-)
+from cpd.plots.axes import crosses, name_lowest, panels, quantity_axis, quantity_values
+from cpd.plots.log_axis import LogAxis, draw_log_axis, log_axis
 from cpd.plots.quantities import Quantity, Spread, quantities, several_seeds, spread
 from cpd.plots.settings import all_feasible, groups, is_best
 from cpd.plots.style import Key, look, note, put_legend

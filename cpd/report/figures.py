@@ -9,10 +9,11 @@ from typing import Any
 
 from cpd.errors import CpdError
 from cpd.plots import bisection_data, dynamics_data, front_data, levels_data, tuning_data
-from cpd.plots.axes import LogAxis, quantity_values
+from cpd.plots.axes import quantity_values
 from cpd.plots.bisection import Bisection
 from cpd.plots.dynamics import Course, Dynamics
 from cpd.plots.front import Front, Panel
+from cpd.plots.log_axis import LogAxis
 from cpd.plots.quantities import Quantity
 from cpd.plots.sensitivity import Levels, reach, tangent
 from cpd.plots.style import wrapped
