@@ -73,7 +73,7 @@ def test_there_are_pages() -> None:
 def test_every_command_is_run_or_says_why_not(page: Path) -> None:
     allowed = re.compile(r"run|run with: -.+|not run: .{10,}|transcript|test-command")
     wrong = [b.text for b in blocks(page) if b.language in SHELL and not allowed.fullmatch(b.marker)]
-    assert wrong == []
+    assert wrong == [], "put <!-- run -->, <!-- run with: OPTIONS --> or <!-- not run: REASON --> above each block"
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if any(b.marker.startswith("run") for b in blocks(p))], ids=shown)
