@@ -146,12 +146,16 @@ def rm(
     """
     from cpd.store import open_store
 
-    with open_store(store, "write") as opened:
+    with open_store(store, "read") as opened:
         name = opened.resolve(sweep)
         info = opened.info(name)
-        if not yes:
-            question = f"Remove {name} ({info.command} {clean(info.task)}, {info.runs} runs)?"
-            typer.confirm(question, abort=True, err=True)
+    if not yes:
+        question = f"Remove {name} ({info.command} {clean(info.task)}, {info.runs} runs)? [y/N]: "
+        print(question, end="", file=sys.stderr, flush=True)
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            say("nothing was removed; --yes does not ask")
+            raise typer.Abort
+    with open_store(store, "write") as opened:
         removed = opened.remove(name)
     say(f"removed {name}: {removed.runs} runs gone, {removed.kept} kept for other sweeps")
 

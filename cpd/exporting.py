@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -66,11 +67,19 @@ def _points_of(run: dict[str, Any], curve: dict[str, Any]) -> pandas.DataFrame:
     return frame
 
 
+def _plain(frame: pandas.DataFrame) -> list[dict[str, Any]]:
+    """Rows of plain values, None where there is none."""
+    whole = frame.astype(object)
+    return [
+        {str(name): value for name, value in row.items()} for row in whole.where(whole.notna(), None).to_dict("records")
+    ]
+
+
 def _content(frame: pandas.DataFrame, suffix: str) -> bytes:
     if suffix == ".csv":
         return frame.to_csv(index=False).encode()
     if suffix == ".json":
-        return frame.to_json(orient="records", indent=2).encode()
+        return json.dumps(_plain(frame), allow_nan=False, indent=2).encode()  # pandas' own rounds numbers
     buffer = io.BytesIO()
     try:
         frame.to_parquet(buffer, index=False)

@@ -14,13 +14,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from typing import Any
 
 from conftest import Finished
 
 IMPORTED = ["torch", "torch._dynamo", "pandas", "cpd.runner", "cpd.tables", "cpd.stored", "cpd.cli"]
-
-Limits = Mapping[int, int]
-"""``RLIMIT_...`` to the limit, soft and hard."""
 
 
 @dataclass(frozen=True)
@@ -63,18 +61,22 @@ class Forked:
         self._context.set_forkserver_preload(IMPORTED)
         self._count = 0
 
-    def start(self, *arguments: str, limits: Limits | None = None, **environment: str) -> Running:
-        """Start a command."""
+    def start(
+        self, *arguments: str, largest_file: int | None = None, extra_memory: int | None = None, **environment: str
+    ) -> Running:
+        """Start a command; it may write files of so many bytes, and use so many beyond those of its start."""
         self._count += 1
         streams = tuple(self.folder / f".{self._count}.{name}" for name in ("out", "err"))
+        for path in streams:
+            path.touch()
         process = self._context.Process(
-            target=_command, args=(arguments, self.folder, streams, dict(limits or {}), environment)
+            target=_command, args=(arguments, self.folder, streams, (largest_file, extra_memory), environment)
         )
         process.start()
         return Running(process, (streams[0], streams[1]))
 
-    def __call__(self, *arguments: str, limits: Limits | None = None, **environment: str) -> Finished:
-        return self.start(*arguments, limits=limits, **environment).finish()
+    def __call__(self, *arguments: str, **options: Any) -> Finished:
+        return self.start(*arguments, **options).finish()
 
 
 def until(condition: Callable[[], object], running: Running | None = None) -> None:
@@ -87,7 +89,7 @@ def _command(
     arguments: tuple[str, ...],
     folder: Path,
     streams: tuple[Path, ...],
-    limits: Mapping[int, int],
+    limits: tuple[int | None, int | None],
     environment: Mapping[str, str],
 ) -> None:
     """In the process: what a shell does before it starts a program, and then the program."""
@@ -99,8 +101,13 @@ def _command(
         [(Path(os.devnull), os.O_RDONLY), *((p, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) for p in streams)]
     ):
         os.dup2(os.open(path, flags), number)
-    for kind, limit in limits.items():
-        resource.setrlimit(kind, (limit, limit))
+    largest_file, extra_memory = limits
+    if largest_file is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+    if extra_memory is not None:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+        most = pages * resource.getpagesize() + extra_memory
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = ["cpd", *arguments]
 

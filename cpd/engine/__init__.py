@@ -17,6 +17,8 @@ from cpd.engine.choice import choose
 from cpd.engine.finishing import finished_runs
 from cpd.engine.keeping import Keeper, identity
 from cpd.engine.loading import ProblemRaised, user_traceback
+from cpd.engine.memory import out_of_memory
+from cpd.engine.pruning import Prune
 from cpd.engine.threads import limit_threads, threads_for
 from cpd.engine.training import Hooks, Interrupted, Training
 from cpd.engine.weighing import Work, weigh
@@ -30,6 +32,7 @@ __all__ = [
     "Hooks",
     "Interrupted",
     "ProblemRaised",
+    "Prune",
     "Trained",
     "Work",
     "check",
@@ -87,10 +90,8 @@ def train(batch: Batch, hooks: Hooks | None = None) -> Trained:
                 with threads_for(group, batch):
                     runs = _train_group(batch, group, keeper, hooks, builder.notes)
                 done |= {identity(run.key): run for run in runs}
-        except torch.OutOfMemoryError as error:
-            raise MemoryError(str(error)) from error
         except RuntimeError as error:
-            if "can't allocate memory" in str(error):
+            if out_of_memory(error):
                 raise MemoryError(str(error)) from error
             raise
     return Trained([done[identity(key)] for key in batch.keys], builder.notes)
@@ -116,10 +117,10 @@ def _train_group(batch: Batch, group: Prepared | Refused, keeper: Keeper, hooks:
         keeper.ended(training)
         notes.extend([advance.note] if advance.note else [])
         return finished_runs(training)
-    except (CpdError, MemoryError, torch.OutOfMemoryError, Interrupted):
+    except (CpdError, Interrupted):
         raise
     except Exception as error:
-        if "can't allocate memory" in str(error):
+        if out_of_memory(error):
             raise
         return [Run(key, Status.FAILED, error=user_traceback(error), steps=training.done) for key in keys]
 

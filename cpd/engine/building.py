@@ -11,6 +11,7 @@ from torch import nn
 
 from cpd.engine.batch import Batch
 from cpd.engine.loading import ProblemRaised, load_data, load_problem, user_traceback
+from cpd.engine.memory import out_of_memory
 from cpd.engine.minibatches import Minibatches
 from cpd.engine.segments import segment_name
 from cpd.engine.stacking import RandomState, Stack
@@ -83,7 +84,7 @@ class Builder:
             try:
                 models[seed] = self._model(seed)
             except Exception as error:
-                if isinstance(error, CpdError | MemoryError):
+                if isinstance(error, CpdError) or out_of_memory(error):
                     raise
                 refused += (Refused(key, user_traceback(error)) for key in own)
         alive = [key for key in keys if key.seed in models]
@@ -163,9 +164,11 @@ class Builder:
         where = f"{type(self.problem).__name__}.{call.__name__.removeprefix('_')}()"
         try:
             call(prepared)
-        except (CpdError, MemoryError, torch.OutOfMemoryError):
+        except CpdError:
             raise
         except Exception as error:
+            if out_of_memory(error):
+                raise
             if not prepared.stack.fused:
                 raise ProblemRaised(where, error, place=self.batch.problem.target) from error
             self._call_alone(call, prepared, where)
@@ -192,9 +195,11 @@ class Builder:
         prepared.stack = Stack(self.problem, [stack.bound.model], stack.names, fused=False, target=stack.target)
         try:
             call(prepared)
-        except (CpdError, MemoryError, torch.OutOfMemoryError):
+        except CpdError:
             raise
         except Exception as error:
+            if out_of_memory(error):
+                raise
             raise ProblemRaised(where, error, place=self.batch.problem.target) from error
 
 

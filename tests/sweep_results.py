@@ -1,0 +1,48 @@
+"""What a sweep printed and what its store holds, as tests of faults compare them."""
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from conftest import Finished
+
+STORE = Path(".cpd", "runs.sqlite")
+CHECKPOINTS = Path(".cpd", "runs-checkpoints")
+
+
+def document(done: Finished) -> dict[str, Any]:
+    """All that a sweep prints as JSON but the seconds that its runs took."""
+    assert done.stdout, done.stderr
+    printed: dict[str, Any] = json.loads(done.stdout)
+    for run in printed["runs"]:
+        del run["seconds"]
+    return printed
+
+
+def query(store: Path, statement: str) -> list[tuple[Any, ...]]:
+    """Ask a store that others may be writing; nothing where it is not there yet."""
+    try:
+        connection = sqlite3.connect(f"file:{store}?mode=ro", uri=True)
+    except sqlite3.OperationalError:
+        return []
+    try:
+        return connection.execute(statement).fetchall()
+    except sqlite3.OperationalError:
+        return []
+    finally:
+        connection.close()
+
+
+def stored(store: Path) -> int:
+    """How many runs a store has."""
+    rows = query(store, "SELECT count(*) FROM runs")
+    return int(rows[0][0]) if rows else 0
+
+
+def assert_whole(store: Path, runs: int) -> None:
+    """One portable file and nothing beside it, in which every run was stored once."""
+    assert [path.name for path in store.parent.iterdir()] == [store.name]
+    assert query(store, "PRAGMA integrity_check") == [("ok",)]
+    assert query(store, "PRAGMA foreign_key_check") == []
+    assert query(store, "SELECT count(*), count(DISTINCT id), sum(attempts) FROM runs") == [(runs, runs, runs)]
