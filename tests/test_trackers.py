@@ -137,6 +137,18 @@ def test_a_search_is_told_round_by_round_and_its_outcome_at_the_end(here: Callab
     assert calls[-1][1]["search"]["outcome"] == result.search["outcome"]
 
 
+def test_what_workers_train_is_told_in_this_process(here: Callable[[str, str], Path]) -> None:
+    here("recorder", RECORDER)
+    result = sweep("recorder:Recorder", jobs=2, fuse=1)
+    calls = recorded()
+    heard = ["sweep_start", *["run_start"] * 2, *["points", "run_end"] * 2, "sweep_end"]
+    assert [call[0] for call in calls] == heard
+    assert [named(calls[k + 1][1]) for k in (3, 5)] == [calls[k][1] for k in (3, 5)]
+    rows = {row["id"]: row for row in result.document["runs"]}
+    assert {call[1]["id"]: call[1] for call in calls if call[0] == "run_end"} == rows
+    assert calls[-1][1] == result.document
+
+
 def test_runs_that_fail_are_told_without_points(here: Callable[[str, str], Path]) -> None:
     here("recorder", RECORDER)
     here(
