@@ -162,8 +162,6 @@ def test_two_sweeps_at_once_both_end_well_and_each_run_is_stored_once(
 # Some runs of a batch are bad
 
 BAD = """\
-import os
-
 import torch
 
 import cpd
