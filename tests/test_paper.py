@@ -24,6 +24,7 @@ def trained(command: Command) -> Trained:
 
     def run(*arguments: str) -> tuple[Finished, Json]:
         done = command(*arguments, "--format", "json")
+        assert done.stdout, done.stderr
         return done, json.loads(done.stdout)
 
     return run
