@@ -16,7 +16,7 @@ from cpd.checkpoint import batch_folder
 from cpd.engine import Batch, Hooks, ProblemRaised, Trained
 from cpd.errors import CpdError, SpecError, StoreError
 from cpd.execution_options import Listener, Options
-from cpd.executors import Done, Engine, Event, Item, Lost, Raised, Retrying, Where, WorkerLost
+from cpd.executors import Done, Engine, Event, ExecutorLost, Item, Lost, Raised, Retrying, Where, WorkerLost
 from cpd.executors import engine as executor
 from cpd.outcome import Run, RunKey, Status
 from cpd.provenance import git_commit, machine, versions
@@ -70,8 +70,8 @@ class Session:
     def __enter__(self) -> Session:
         for device in self.options.devices:
             engine.check_device(device, "--devices")
-        if not self.options.devices:
-            engine.check_device(self.options.device)
+        if not self.options.devices and self.options.backend == "local":
+            engine.check_device(self.options.device)  # a cluster's workers have their own, or say that they have not
         self._note(*self.task.notes)
         trackers = open_trackers(self.options.trackers, self._note)
         self.tracking = Tracking(trackers, self.kind, self.task, self.options.gap)
@@ -162,7 +162,9 @@ class Session:
 
     def _groups(self, keys: Sequence[RunKey]) -> list[tuple[RunKey, ...]]:
         share = self.task.train.batch_size is None
-        return cut(keys, jobs=self._jobs(keys), fuse=self._fuse(keys), share_seeds=share)
+        # A number for --fuse alone decides, so that the same batches can be had on any number of workers.
+        jobs = self._jobs(keys) if self.options.fuse is None else 1
+        return cut(keys, jobs=jobs, fuse=self._fuse(keys), share_seeds=share)
 
     def _fuse(self, keys: Sequence[RunKey]) -> int:
         """Most runs in one program; few runs fit whatever they take."""
@@ -210,6 +212,11 @@ class Session:
             with self.stop.interruptible():
                 self.workers = executor(where, work, setup=engine.limit_threads, probe=worker_versions)
             self._waits = not here
+            if self.workers.threads > 1:
+                self._note(
+                    f"workers have up to {self.workers.threads} threads and train one batch at a time: "
+                    "start more workers of one thread each (dask worker --nthreads 1 --nworkers N)"
+                )
         return self.workers
 
     def _hooks(self) -> Hooks:
@@ -260,6 +267,8 @@ class Session:
                         yield batch, Trained([Run(key, Status.FAILED, error=error) for key in batch.keys])
                     case Retrying() | WorkerLost():
                         self._tell(event)
+        except ExecutorLost as error:
+            raise self._lost(error) from error
         finally:
             events.close()
 
@@ -269,6 +278,12 @@ class Session:
             return next(events, None)
         with self.stop.interruptible():
             return next(events, None)
+
+    def _lost(self, error: ExecutorLost) -> ExecutorLost:
+        """The same error, with what is kept and how to go on."""
+        kept = f"{self.kept} runs are stored" if self.options.keep else "nothing is stored (--no-store)"
+        again = f"{kept}: run the same command again to go on"
+        return type(error)(error.message, place=error.place, hint=f"{error.hint}; {again}" if error.hint else again)
 
     def _tell(self, event: Retrying | WorkerLost) -> None:
         if isinstance(event, WorkerLost):

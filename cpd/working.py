@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,11 +16,16 @@ from cpd.provenance import versions
 Outcome = Trained | CpdError | None
 """None: asked to stop."""
 
+alone = threading.Lock()
+"""Two trainings on threads of one process would draw from one generator, and get numbers of each other."""
+
 
 def train_batch(batch: Batch) -> Outcome:
     """Train a batch in a worker process, on the worker's own device if it is bound to one."""
     bound = executors.device()
-    return train_here(Hooks(), batch if bound is None else replace(batch, device=bound))
+    with alone:
+        hooks = Hooks(stop=executors.cancelled)
+        return train_here(hooks, batch if bound is None else replace(batch, device=bound))
 
 
 def train_here(hooks: Hooks, batch: Batch) -> Outcome:

@@ -77,6 +77,13 @@ def fail_to_set_up(threads: int) -> None:
     raise RuntimeError("no such library")
 
 
+def trains() -> bool:
+    """Whether a batch is trained in this process now."""
+    from cpd import working
+
+    return working.alone.locked()
+
+
 def unpicklable(payload: Payload) -> Any:
     """A result that cannot travel."""
     return lambda: payload

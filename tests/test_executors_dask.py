@@ -7,12 +7,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import executor_work as works
 import pytest
+from dask_cluster import Cluster
 from executor_work import halve, square
 from test_executors import alive, attempts, items, of, results, squares, until
 
@@ -25,38 +25,6 @@ pytest.importorskip("distributed", reason="the extra 'dask' is not installed")
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 
 
-@dataclass
-class Cluster:
-    """A scheduler and its workers, as processes."""
-
-    folder: Path
-    port: int
-    environment: dict[str, str]
-    scheduler: subprocess.Popen[bytes] | None = None
-    workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
-
-    @property
-    def where(self) -> Where:
-        return Where("dask", address=f"tcp://127.0.0.1:{self.port}")
-
-    def start_scheduler(self) -> None:
-        self.scheduler = self._start("scheduler", "--host", "127.0.0.1", "--port", str(self.port))
-
-    def start_worker(self, *options: str) -> None:
-        self.workers.append(self._start("worker", str(self.where.address), "--nthreads", "1", *options))
-
-    def stop(self) -> None:
-        """Kill every process: what a nanny has started ends without it."""
-        for process in [*self.workers, *([self.scheduler] if self.scheduler else [])]:
-            process.kill()
-            process.wait()
-
-    def _start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-c", "from dask.__main__ import main; main()", *arguments, "--no-dashboard"]
-        with (self.folder / "dask.log").open("ab") as log:
-            return subprocess.Popen(command, stdout=log, stderr=log, env=self.environment, cwd=self.folder)
-
-
 @pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Cluster]]:
     """Start clusters, ended at the end, whatever happens."""
@@ -65,12 +33,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Cl
     def begin(workers: int = 2, *options: str) -> Cluster:
         folder = tmp_path_factory.mktemp("dask")
         path = os.pathsep.join([str(Path(works.__file__).parent), os.environ.get("PYTHONPATH", "")])
-        # Dask's default is 3: four deaths before it blames an item. Two are as good, and sooner.
-        setting = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"}
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        started.append(Cluster(folder, port, {**os.environ, **setting, "PYTHONPATH": path}))
+        started.append(Cluster(folder, {**os.environ, "PYTHONPATH": path}))
         started[-1].start_scheduler()
         for _ in range(workers):
             started[-1].start_worker(*options)

@@ -2,60 +2,127 @@
 
 import json
 import os
+import re
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
+import executor_work as works
 import pytest
+from dask_cluster import Cluster, free_port
+from test_executors import alive, until
 
-SWEEP = ("sweep", "figure2", "--seeds", "0:4", "--set", "train.steps=400", "--engine", "captured", "--fuse", "40")
-LONG = ("sweep", "figure2", "--seeds", "0:4", "--set", "train.steps=4000", "--engine", "captured", "--fuse", "20")
+pytest.importorskip("distributed", reason="the extra 'dask' is not installed")
 
-KILLER = """
+# A scheduler that goes away leaves sockets to the garbage collector, which tornado does not close in time.
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+
+PATH = os.pathsep.join([str(Path(works.__file__).parent), os.environ.get("PYTHONPATH", "")])
+"""Where workers find what tests ask of them."""
+
+ENVIRONMENT = {**os.environ, "NO_COLOR": "1", "OMP_NUM_THREADS": "1"}
+
+FIGURE2 = ("--seeds", "0:4", "--set", "train.steps=150", "--engine", "captured", "--fuse", "40", "--format", "json")
+
+HELD = """
+# Figure 2 again, but the first process that begins never gets its model.
 import os
+import time
+from pathlib import Path
+
+from cpd.problems.rate import Rate
+
+
+class Held(Rate):
+    def model(self):
+        try:
+            with Path({path!r}).open("x") as file:
+                file.write(str(os.getpid()))
+        except FileExistsError:
+            return super().model()
+        while True:
+            time.sleep(1)
+"""
+
+SMALL = """
+import os
+import time
+from pathlib import Path
+
 import torch
 import cpd
 
 
-class Kills(cpd.Problem):
+class Small(cpd.Problem):
     def model(self):
-        if torch.initial_seed() == 5:
-            os._exit(9)
+        self.prepare(torch.initial_seed())
         return torch.nn.Linear(2, 1)
 
     def evaluate(self, model, batch):
         x = model(torch.ones(2)).sum()
         return cpd.Evaluation((x - 2) ** 2, {"x": x})
+
+    def prepare(self, seed):
+        PREPARE
 """
-KILLER_TASK = """
-problem: killer.py:Kills
+SMALL_TASK = """
+problem: small.py:Small
 constraints: {x: "<= 1"}
-train: {steps: 50, optimizer: {name: SGD, lr: 0.05}}
+train: {steps: STEPS, optimizer: {name: SGD, lr: 0.05}}
 seeds: 0:8
 methods: {lagrangian: {dual_lr: 0.2}}
 """
+ENDLESS = 5_000_000
+"""Steps of a training that no test waits for; it asks whether to stop every 5,000 or so."""
 
 
-def environment(**more: str) -> dict[str, str]:
-    return {**os.environ, "NO_COLOR": "1", "OMP_NUM_THREADS": "1", **more}
+def small_task(folder: Path, prepare: str = "pass", steps: int = 50) -> Path:
+    """A problem of eight seeds; ``prepare`` is what it does for a seed before the model is there."""
+    body = dedent(prepare).strip().replace("\n", "\n        ")
+    (folder / "small.py").write_text(SMALL.replace("PREPARE", body))
+    (folder / "small.yaml").write_text(SMALL_TASK.replace("STEPS", str(steps)))
+    return folder / "small.yaml"
 
 
-def start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", "cpd", *arguments],
+_started: list[subprocess.Popen[str]] = []
+
+
+@pytest.fixture(autouse=True)
+def _end_what_a_failed_test_left() -> Iterator[None]:
+    yield
+    while _started:
+        process = _started.pop()
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
+def start(*words: str, cwd: Path, **environment: str) -> subprocess.Popen[str]:
+    """A cpd command in a process group of its own."""
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "cpd", *words],
         cwd=cwd,
-        env=environment(),
+        env=ENVIRONMENT | environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
+    _started.append(process)
+    return process
+
+
+def wait(process: subprocess.Popen[str], condition: Callable[[], Any]) -> None:
+    """Wait for something that a command brings about, as long as it goes on."""
+    until(lambda: condition() or process.poll() is not None)
+    assert process.poll() is None, process.communicate()
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
@@ -63,25 +130,17 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
-def command(*arguments: str, cwd: Path) -> tuple[int, str, str]:
-    return finish(start(*arguments, cwd=cwd))
+def command(*words: str, cwd: Path, **environment: str) -> tuple[int, str, str]:
+    return finish(start(*words, cwd=cwd, **environment))
+
+
+def runs(out: str) -> list[dict[str, Any]]:
+    return json.loads(out)["runs"]
 
 
 def numbers(out: str) -> list[Any]:
-    """All that a sweep's JSON says of its runs but how long they took."""
-    return [{k: v for k, v in run.items() if k != "seconds"} for run in json.loads(out)["runs"]]
-
-
-def until(condition: Any) -> None:
-    """Wait for something that will happen; the suite's own timeout ends a wait that is in vain."""
-    while not condition():
-        time.sleep(0.05)
-
-
-def children(pid: int) -> list[int]:
-    listed = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
-    lines = [line.split(maxsplit=1) for line in listed.stdout.splitlines() if "loky" in line or "popen" in line]
-    return [int(line[0]) for line in lines if "resource_tracker" not in line[1]]
+    """All that a sweep's JSON says of its runs but their ids, which hash the problem's text, and their time."""
+    return [{k: v for k, v in run.items() if k not in ("seconds", "id")} for run in runs(out)]
 
 
 def stored_runs(folder: Path) -> int:
@@ -91,117 +150,371 @@ def stored_runs(folder: Path) -> int:
     connection = sqlite3.connect(f"file:{store}?mode=ro", uri=True)
     try:
         return int(connection.execute("SELECT count(*) FROM runs").fetchone()[0])
-    except sqlite3.OperationalError:
+    except sqlite3.OperationalError:  # the tables are not there yet
         return 0
     finally:
         connection.close()
 
 
+def workers_of(parent: int) -> list[int]:
+    """The loky worker processes of a command."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit() and b"LokyProcess" in _read(folder / "cmdline"):
+            fields = _read(folder / "stat").rpartition(b")")[2].split()
+            found += [int(folder.name)] if fields and int(fields[1]) == parent else []
+    return found
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, ProcessLookupError):  # it has just ended
+        return b""
+
+
 @pytest.fixture(scope="module")
 def one_process(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
-    code, out, err = command(*SWEEP, "--jobs", "1", "--format", "json", cwd=tmp_path_factory.mktemp("one"))
+    """Figure 2's numbers from one process."""
+    code, out, err = command("sweep", "figure2", *FIGURE2, "--jobs", "1", cwd=tmp_path_factory.mktemp("one"))
     assert code == 0, err
+    assert len(runs(out)) == 160
+    assert {run["status"] for run in runs(out)} == {"completed"}
     return numbers(out)
 
 
+Begin = Callable[..., Cluster]
+
+
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
-    """A Dask scheduler and two worker processes on loopback."""
-    folder = tmp_path_factory.mktemp("cluster")
-    address_file = folder / "scheduler.json"
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder, "env": environment()}
-    dask = [sys.executable, "-m", "dask"]
-    own = ["--scheduler-file", str(address_file), "--no-dashboard", "--host", "127.0.0.1"]
-    scheduler = subprocess.Popen([*dask, "scheduler", *own, "--port", "0"], **quiet)
-    until(address_file.exists)
-    workers = [subprocess.Popen([*dask, "worker", *own, "--nthreads", "1"], **quiet) for _ in range(2)]
-    until(lambda: address_file.read_text().strip().endswith("}"))
-    yield json.loads(address_file.read_text())["address"], workers
-    for process in [*workers, scheduler]:
-        process.terminate()
-    for process in [*workers, scheduler]:
-        process.wait()
+def begin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Begin]:
+    """Start clusters, each in a folder of its own; they end with the tests, whatever happens."""
+    started: list[Cluster] = []
+
+    def begin(workers: int, *options: str, environment: Mapping[str, str] = ENVIRONMENT, **more: Any) -> Cluster:
+        started.append(Cluster(tmp_path_factory.mktemp("cluster"), {**environment, "PYTHONPATH": PATH}, **more))
+        started[-1].start_scheduler()
+        for _ in range(workers):
+            started[-1].start_worker(*options)
+        return started[-1]
+
+    yield begin
+    for cluster in started:
+        cluster.stop()
 
 
-def test_two_workers_give_the_numbers_of_one_process(one_process: list[Any], tmp_path: Path) -> None:
-    _, out, err = command(*SWEEP, "--jobs", "2", "--format", "json", cwd=tmp_path)
-    assert numbers(out) == one_process, err
+@pytest.fixture(scope="module")
+def cluster(begin: Begin) -> Cluster:
+    """Two worker processes of one thread each."""
+    return begin(2)
 
 
-def test_a_dask_cluster_gives_the_numbers_of_one_process(
-    one_process: list[Any], cluster: tuple[str, Any], tmp_path: Path
+def on(cluster: Cluster) -> tuple[str, ...]:
+    return ("--backend", "dask", "--scheduler", cluster.address)
+
+
+@pytest.fixture(params=["loky", "dask"])
+def where(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """Two workers, as the command line names them."""
+    return ("--jobs", "2") if request.param == "loky" else on(request.getfixturevalue("cluster"))
+
+
+# The same numbers.
+
+
+def test_two_workers_give_the_numbers_of_one_process(
+    where: tuple[str, ...], one_process: list[Any], tmp_path: Path
 ) -> None:
-    _, out, err = command(*SWEEP, "--backend", "dask", "--scheduler", cluster[0], "--format", "json", cwd=tmp_path)
-    assert numbers(out) == one_process, err
+    code, out, err = command("sweep", "figure2", *FIGURE2, *where, cwd=tmp_path)
+    assert (code, numbers(out)) == (0, one_process), err
 
 
-def test_a_killed_worker_costs_its_batch_a_second_try_and_no_run(tmp_path: Path) -> None:
-    process = start(*LONG, "--jobs", "2", "--format", "json", cwd=tmp_path)
-    until(lambda: stored_runs(tmp_path) > 0 and children(process.pid))
-    os.kill(children(process.pid)[0], signal.SIGKILL)
+def test_a_worker_killed_midway_costs_no_run_and_no_digit(
+    where: tuple[str, ...], one_process: list[Any], tmp_path: Path
+) -> None:
+    first = tmp_path / "first"
+    (tmp_path / "held.py").write_text(HELD.format(path=str(first)))
+    (tmp_path / "held.yaml").write_text("task: rate\nproblem: held.py:Held\n")
+    process = start("sweep", "held.yaml", "-m", "penalized", "-m", "lagrangian", *FIGURE2, *where, cwd=tmp_path)
+    wait(process, lambda: first.exists() and first.read_text() and stored_runs(tmp_path) >= 40)
+    os.kill(int(first.read_text()), signal.SIGKILL)
     code, out, err = finish(process)
-    assert code == 0, err
-    assert {run["status"] for run in json.loads(out)["runs"]} == {"completed"}
-    assert stored_runs(tmp_path) == len(json.loads(out)["runs"]) == 160
-    assert "tried again whole" in err
-
-
-def test_a_killed_dask_worker_is_not_missed(cluster: tuple[str, list[Any]], tmp_path: Path) -> None:
-    address, workers = cluster
-    process = start(*LONG, "--backend", "dask", "--scheduler", address, "--format", "json", cwd=tmp_path)
-    until(lambda: stored_runs(tmp_path) > 0)
-    nanny = workers[0].pid
-    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(nanny)], capture_output=True, text=True, check=False)
-    for pid in map(int, listed.stdout.split()):
-        os.kill(pid, signal.SIGKILL)
-    code, out, err = finish(process)
-    assert code == 0, err
-    assert {run["status"] for run in json.loads(out)["runs"]} == {"completed"}
+    assert (code, numbers(out)) == (0, one_process), err
     assert stored_runs(tmp_path) == 160
+    told = (
+        "note: a batch of 40 runs: its process was killed (SIGKILL: out of memory, or from outside); tried again whole"
+        if "--jobs" in where
+        else "note: worker tcp://127.0.0.1:PORT is lost, 1 left; its batches go elsewhere"
+    )
+    assert re.sub(r"(127.0.0.1):\d+", r"\1:PORT", err).strip() == told
 
 
-@pytest.mark.parametrize("backend", ["local", "dask"])
-def test_a_run_that_kills_its_process_is_found_and_the_others_complete(
-    backend: str, cluster: tuple[str, Any], tmp_path: Path
+def test_what_a_worker_of_several_threads_does_is_right_and_advised_against(
+    begin: Begin, one_process: list[Any], tmp_path: Path
 ) -> None:
-    (tmp_path / "killer.py").write_text(KILLER)
-    (tmp_path / "killer.yaml").write_text(KILLER_TASK)
-    where = ("--jobs", "2") if backend == "local" else ("--backend", "dask", "--scheduler", cluster[0])
-    code, out, err = command("sweep", "killer.yaml", *where, "--format", "json", cwd=tmp_path)
+    _, out, err = command("sweep", "figure2", *FIGURE2, *on(begin(1, "--nthreads", "3")), cwd=tmp_path)
+    assert numbers(out) == one_process
+    assert err == (
+        "note: workers have up to 3 threads and train one batch at a time: "
+        "start more workers of one thread each (dask worker --nthreads 1 --nworkers N)\n"
+    )
+
+
+def test_the_problem_travels_to_workers_that_do_not_have_its_file(begin: Begin, tmp_path: Path) -> None:
+    there = begin(0)
+    task = small_task(tmp_path)
+    process = start("sweep", str(task), *on(there), "--format", "json", cwd=tmp_path)
+    wait(process, lambda: _sweeps(tmp_path))  # the spec is read by now
+    (tmp_path / "small.py").unlink()
+    there.start_worker()
+    code, out, err = finish(process)
+    assert (code, err) == (0, "")
+    assert [run["status"] for run in runs(out)] == ["completed"] * 8
+
+
+def _sweeps(folder: Path) -> bool:
+    store = folder / ".cpd" / "runs.sqlite"
+    try:
+        with sqlite3.connect(f"file:{store}?mode=ro", uri=True) as connection:
+            return bool(connection.execute("SELECT count(*) FROM sweeps").fetchone()[0])
+    except sqlite3.OperationalError:
+        return False
+
+
+# What is shared between workers: cores, and the data in each.
+
+READS = """
+import os
+from pathlib import Path
+
+import torch
+import cpd
+
+FOLDER = Path({folder!r})
+
+
+class Squares(torch.utils.data.Dataset):
+    def __len__(self):
+        return 5
+
+    def __getitem__(self, k):
+        with Path(FOLDER, f"read_{{os.getpid()}}").open("a") as file:
+            file.write(f"{{k}}\\n")
+        return torch.tensor([float(k)]), torch.tensor(float(torch.get_num_threads()))
+
+
+class Reads(cpd.Problem):
+    def data(self):
+        return Squares()
+
+    def model(self):
+        return torch.nn.Linear(1, 1)
+
+    def evaluate(self, model, batch):
+        x, threads = batch
+        y = model(x).mean()
+        openmp = torch.tensor(float(os.environ["OMP_NUM_THREADS"]))
+        return cpd.Evaluation((y - 2) ** 2, {{"y": y}}, metrics={{"threads": threads.max(), "openmp": openmp}})
+"""
+
+
+def test_workers_one_for_each_device_share_the_cores_and_read_a_dataset_once_each(tmp_path: Path) -> None:
+    from joblib import cpu_count
+
+    (tmp_path / "small.py").write_text(READS.format(folder=str(tmp_path)))
+    (tmp_path / "small.yaml").write_text(
+        SMALL_TASK.replace("STEPS", "5").replace("x: ", "y: ").replace("Small", "Reads")
+    )
+    code, out, err = command(
+        "sweep", "small.yaml", "--devices", "cpu,cpu", "--fuse", "1", "--format", "json", cwd=tmp_path
+    )
+    assert code in (0, 3), err
+    threads = max(1, cpu_count() // 2)
+    assert {run["metrics"]["threads"] for run in runs(out)} == {threads}
+    assert {run["metrics"]["openmp"] for run in runs(out)} == {min(threads, int(ENVIRONMENT["OMP_NUM_THREADS"]))}
+    read = [path.read_text().split() for path in tmp_path.glob("read_*")]
+    assert len(read) == 2  # processes, for eight batches
+    assert read == [["0", "0", "1", "2", "3", "4"]] * 2  # the first example tells the size of all
+
+
+# Runs that fail.
+
+
+FEW_DEATHS = ("--retries", "0", "--fuse", "2")
+
+
+def test_a_run_that_kills_its_process_is_found_and_the_others_complete(where: tuple[str, ...], tmp_path: Path) -> None:
+    small_task(tmp_path, "if seed == 5: os._exit(9)")
+    code, out, err = command("sweep", "small.yaml", *where, *FEW_DEATHS, "--format", "json", cwd=tmp_path)
     assert code == 1, err
-    by_seed = {run["seed"]: run for run in json.loads(out)["runs"]}
-    assert {seed for seed, run in by_seed.items() if run["status"] == "completed"} == {0, 1, 2, 3, 4, 6, 7}
-    assert by_seed[5]["status"] == "failed"
-    assert by_seed[5]["error"]
+    assert {run["seed"] for run in runs(out) if run["status"] == "completed"} == {0, 1, 2, 3, 4, 6, 7}
+    (failed,) = [run for run in runs(out) if run["status"] == "failed"]
+    assert failed["seed"] == 5
+    reason = failed["error"]
+    if "--jobs" in where:
+        assert reason == "its process ended with exit code 9"
+        assert err.splitlines()[0] == f"note: a batch of 2 runs: {reason}; tried again in halves"
+    else:
+        assert reason.startswith("its Dask workers died, the last one at tcp://127.0.0.1:")
+    shown = f"failed: lagrangian dual_lr=0.2 seed 5: {reason}"
+    listed = f"1 run(s) failed with this error, the first with seed 5:\n{reason}"
+    assert shown in err.splitlines()
+    assert err.rstrip().endswith(listed)
+    assert stored_runs(tmp_path) == 8
+
+
+RAISES = """
+if seed == 0:
+    raise ValueError("not zero")
+while seed == 7 and not Path({folder!r}, "open").exists():
+    time.sleep(0.01)
+"""
+
+
+def test_a_failure_is_shown_when_it_happens_and_again_at_the_end(tmp_path: Path) -> None:
+    small_task(tmp_path, RAISES.format(folder=str(tmp_path)))
+    process = start("sweep", "small.yaml", "--jobs", "2", "--fuse", "2", "--format", "json", cwd=tmp_path)
+    assert process.stderr is not None
+    first = next(line for line in process.stderr if line.startswith("failed"))  # while another run is held
+    assert first == "failed: lagrangian dual_lr=0.2 seed 0: ValueError: not zero\n"
+    (tmp_path / "open").touch()
+    code, out, err = finish(process)
+    assert code == 1
+    assert [run["status"] for run in runs(out)] == ["failed"] + ["completed"] * 7
+    assert "1 run(s) failed with this error, the first with seed 0:" in err
+    assert err.rstrip().endswith("ValueError: not zero")
+
+
+def test_fail_fast_does_not_wait_for_the_rest(tmp_path: Path) -> None:
+    small_task(tmp_path, RAISES.format(folder="/nowhere"))  # the last seed is never ready
+    code, out, err = command(
+        "sweep", "small.yaml", "--jobs", "2", "--fuse", "1", "--fail-fast", "--format", "json", cwd=tmp_path
+    )
+    assert code == 1, err
+    assert "failed" in {run["status"] for run in runs(out)}
+    assert 7 not in {run["seed"] for run in runs(out)}
+
+
+# Clusters that cannot be reached, or go away.
 
 
 def test_an_unreachable_scheduler_is_one_line(tmp_path: Path) -> None:
-    code, out, err = command(
-        "sweep", "rate", "--backend", "dask", "--scheduler", "tcp://127.0.0.1:9", "--no-store", cwd=tmp_path
-    )
+    address = f"tcp://127.0.0.1:{free_port()}"
+    code, out, err = command("sweep", "rate", "--backend", "dask", "--scheduler", address, "--no-store", cwd=tmp_path)
     assert (code, out) == (2, "")
-    assert err.startswith("cpd: --scheduler: cannot reach a Dask scheduler at 'tcp://127.0.0.1:9'")
     assert len(err.splitlines()) == 1
+    assert err.startswith(f"cpd: --scheduler: cannot reach a Dask scheduler at '{address}': ")
+    assert err.endswith("; start one: dask scheduler\n")
 
 
-def test_ctrl_c_leaves_no_worker_behind(tmp_path: Path) -> None:
-    process = start(*LONG, "--jobs", "2", "--format", "json", cwd=tmp_path)
-    until(lambda: len(children(process.pid)) == 2 and stored_runs(tmp_path) > 0)
-    workers = children(process.pid)
-    os.killpg(process.pid, signal.SIGINT)
-    code, _, err = finish(process)
-    assert code == 130, err
-    assert "run the same command again" in err
-    assert "Traceback" not in err
-    until(lambda: not any(Path(f"/proc/{pid}").exists() and _alive(pid) for pid in workers))
-    code, out, err = command(*LONG, "--jobs", "2", "--format", "json", cwd=tmp_path)
-    assert code == 0
-    assert "runs found in the store" in err
-    assert stored_runs(tmp_path) == 160
+HELD_SEVEN = """
+while seed == 7 and not Path({folder!r}, "open").exists():
+    Path({folder!r}, "held").touch()
+    time.sleep(0.01)
+"""
 
 
-def _alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+def test_a_cluster_that_goes_away_is_said_and_the_sweep_goes_on_later(begin: Begin, tmp_path: Path) -> None:
+    there = begin(1, "--no-nanny")
+    assert there.scheduler is not None
+    small_task(tmp_path, HELD_SEVEN.format(folder=str(tmp_path)))
+    sweep = ("sweep", "small.yaml", "--fuse", "2", "--format", "json")
+    again = "run the same command again to go on"
+
+    process = start(*sweep, *on(there), cwd=tmp_path)
+    wait(process, lambda: stored_runs(tmp_path) == 6 and (tmp_path / "held").exists())
+    there.scheduler.kill()
+    code, out, err = finish(process)
+    assert (code, out) == (1, "")
+    assert err == f"cpd: lost the Dask scheduler at {there.address}; 6 runs are stored: {again}\n"
+
+    there.stop()
+    there = begin(1, "--no-nanny")
+    process = start(*sweep, *on(there), "--stall-timeout", "4", cwd=tmp_path)
+    (tmp_path / "held").unlink()
+    until(lambda: (tmp_path / "held").exists() or process.poll() is not None)
+    there.workers[0].kill()
+    code, out, err = finish(process)
+    assert (code, out) == (1, "")
+    found, *_, last = err.splitlines()
+    assert found == "6 of 8 runs found in the store, 2 to do"
+    assert re.sub("on [01] workers", "on N workers", last) == (
+        "cpd: nothing finished for 4 s, with 1 batches under way on N workers; if one batch may take that long, "
+        f"raise --stall-timeout; 0 runs are stored: {again}"
+    )
+
+    (tmp_path / "open").touch()
+    code, out, err = command(*sweep, cwd=tmp_path)
+    assert code == 0, err
+    assert [run["status"] for run in runs(out)] == ["completed"] * 8
+
+
+# Sweeps that are stopped, or killed.
+
+
+def training(cluster: Cluster) -> bool:
+    """Whether any worker of a cluster trains."""
+    import distributed
+
+    with distributed.Client(cluster.address, set_as_default=False) as client:
+        return any(client.run(works.trains).values())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_sweep_that_ends_leaves_no_worker_behind(number: signal.Signals, tmp_path: Path) -> None:
+    small_task(tmp_path, steps=ENDLESS)
+    process = start("sweep", "small.yaml", "--jobs", "2", "--engine", "captured", cwd=tmp_path)
+    wait(process, lambda: len(workers_of(process.pid)) == 2)
+    workers = workers_of(process.pid)
+    if number == signal.SIGKILL:
+        process.kill()
+    else:
+        os.killpg(process.pid, number)  # as a terminal does
+    code, out, err = finish(process)
+    until(lambda: not any(map(alive, workers)))
+    if number == signal.SIGKILL:
+        return
+    assert (code, out) == (128 + number, "")
+    assert err == f"stopped ({number.name}); what was done is stored: run the same command again to go on\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_sweep_that_ends_leaves_nothing_on_the_cluster(
+    number: signal.Signals, cluster: Cluster, tmp_path: Path
+) -> None:
+    small_task(tmp_path, steps=ENDLESS)
+    process = start("sweep", "small.yaml", *on(cluster), "--engine", "captured", cwd=tmp_path)
+    wait(process, lambda: training(cluster))
+    process.send_signal(number)
+    code, out, _ = finish(process)
+    assert (code, out) == (130 if number == signal.SIGINT else -signal.SIGKILL, "")
+    until(lambda: not training(cluster))
+
+
+# TLS, as the page says.
+
+
+def block(marker: str) -> str:
+    """A fenced block of the page on clusters, the one that contains the marker."""
+    page = Path(__file__).resolve().parents[1] / "docs" / "clusters.md"
+    found = re.findall(r"^```\w+\n(.*?)^```$", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    (text,) = [text for text in found if marker in text]
+    return text
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates, and is not installed")
+def test_a_cluster_behind_tls(begin: Begin, tmp_path: Path) -> None:
+    task = small_task(tmp_path)
+    own = {"HOME": str(tmp_path), "DASK_CONFIG": str(tmp_path / ".config" / "dask")}
+    commands = block("openssl req").replace("rsa:4096", "rsa:2048")  # sooner made
+    subprocess.run(["bash", "-e", "-c", commands], env=ENVIRONMENT | own, cwd=tmp_path, check=True, capture_output=True)
+    Path(own["DASK_CONFIG"]).mkdir(parents=True)
+    Path(own["DASK_CONFIG"], "tls.yaml").write_text(block("require-encryption"))
+    there = begin(1, environment=ENVIRONMENT | own, protocol="tls")
+    code, out, err = command("sweep", str(task), *on(there), "--format", "json", cwd=tmp_path, **own)
+    assert (code, err) == (0, "")
+    assert [run["status"] for run in runs(out)] == ["completed"] * 8
+    code, out, err = command("sweep", str(task), *on(there), "--fresh", cwd=tmp_path)  # who has no certificate
+    assert (code, out) == (2, "")
+    assert len(err.splitlines()) == 1
+    assert err.startswith(f"cpd: --scheduler: cannot reach a Dask scheduler at '{there.address}': ")

@@ -33,18 +33,20 @@ class ProblemRaised(CpdError):
         error: The exception as raised.
     """
 
-    def __init__(self, where: str, error: BaseException | str, *, place: str | None = None) -> None:
+    def __init__(
+        self, where: str, error: BaseException | str, *, place: str | None = None, hint: str | None = None
+    ) -> None:
         self.where = where
         self.traceback = error if isinstance(error, str) else user_traceback(error)
-        super().__init__(f"{where} raised {self.traceback.strip().splitlines()[-1]}", place=place)
+        super().__init__(f"{where} raised {self.traceback.strip().splitlines()[-1]}", place=place, hint=hint)
 
     def __reduce__(self) -> tuple[object, ...]:
         """Rebuilt from its text: the exception itself may not cross a process border."""
-        return (_raised_again, (self.where, self.traceback, self.place))
+        return (_raised_again, (self.where, self.traceback, self.place, self.hint))
 
 
-def _raised_again(where: str, text: str, place: str | None) -> ProblemRaised:
-    return ProblemRaised(where, text, place=place)
+def _raised_again(where: str, text: str, place: str | None, hint: str | None) -> ProblemRaised:
+    return ProblemRaised(where, text, place=place, hint=hint)
 
 
 def user_traceback(error: BaseException) -> str:
@@ -93,9 +95,16 @@ def load_data(source: ProblemSource, device: torch.device, dtype: torch.dtype) -
         except CpdError as error:
             raise _of_the_spec(error) from error
         except Exception as error:
-            raise ProblemRaised(f"{type(problem).__name__}.data()", error, place=source.target) from error
+            where = f"{type(problem).__name__}.data()"
+            raise ProblemRaised(where, error, place=source.target, hint=_no_children(error)) from error
         _data[name] = _on_device(_as_tensors(raw, place), device, dtype)
     return _data[name]
+
+
+def _no_children(error: Exception) -> str | None:
+    """The mend where a worker of a Dask cluster may not start the processes of a DataLoader."""
+    daemonic = "daemonic processes" in str(error)
+    return "return the Dataset itself, or use a DataLoader with num_workers=0" if daemonic else None
 
 
 def _problem_class(source: ProblemSource) -> type[Problem]:
@@ -226,9 +235,11 @@ def _read_dataset(dataset: Any, place: str) -> tuple[torch.Tensor, ...]:
     """Read a map-style dataset into memory: workers and fused runs index tensors, they start no loader processes."""
     if isinstance(dataset, torch.utils.data.TensorDataset):
         return tuple(dataset.tensors)
-    if not hasattr(dataset, "__len__"):
+    if isinstance(dataset, torch.utils.data.IterableDataset) or not hasattr(dataset, "__len__"):
         raise CpdError(
-            "an iterable Dataset has no length", place=place, hint="return a map-style Dataset or a tuple of tensors"
+            "an iterable Dataset has no length and no order",
+            place=place,
+            hint="return a map-style Dataset or a tuple of tensors",
         )
     first = torch.utils.data.default_collate([dataset[0]])
     first = first if isinstance(first, tuple | list) else (first,)

@@ -27,7 +27,7 @@ from cpd.executors.faults import (
     WorkerLost,
     drain,
 )
-from cpd.executors.worker import Work, device
+from cpd.executors.worker import Work, cancelled, device
 
 __all__ = [
     "BACKENDS",
@@ -42,6 +42,7 @@ __all__ = [
     "Stalled",
     "Where",
     "WorkerLost",
+    "cancelled",
     "device",
     "engine",
 ]
@@ -78,6 +79,11 @@ class Engine:
     def workers(self) -> int:
         """How many items can be worked on at once, as far as is known now."""
         return self._pool.workers
+
+    @property
+    def threads(self) -> int:
+        """How many items one process works on at once, at most: on threads, which share all that a process has."""
+        return self._pool.threads
 
     def results(
         self, items: Iterable[Item], halve: Halve | None = None, *, retries: int = 1, stall_timeout: float = 600.0

@@ -18,7 +18,7 @@ from uuid import uuid4
 from cpd.errors import CpdError
 from cpd.executors.faults import TICK, Arrival, ExecutorLost, Stalled, Ticket, WorkerLost
 from cpd.executors.versions import Probe, compare
-from cpd.executors.worker import Died, Escaped, Outcome, Work, attempt_sealed, seal, unseal
+from cpd.executors.worker import Died, Escaped, Outcome, Work, attempt_sealed, cancellable, seal, unseal
 
 try:
     import distributed
@@ -70,6 +70,11 @@ class DaskPool:
         return sum(self._threads.values())
 
     @property
+    def threads(self) -> int:
+        """Of the worker process that has the most."""
+        return max(self._threads.values(), default=1)
+
+    @property
     def room(self) -> int:
         """What is left of the bounded number of items that are with the scheduler."""
         return max(1, AHEAD * self.workers) - len(self._tickets)
@@ -79,7 +84,7 @@ class DaskPool:
         self._insist()
         sealed = [seal(self._work, ticket.payload) for ticket in tickets]
         names = list(itertools.islice(self._names, len(tickets)))
-        futures = self._client.map(attempt_sealed, sealed, key=names, pure=False, retries=0)
+        futures = self._client.map(_attempt, sealed, key=names, pure=False, retries=0)
         self._tickets.update(zip(futures, tickets, strict=True))
         self._arrived.update(futures)
 
@@ -98,7 +103,7 @@ class DaskPool:
         return arrivals
 
     def cancel(self) -> None:
-        """Take back what has not begun; what has begun ends by itself, and nobody listens."""
+        """Take back what has not begun; work that has begun can ask, see :func:`cpd.executors.cancelled`."""
         self._arrived.clear()
         if self._tickets and self._client.status == "running":
             self._client.cancel(list(self._tickets), force=True)
@@ -169,6 +174,19 @@ async def _identify(address: str) -> None:
     async with distributed.rpc(address, timeout=CONNECT, connection_args=security) as scheduler:
         if (found := (await scheduler.identity())["type"]) != "Scheduler":
             raise ValueError(f"it is a {found}")
+
+
+def _attempt(sealed: bytes) -> bytes:
+    """Do sealed work in a thread of a Dask worker, which knows when its task was cancelled or its client has gone."""
+    worker = distributed.get_worker()
+    tasks, key = worker.state.tasks, worker.get_current_task()
+
+    def cancelled() -> bool:
+        task = tasks.get(key)
+        return task is None or task.state == "cancelled"
+
+    with cancellable(cancelled):
+        return attempt_sealed(sealed)
 
 
 def _outcome(answer: Any) -> Outcome:

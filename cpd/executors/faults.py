@@ -102,6 +102,10 @@ class Pool(Protocol):
         """How many tickets are worked on at once."""
 
     @property
+    def threads(self) -> int:
+        """How many tickets one process works on at once, at most."""
+
+    @property
     def room(self) -> int:
         """How many more tickets may be sent now; at least one when none is under way."""
 

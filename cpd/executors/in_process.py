@@ -9,7 +9,7 @@ from cpd.executors.worker import Work, attempt
 class InProcess:
     """A pool of one worker, this process; an item that hangs hangs it, for nobody is left to notice."""
 
-    workers = 1
+    workers = threads = 1
 
     def __init__(self, work: Work) -> None:
         self._work = work

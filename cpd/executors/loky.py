@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 
 from joblib.externals.loky import BrokenProcessPool, ProcessPoolExecutor, cpu_count
 
@@ -50,6 +51,8 @@ class LokyPool:
         devices: Dealt to the workers in turn.
         setup: Called in each worker with its number of threads.
     """
+
+    threads = 1
 
     def __init__(self, work: Work, jobs: int, devices: tuple[str, ...], setup: Setup | None) -> None:
         threads = max(1, cpu_count() // jobs)
@@ -185,6 +188,7 @@ def _allow_files(needed: int) -> None:
 @contextmanager
 def _signals_blocked() -> Iterator[None]:
     """A process started meanwhile has them blocked until it ignores them: no Ctrl-C can hit it half-way."""
+    resource_tracker.ensure_running()  # started with the first worker, it would unblock them
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield

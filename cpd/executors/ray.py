@@ -45,6 +45,8 @@ class RayPool:
         probe: Must give the same here and on a worker.
     """
 
+    threads = 1
+
     def __init__(self, work: Work, address: str, jobs: int, probe: Probe | None) -> None:
         self._work = work
         self._address = address

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import pickle
 import signal
@@ -9,7 +10,8 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,12 +53,29 @@ class Died:
 Outcome = Returned | Escaped | Died
 
 _device: str | None = None
+_thread = threading.local()
 _setup_error: str | None = None
 
 
 def device() -> str | None:
     """The device that this worker process is bound to for its life, None elsewhere."""
     return _device
+
+
+def cancelled() -> bool:
+    """Whether nobody waits any more for what this thread does: long work asks now and then, and ends."""
+    asked: Callable[[], bool] | None = getattr(_thread, "cancelled", None)
+    return asked is not None and asked()
+
+
+@contextmanager
+def cancellable(asked: Callable[[], bool]) -> Iterator[None]:
+    """What :func:`cancelled` asks in this thread meanwhile, for engines that cannot end what has begun."""
+    _thread.cancelled = asked
+    try:
+        yield
+    finally:
+        _thread.cancelled = None
 
 
 def attempt(work: Work, payload: Any) -> Outcome:
@@ -107,6 +126,7 @@ def begin(parent: int, bound_to: str | None, setup: Callable[[int], None] | None
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # the parent started this process with them blocked
     os.dup2(sys.stderr.fileno(), 1)  # stdout is the parent's, for data: what a problem prints must not get in between
     threading.Thread(target=_end_without, args=(parent,), daemon=True).start()
+    multiprocessing.set_start_method(None, force=True)  # loky's own, its default here, starts no DataLoader
     _device = bound_to
     try:
         if setup is not None:
