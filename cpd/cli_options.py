@@ -60,6 +60,14 @@ def _shared(
     checkpoint_every: Annotated[
         float, typer.Option(help="Seconds of work that may be lost when the machine dies.", min=0.0)
     ] = 60.0,
+    prune: Annotated[
+        bool,
+        typer.Option(
+            "--prune",
+            help="Give up penalised runs that, half-way or later, are 10 tolerances on the wrong side of the level and "
+            "would not come back at twice their pace; they are marked pruned, and no results.",
+        ),
+    ] = False,
     retries: Annotated[int, typer.Option(help="Times a batch is tried again after its worker died.", min=0)] = 1,
     stall_timeout: Annotated[
         float, typer.Option(help="Seconds without any result after which a sweep gives up.", min=1.0)
@@ -97,6 +105,7 @@ class Shared(typing.NamedTuple):
     no_store: bool
     fresh: bool
     checkpoint_every: float
+    prune: bool
     retries: int
     stall_timeout: float
     fail_fast: bool
@@ -134,6 +143,7 @@ class Shared(typing.NamedTuple):
             keep=not self.no_store,
             fresh=self.fresh,
             checkpoint_every=self.checkpoint_every,
+            prune=self.prune,
             retries=self.retries,
             stall_timeout=self.stall_timeout,
             fail_fast=self.fail_fast,

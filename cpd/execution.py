@@ -13,13 +13,14 @@ from typing import Any, Literal
 from cpd import engine
 from cpd.batching import MOST_FUSED, cut, default_fuse, default_jobs
 from cpd.checkpoint import batch_folder
-from cpd.engine import Batch, Hooks, ProblemRaised, Trained
+from cpd.engine import Batch, Hooks, ProblemRaised, Prune, Trained
 from cpd.errors import CpdError, SpecError, StoreError
 from cpd.execution_options import Listener, Options
 from cpd.executors import Done, Engine, Event, ExecutorLost, Item, Lost, Raised, Retrying, Where, WorkerLost
 from cpd.executors import engine as executor
 from cpd.outcome import Run, RunKey, Status
 from cpd.provenance import git_commit, machine, versions
+from cpd.result import Result
 from cpd.spec import Task, task_to_json, with_defaults
 from cpd.stopping import Stopped, StopSignals
 from cpd.store import Store, SweepRecord, open_store
@@ -47,6 +48,7 @@ class Session:
         found: Runs that the store had.
         kept: Runs stored.
         notes: What the user should know.
+        pruning: Whether runs may be given up.
         store_error: Why storing ended midway; what was trained is in the results all the same.
     """
 
@@ -63,9 +65,13 @@ class Session:
     stop: StopSignals = field(default_factory=StopSignals)
     workers: Engine | None = None
     tracking: Tracking = field(init=False)
+    pruning: bool = field(init=False)
     _waits: bool = False
     _weighed: list[engine.Work | None] = field(default_factory=list)
     _search: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        self.pruning = self.options.prune
 
     def __enter__(self) -> Session:
         for device in self.options.devices:
@@ -100,6 +106,19 @@ class Session:
             with suppress(StoreError):  # the error under way is the one to tell
                 self.store.remove(self.sweep)
         self.store.close()
+
+    def result(self, runs: list[Run], **search: Any) -> Result:
+        """What the command came to."""
+        return Result(
+            self.task,
+            runs,
+            self.options.gap,
+            found=self.found,
+            id=self.sweep,
+            notes=self.notes,
+            store_error=self.store_error,
+            **search,
+        )
 
     def end(self, exit_status: int, search: dict[str, Any] | None = None) -> None:
         """Write how it ended, or note why that could not be written."""
@@ -232,6 +251,7 @@ class Session:
             fuse=self.options.fuse != 1,
             engine=self.options.engine,
             uses=_USES[self.kind],
+            prune=self._prune(),
             checkpoint=self._checkpoint_folder(keys),
             checkpoint_every=self.options.checkpoint_every,
         )
@@ -241,7 +261,16 @@ class Session:
         if self.store is None or self.options.backend != "local":
             return None
         path = Path(self.store.path)
-        return batch_folder(path.parent / f"{path.stem}-checkpoints", map(_name, keys))
+        # A batch that gives runs up is another training.
+        names = [*map(_name, keys), *(["pruning"] if self.pruning else [])]
+        return batch_folder(path.parent / f"{path.stem}-checkpoints", names)
+
+    def _prune(self) -> Prune | None:
+        """What is given up: in a sweep what will not be feasible, in a search what will not come near the target."""
+        if not self.pruning:
+            return None
+        search = self.task.search
+        return Prune() if self.kind != "bisect" or search is None else Prune(search.constraint, both_sides=True)
 
     def _results(self, workers: Engine, batches: Sequence[Batch]) -> Iterator[tuple[Batch, Trained | ProblemRaised]]:
         """What comes of each batch, or of its parts, as it ends.
@@ -301,7 +330,8 @@ class Session:
         if self.store is None or self.sweep is None:
             return
         try:
-            self.store.add_runs(self.sweep, runs, fresh=self.options.fresh)
+            results = [run for run in runs if run.status is not Status.PRUNED]
+            self.store.add_runs(self.sweep, results, fresh=self.options.fresh)
             self.kept += len(runs)
         except StoreError as error:
             self.store_error = error

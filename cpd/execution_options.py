@@ -26,6 +26,7 @@ class Options:
         keep: Whether to store anything.
         fresh: Train again what the store has.
         checkpoint_every: Seconds of work that may be lost when the machine dies.
+        prune: Give up penalised runs that are far on the wrong side and not on their way back.
         retries: Times a batch is tried again after its worker died.
         stall_timeout: Seconds without any result after which to give up.
         fail_fast: Stop at the first failed run.
@@ -45,6 +46,7 @@ class Options:
     keep: bool = True
     fresh: bool = False
     checkpoint_every: float = 60.0
+    prune: bool = False
     retries: int = 1
     stall_timeout: float = 600.0
     fail_fast: bool = False

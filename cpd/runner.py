@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,11 +11,10 @@ from cpd import engine
 from cpd.errors import CpdError, SpecError, closest
 from cpd.execution import Kind, Session
 from cpd.execution_options import Listener, Options
-from cpd.outcome import Run, RunKey, Status
 from cpd.result import Result
 from cpd.schema import file_schema
-from cpd.search import STRATEGIES, Outcome, observe, outcome, propose, start
-from cpd.spec import Search, Task, with_ids
+from cpd.searching import keys_at, searched
+from cpd.spec import Search, Task
 from cpd.spec import runs as expand
 from cpd.spec_overrides import Overrides
 from cpd.spec_reader import load_task
@@ -95,7 +94,7 @@ def _sweep(kind: Kind, task: Task, options: Options | None, listener: Listener |
     options = options or Options()
     with Session(kind, task, options, listener or Listener()) as session:
         runs = session.train(expand(task, engine.hyperparameters()))
-        result = _ended(session, _result(session, runs))
+        result = _ended(session, session.result(runs))
     return result
 
 
@@ -103,19 +102,6 @@ def _ended(session: Session, result: Result) -> Result:
     """The result, once the store knows that it is complete, or with why it could not be told."""
     session.end(result.exit_code, result.search)
     return result if session.store_error is result.store_error else replace(result, store_error=session.store_error)
-
-
-def _result(session: Session, runs: list[Run], **search: Any) -> Result:
-    return Result(
-        session.task,
-        runs,
-        session.options.gap,
-        found=session.found,
-        id=session.sweep,
-        notes=session.notes,
-        store_error=session.store_error,
-        **search,
-    )
 
 
 def bisect(
@@ -143,7 +129,7 @@ def bisect(
         raise CpdError("has no search", place=task.place, hint="give a target: --target VALUE")
     task = _aimed(task, search)
     with Session("bisect", task, options or Options(), listener or Listener()) as session:
-        result = _ended(session, _searched(session, parallel))
+        result = _ended(session, searched(session, parallel))
     return result
 
 
@@ -160,100 +146,6 @@ def _aimed(task: Task, search: Search) -> Task:
     aimed = task.constraints[name].model_copy(update={"level": search.target, "tolerance": search.tolerance})
     search = search.model_copy(update={"constraint": name})
     return task.model_copy(update={"constraints": {**task.constraints, name: aimed}, "search": search, "levels": {}})
-
-
-def _searched(session: Session, parallel: int) -> Result:
-    """Rounds of trainings until the search has an outcome."""
-    search = session.task.search
-    assert search is not None
-    assert search.constraint is not None
-    session.listener.search(search.constraint, session.task.objective)
-    state = start(
-        search.target,
-        search.low,
-        search.high,
-        tolerance=search.tolerance,
-        max_trainings=search.max_trainings,
-        parallel=parallel,
-    )
-    strategy = STRATEGIES[search.strategy]
-    runs: list[Run] = []
-    iterations: list[dict[str, Any]] = []
-    while (end := outcome(state)) is None:
-        coefficients = propose(state, strategy)
-        trained = session.train(_keys_at(session.task, coefficients))
-        runs += trained
-        values = {}
-        for coefficient in coefficients:
-            row = _iteration(trained, coefficient, search.constraint, len(iterations) + 1)
-            iterations.append(row)
-            session.listener.iteration(row)
-            values[coefficient] = row["value"]
-        state = observe(state, values)
-        if any(run.status is Status.FAILED for run in trained) or session.store_error is not None:
-            break
-    block = {
-        "constraint": search.constraint,
-        "target": search.target,
-        "tolerance": search.tolerance,
-        "outcome": end.kind if end is not None else "out_of_budget",
-        "trainings": len(runs),
-        "iterations": iterations,
-    }
-    return _result(session, runs, search=block, advice=_advice(session.task, end))
-
-
-def _keys_at(task: Task, coefficients: Sequence[float]) -> list[RunKey]:
-    """The penalised runs of these coefficients, every seed."""
-    levels = {n: c.level for n, c in task.constraints.items()}
-    keys = [RunKey("penalized", {"coefficient": c}, levels, seed) for c in coefficients for seed in task.seeds]
-    return with_ids(task, keys, engine.hyperparameters())
-
-
-def _iteration(runs: Sequence[Run], coefficient: float, constraint: str, number: int) -> dict[str, Any]:
-    """One line of the search: means over the seeds; None where a training gave no number."""
-    own = [run for run in runs if run.key.setting["coefficient"] == coefficient]
-    good = [run for run in own if run.status is Status.COMPLETED]
-    whole = bool(own) and len(good) == len(own)
-    names = good[0].metrics if good else {}
-    return {
-        "iteration": number,
-        "coefficient": coefficient,
-        "value": _mean([_scalar(run.constraints[constraint].value) for run in good]) if whole else None,
-        "objective": _mean([run.objective for run in good]) if whole else None,
-        "metrics": {name: _mean([run.metrics[name] for run in good]) if whole else None for name in names},
-    }
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [v for v in values if v is not None]
-    return sum(known) / len(known) if known and len(known) == len(values) else None
-
-
-def _scalar(value: Any) -> float | None:
-    if isinstance(value, list):
-        raise CpdError("is a vector", place="--target", hint="search a scalar constraint")
-    return None if value is None else float(value)
-
-
-def _advice(task: Task, end: Outcome | None) -> str | None:
-    """What the end of a search means and which command to try."""
-    if end is None:
-        return "The search ended before its outcome."
-    if end.kind == "solved":
-        return None
-    constrained = next((m for m in ("nupi", "augmented_lagrangian", "lagrangian") if m in task.methods), "lagrangian")
-    name = task.search.constraint if task.search else ""
-    command = (
-        f"cpd sweep {_typed(task)} --method {constrained} --levels {name}={task.search.target if task.search else ''}"
-    )
-    advice = f"{end.sentence} {end.hint[:1].upper()}{end.hint[1:]}."
-    return f"{advice} Try: {command}" if end.kind == "unattainable" and end.bracket is not None else advice
-
-
-def _typed(task: Task) -> str:
-    """What to type for a task: a bundled one's name, else its path."""
-    return task.name if task.place in (f"tasks/{task.name}.yaml", f"sweeps/{task.name}.yaml") else task.place
 
 
 def aim(task: str, words: Mapping[str, Any], overrides: Overrides | None = None) -> Task:
@@ -313,7 +205,7 @@ def check(task: str, overrides: Overrides | None = None, device: str = "cpu") ->
     """
     loaded = load(task, overrides)
     runs = expand(loaded, engine.hyperparameters())
-    first = runs[0] if runs else _keys_at(loaded, [1.0])[0]
+    first = runs[0] if runs else keys_at(loaded, [1.0])[0]
     batch = engine.Batch(loaded.problem, loaded.constraints, loaded.train, (first,), device)
     spec = f"{loaded.name}: {_work(loaded, len(runs))}"
     try:

@@ -22,6 +22,7 @@ PART_OF = {
     "console": "cli",
     "batching": "runner",
     "execution": "runner",
+    "searching": "runner",
     "execution_options": "runner",
     "provenance": "runner",
     "tracking": "runner",

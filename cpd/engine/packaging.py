@@ -20,9 +20,11 @@ from cpd.file_lock import locked
 
 PATIENCE = 600.0
 """Seconds to wait for another process that compiles the same program."""
+FEW = 16
+"""Numbers of an example below which examples are read column by column."""
 HISTORY = 32
 """Steps whose records one call of a program returns."""
-FORMAT = 5
+FORMAT = 6
 """Raised when what is compiled changes without the graph's text changing."""
 
 
@@ -97,11 +99,13 @@ class _Loop(nn.Module):
     """``n`` steps: a while loop whose body is the captured step.
 
     Takes ``n``, the state, the steps' own arguments (examples of each minibatch ``[steps, B]`` and each random number
-    ``[steps, ...]``), and what stays the same: data and constants.
+    ``[steps, ...]``), and what stays the same: data and constants. With ``columns`` examples of a few numbers each, all
+    seen at every step, stand in memory column by column, in which loops over examples read them fastest.
     """
 
-    def __init__(self, trace: Trace, layout: Layout) -> None:
+    def __init__(self, trace: Trace, layout: Layout, columns: bool) -> None:
         super().__init__()
+        self.columns = columns
         self.step = trace.graph
         self.layout = layout
         self.sources = len(layout.source)
@@ -109,6 +113,7 @@ class _Loop(nn.Module):
     def forward(self, n: Tensor, state: tuple[Tensor, ...], own: tuple[Tensor, ...], fixed: tuple[Tensor, ...]) -> Any:
         from torch._higher_order_ops.while_loop import while_loop
 
+        fixed = tuple(self._by_columns(t) for t in fixed[: self.sources]) + fixed[self.sources :]
         record = self._step(torch.zeros((), dtype=torch.int64), state, own, fixed)[len(state) :]
         slots = torch.arange(HISTORY)
         kept = [t.new_zeros(HISTORY, *t.shape) for t in record]
@@ -125,6 +130,10 @@ class _Loop(nn.Module):
             return (k + 1, *(t.clone() for t in new[: len(state)]), *kept)
 
         return while_loop(unfinished, body, start)
+
+    def _by_columns(self, t: Tensor) -> Tensor:
+        few = t.dim() == 2 and t.shape[1] < FEW and self.layout.size is None
+        return t.t().contiguous().t() if self.columns and few else t
 
     def _step(
         self, k: Tensor, state: Sequence[Tensor], own: tuple[Tensor, ...], fixed: tuple[Tensor, ...]
@@ -150,7 +159,10 @@ def _compile(trace: Trace, layout: Layout, path: Path) -> None:
     arguments = (torch.tensor(2), layout.state, own, (*layout.source, *trace.constants))
     with tempfile.TemporaryDirectory(dir=path.parent) as folder, warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
-        exported = torch.export.export(_Loop(trace, layout), arguments, strict=False)
+        try:
+            exported = torch.export.export(_Loop(trace, layout, columns=True), arguments, strict=False)
+        except Exception:  # a step that insists on examples in a row
+            exported = torch.export.export(_Loop(trace, layout, columns=False), arguments, strict=False)
         # One thread, whatever this process has: then the program, and its numbers to the bit, are the same for all.
         # The wrapper around the kernels is not optimised: half the time to compile for a tenth of the speed.
         options = {"cpp.threads": 1, "aot_inductor.compile_wrapper_opt_level": "O0"}

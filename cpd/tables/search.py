@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TextIO
 
 from rich.console import Console
@@ -15,6 +16,7 @@ from cpd.tables.terminal import fit, joined, print_header, print_line, print_wra
 
 Iteration = Mapping[str, Any]
 
+PRUNED = "above, below: pruned, a training that was given up on that side of the target."
 METRIC, OBJECTIVE = 2, 1
 """Ranks of columns: what is left out first has the highest."""
 
@@ -32,12 +34,22 @@ def search_section(document: Document) -> Section:
     columns = [
         Column(("iteration",), [str(i["iteration"]) for i in iterations]),
         Column(("coefficient",), distinct([i["coefficient"] for i in iterations])),
-        _column(search["constraint"], [i["value"] for i in iterations], percent is not None, percent or 2),
+        _values(search, percent),
         Column((clean(document["objective"]),), [measured(i["objective"]) for i in iterations], rank=OBJECTIVE),
         *(_metric(name, [i["metrics"].get(name) for i in iterations]) for name in metrics),
     ]
     marks = ["best" if i is nearest else "" if i["value"] is not None else "bad" for i in iterations]
-    return Section("iterations", columns, marks, notes=notes_of(lines(document))[0])
+    given_up = [PRUNED] if any("pruned" in i for i in iterations) else []
+    return Section("iterations", columns, marks, notes=[*notes_of(lines(document))[0], *given_up])
+
+
+def _values(search: Mapping[str, Any], percent: int | None) -> Column:
+    """The searched values; of a training that was given up, on which side of the target it was."""
+    column = _column(
+        search["constraint"], [i["value"] for i in search["iterations"]], percent is not None, percent or 2
+    )
+    cells = [i.get("pruned", cell) for i, cell in zip(search["iterations"], column.cells, strict=True)]
+    return replace(column, cells=cells)
 
 
 def _column(name: str, values: Sequence[float | None], share: bool, digits: int, rank: int = 0) -> Column:
@@ -92,6 +104,7 @@ class IterationPrinter:
             print_header(self._columns, self.console)
         texts = {name: _quantity(quantities.get(name), share) for name, share in self._shares.items()}
         fixed = {"iteration": str(iteration["iteration"]), "coefficient": number(iteration["coefficient"], 7)}
+        texts |= {self.constraint: iteration["pruned"]} if "pruned" in iteration else {}
         cells = {**fixed, **texts, self.objective: measured(iteration["objective"])}
         by_header = {self._header(name): text for name, text in cells.items()}
         print_line(joined(self._columns, [by_header[column.name] for column in self._columns]), self.console)

@@ -15,6 +15,7 @@ from dataclasses import replace
 from cpd import engine, runner
 from cpd.engine.building import Builder, Prepared
 from cpd.engine.choice import choose
+from cpd.engine.keeping import Keeper
 from cpd.engine.threads import threads_for
 from cpd.engine.training import Training
 from cpd.spec import runs as expand
@@ -28,7 +29,7 @@ def loop(batch: engine.Batch) -> float:
         training = Training.begin(group, batch.constraints, batch.train)
         advance = choose(batch, training)
         started = time.perf_counter()
-        training.run(engine.Hooks(), advance)
+        training.run(engine.Hooks(), Keeper(batch, print), advance)
         return time.perf_counter() - started
 
 
