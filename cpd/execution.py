@@ -145,23 +145,24 @@ class Session:
         workers = self._workers(keys, len(groups))
         self.listener.planned(len(keys), len(done), len(batches), workers.workers)
         finished = 0
-        raised: dict[str, ProblemRaised] = {}
+        raised: list[tuple[Batch, ProblemRaised]] = []
         for count, (batch, outcome) in enumerate(self._results(workers, batches), start=1):
             if isinstance(outcome, ProblemRaised):
-                raised |= {_name(key): outcome for key in batch.keys}
-                continue
-            self._note(*outcome.notes)
-            self._keep(batch, outcome.runs)
-            self.tracking.ended(outcome.runs)
-            done |= {_name(run.key): run for run in outcome.runs}
-            finished += len(outcome.runs)
+                raised.append((batch, outcome))
+                ended = []
+            else:
+                self._note(*outcome.notes)
+                ended = self._ended(batch, outcome.runs)
+            if ended or done or self.options.fail_fast:
+                ended = [*ended, *self._failed(raised)]
+            done |= {_name(run.key): run for run in ended}
+            finished += len(ended)
             self.listener.batch_done(finished, count, workers.workers)
-            failed = any(run.status is Status.FAILED for run in outcome.runs)
+            failed = any(run.status is Status.FAILED for run in ended)
             if self.store_error is not None or (failed and self.options.fail_fast):
                 break
-        if raised and not done:
-            raise next(iter(raised.values()))
-        self._fail(keys, raised, done)
+        if raised:
+            raise raised[0][1]
         return [done[_name(key)] for key in keys if _name(key) in done]
 
     def _stored(self, keys: Sequence[RunKey]) -> dict[str, Run]:
@@ -338,13 +339,19 @@ class Session:
             return
         engine.forget(batch)
 
-    def _fail(self, keys: Sequence[RunKey], raised: dict[str, ProblemRaised], done: dict[str, Run]) -> None:
+    def _ended(self, batch: Batch, runs: list[Run]) -> list[Run]:
+        """Store runs that have ended, and tell of them."""
+        self._keep(batch, runs)
+        self.tracking.ended(runs)
+        return runs
+
+    def _failed(self, raised: list[tuple[Batch, ProblemRaised]]) -> list[Run]:
         """Runs whose code raised before their first step, where others did train, are failed runs."""
-        runs = [Run(key, Status.FAILED, error=raised[_name(key)].traceback) for key in keys if _name(key) in raised]
-        if runs:
-            self._keep(self._batch(tuple(run.key for run in runs)), runs)
-            self.tracking.ended(runs)
-            done |= {_name(run.key): run for run in runs}
+        runs: list[Run] = []
+        while raised:
+            batch, error = raised.pop(0)
+            runs += self._ended(batch, [Run(key, Status.FAILED, error=error.traceback) for key in batch.keys])
+        return runs
 
     def _note(self, *texts: str) -> None:
         for text in texts:

@@ -13,7 +13,7 @@ from cpd.executors import Done, Engine, Lost, Raised, Retrying, Where, engine
 
 pytest.importorskip("ray", reason="the extra 'ray' is not installed")
 
-pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]  # Ray warns about itself
+pytestmark = pytest.mark.filterwarnings("ignore")  # Ray warns about itself
 
 
 @pytest.fixture(scope="module")

@@ -506,10 +506,8 @@ def block(marker: str) -> str:
 def test_a_cluster_behind_tls(begin: Begin, tmp_path: Path) -> None:
     task = small_task(tmp_path)
     own = {"HOME": str(tmp_path), "DASK_CONFIG": str(tmp_path / ".config" / "dask")}
-    commands = block("openssl req").replace("rsa:4096", "rsa:2048")  # sooner made
-    subprocess.run(["bash", "-e", "-c", commands], env=ENVIRONMENT | own, cwd=tmp_path, check=True, capture_output=True)
-    Path(own["DASK_CONFIG"]).mkdir(parents=True)
-    Path(own["DASK_CONFIG"], "tls.yaml").write_text(block("require-encryption"))
+    for commands in (block("openssl req").replace("rsa:4096", "rsa:2048"), block("require-encryption")):
+        subprocess.run(["bash", "-ec", commands], env=ENVIRONMENT | own, cwd=tmp_path, check=True, capture_output=True)
     there = begin(1, environment=ENVIRONMENT | own, protocol="tls")
     code, out, err = command("sweep", str(task), *on(there), "--format", "json", cwd=tmp_path, **own)
     assert (code, err) == (0, "")
