@@ -29,6 +29,11 @@ class Process:
         """The JSON on its last line."""
         return json.loads(self.out.strip().splitlines()[-1])
 
+    @property
+    def json_document(self) -> Any:
+        """All that it printed, as JSON."""
+        return json.loads(self.out)
+
 
 def run(*command: str, folder: Path, codes: Sequence[int] = (0,), **environment: str) -> Process:
     """Run a command to its end in a folder, without a terminal; any other exit code is an error."""

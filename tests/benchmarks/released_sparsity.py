@@ -24,7 +24,8 @@ from cpd.problems.hard_concrete import density, open_probability
 from cpd.problems.sparsity import Sparsity
 
 TARGET, TOLERANCE = 0.5, 0.01
-ENDS = (1e-3, 1.0)
+ENDS = (1e-3, 10.0)
+"""The released script ends at 1, which the paper's 60,000 images bring below the target; 8,000 do not."""
 WORKERS = 4
 """The released script's default."""
 
