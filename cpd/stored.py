@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cpd.errors import StoreError
 from cpd.result import Result
 from cpd.spec import task_from_json
 from cpd.store import StoredSweep, open_store
@@ -25,7 +26,7 @@ def load(
 
     Raises:
         CpdError: No such sweep.
-        StoreError: The store cannot be read.
+        StoreError: The store cannot be read, or not by this version.
     """
     with open_store(store, "read") as opened:
         found = opened.load(opened.resolve(sweep), curves=True)  # the diagnoses look at them
@@ -34,7 +35,12 @@ def load(
 
 def result(stored: StoredSweep, tolerance: float | None = None, gap: float | None = None) -> Result:
     """A stored sweep as a result, judged at another tolerance or gap if given."""
-    task = task_from_json(dict(stored.record.spec))
+    try:
+        task = task_from_json(dict(stored.record.spec))
+    except ValueError as error:
+        version = stored.record.versions.get("cpd", "of another version")
+        message = f"the sweep was stored by cpd {version}, which describes tasks in another way"
+        raise StoreError(message, place=stored.info.id, hint="show it with that version") from error
     if tolerance is not None:
         constraints = {n: c.model_copy(update={"tolerance": tolerance}) for n, c in task.constraints.items()}
         task = task.model_copy(update={"constraints": constraints})

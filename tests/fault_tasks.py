@@ -58,7 +58,7 @@ arguments: {gates: true}
 objective: loss
 constraints: {rate: "<= 0.6"}
 train: {epochs: 68, batch_size: 16, optimizer: {name: SGD, lr: 0.05, momentum: 0.9}}
-seeds: 0:12
+seeds: 0:6
 methods:
   penalized: {coefficient: 0.1}
   lagrangian: {dual_lr: 0.1}

@@ -126,7 +126,7 @@ def test_killed_at_many_moments_and_resumed_it_equals_one_never_interrupted(
             done = counted.stat().st_size if counted.exists() else 0
             assert kept <= before + done <= kept + 1
     assert 0 < kept < len(batches) * STEPS[task]
-    last = cpd(*command, "--checkpoint-every", "0", STEPS=str(cpd.folder / "steps"))
+    last = cpd(*command, STEPS=str(cpd.folder / "steps"))
     assert last.rc == 0
     assert document(last) == whole
     if engine == "eager":
@@ -137,6 +137,26 @@ def test_killed_at_many_moments_and_resumed_it_equals_one_never_interrupted(
     assert (sweeps[0]["runs"], sweeps[0]["completed"]) == (len(ids), len(ids))
 
 
+def test_a_compiled_sweep_that_was_killed_equals_one_never_interrupted(cpd: Forked, elsewhere: Forked) -> None:
+    command = ("sweep", "figure2", "--format", "json")  # as most users type it: every default, the engine's choice too
+    running = cpd.start(*command, "--checkpoint-every", "0")
+    luck = random.Random(0)
+    for _ in range(3):
+        for _ in range(luck.randint(1, 20)):
+            before = saves(cpd.folder)
+            until(lambda before=before: saves(cpd.folder) - before, running)
+        assert running.kill().rc == -signal.SIGKILL, "it had ended before: the kill shows nothing"
+        (path,) = (cpd.folder / CHECKPOINTS).glob("*/*.checkpoint")
+        loaded = checkpoint.load(path)
+        assert loaded is not None
+        assert 0 < loaded[1]["done"] < 10_000
+        running = cpd.start(*command, "--checkpoint-every", "0")
+    last = running.finish()
+    assert last.rc == 0
+    assert document(last) == document(elsewhere(*command))
+    assert_whole(cpd.folder / STORE, 40)
+
+
 # Two at once
 
 
@@ -144,7 +164,7 @@ def test_killed_at_many_moments_and_resumed_it_equals_one_never_interrupted(
 def test_two_sweeps_at_once_both_end_well_and_each_run_is_stored_once(
     second: str, cpd: Forked, elsewhere: Forked
 ) -> None:
-    shared = ("--set", "train.steps=60", "--fuse", "4", "--checkpoint-every", "0", "--format", "json")
+    shared = ("--set", "train.steps=40", "--fuse", "4", "--checkpoint-every", "0", "--format", "json")
     if second == "other":  # shares half of its settings with the first
         (cpd.folder / "other.yaml").write_text(FULL_BATCH.replace("values: [0, 0.1, 1]", "values: [0.1, 1, 7]"))
         (elsewhere.folder / "other.yaml").write_text((cpd.folder / "other.yaml").read_text())

@@ -16,7 +16,8 @@ import pytest
 from command_line import InProcess
 
 import cpd
-from cpd.store import open_store
+from cpd.errors import StoreError
+from cpd.store import Store, SweepRecord, open_store
 
 SHIPPED = Path(__file__).with_name("stores") / "version-1.sqlite"
 STORE = Path(".cpd", "runs.sqlite")
@@ -125,6 +126,20 @@ def test_where_the_store_is(command: InProcess, monkeypatch: pytest.MonkeyPatch)
     assert [s["runs"] for s in printed(command, "runs")["sweeps"]] == [4]
     assert printed(command, "show")["runs"][0]["seed"] == 5
     assert printed(command, "show", "--store", "named/a.sqlite")["runs"][0]["seed"] == 1  # the option goes first
+
+
+def test_a_store_that_fails_at_the_very_end_costs_no_result_on_the_screen(
+    command: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: Any) -> None:
+        raise StoreError("the disk is full", place=str(STORE), hint="free space")
+
+    whole = command("sweep", "mine.yaml", "--no-store", "--format", "json").stdout
+    monkeypatch.setattr(Store, "end_sweep", fail)
+    done = command("sweep", "mine.yaml", "--format", "json")
+    assert (done.rc, done.stderr) == (4, "cpd: .cpd/runs.sqlite: the disk is full; free space\n")
+    numbers = [[run["objective"] for run in json.loads(out)["runs"]] for out in (done.stdout, whole)]
+    assert numbers[0] == numbers[1]
 
 
 # Listed and shown
@@ -391,6 +406,14 @@ def test_a_store_of_version_1_is_shown_and_gone_on_with(command: InProcess) -> N
     ]
     assert command("sweep", "mine.yaml").rc == 0  # it is written on
     assert len(ids(command)) == 3
+
+
+def test_a_sweep_whose_task_only_another_version_understands_is_told(command: InProcess) -> None:
+    with open_store(None, "write") as store:
+        sweep = store.begin_sweep(SweepRecord("sweep", "mine", "", {"name": "mine"}, versions={"cpd": "9.1"}))
+    done = command("show")
+    mend = "which describes tasks in another way; show it with that version"
+    assert (done.rc, done.stdout, done.stderr) == (4, "", f"cpd: {sweep}: the sweep was stored by cpd 9.1, {mend}\n")
 
 
 def searched(number: int, coefficient: float, value: float, objective: float, largest: float) -> dict[str, Any]:
