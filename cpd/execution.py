@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 from cpd import engine
 from cpd.batching import MOST_FUSED, cut, default_fuse, default_jobs
-from cpd.checkpoint import batch_folder
 from cpd.engine import Batch, Hooks, ProblemRaised, Prune, Trained
 from cpd.errors import CpdError, SpecError, StoreError
 from cpd.execution_options import Listener, Options
@@ -26,7 +25,7 @@ from cpd.stopping import Stopped, StopSignals
 from cpd.store import Store, SweepRecord, open_store
 from cpd.trackers import open_trackers
 from cpd.tracking import Tracking
-from cpd.working import halves, train_batch, train_here, worker_versions
+from cpd.working import checkpoint_folder, halves, train_batch, train_here, worker_versions
 
 Kind = Literal["sweep", "bisect", "compare"]
 
@@ -262,9 +261,7 @@ class Session:
         if self.store is None or self.options.backend != "local":
             return None
         path = Path(self.store.path)
-        # A batch that gives runs up is another training.
-        names = [*map(_name, keys), *(["pruning"] if self.pruning else [])]
-        return batch_folder(path.parent / f"{path.stem}-checkpoints", names)
+        return checkpoint_folder(path.parent / f"{path.stem}-checkpoints", keys, pruning=self.pruning)
 
     def _prune(self) -> Prune | None:
         """What is given up: in a sweep what will not be feasible, in a search what will not come near the target."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,8 +50,13 @@ def halves(batch: Batch) -> tuple[Batch, Batch] | None:
 def _part(batch: Batch, keys: tuple[RunKey, ...]) -> Batch:
     if batch.checkpoint is None:
         return replace(batch, keys=keys)
-    folder = batch_folder(Path(batch.checkpoint).parent, (str(key.id) for key in keys))
+    folder = checkpoint_folder(Path(batch.checkpoint).parent, keys, pruning=batch.prune is not None)
     return replace(batch, keys=keys, checkpoint=folder)
+
+
+def checkpoint_folder(root: Path, keys: Sequence[RunKey], *, pruning: bool) -> str:
+    """The folder of a batch's own; a batch that gives runs up is another training than one that does not."""
+    return batch_folder(root, [*(str(key.id) for key in keys), *(["pruning"] if pruning else [])])
 
 
 def worker_versions() -> dict[str, str]:

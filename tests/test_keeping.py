@@ -12,7 +12,7 @@ from engine_batches import constraint, key, numbers, quadratic, recipe, source
 
 from cpd import durable, execution
 from cpd.checkpoint import CheckpointStore, batch_folder
-from cpd.engine import Batch, Hooks, Interrupted, compiled, keeping, train
+from cpd.engine import Batch, Hooks, Interrupted, Prune, compiled, keeping, train
 from cpd.engine.building import Builder, Prepared
 from cpd.engine.compiled import Compiled
 from cpd.engine.keeping import Keeper
@@ -121,6 +121,9 @@ def test_halves_keep_checkpoints_of_their_own(tmp_path: Path) -> None:
     assert len({whole.checkpoint, *(part.checkpoint for part in parts)}) == 3
     assert halves(parts[0]) is None
     assert [part.checkpoint for part in halves(batch) or ()] == [None, None]
+    pruned = halves(replace(whole, prune=Prune()))
+    assert pruned is not None
+    assert not {part.checkpoint for part in pruned} & {part.checkpoint for part in parts}
 
 
 def test_a_training_resumed_before_a_smaller_minibatch_compiles_the_same_sizes(
