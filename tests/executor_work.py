@@ -1,5 +1,6 @@
 """Work that the executors' tests send to real processes: a module that workers can import."""
 
+import multiprocessing
 import os
 import signal
 import sys
@@ -82,6 +83,14 @@ def trains() -> bool:
     from cpd import working
 
     return working.alone.locked()
+
+
+def start_a_child(payload: Payload) -> int | None:
+    """What a DataLoader does: start a process of one's own."""
+    child = multiprocessing.Process(target=print)
+    child.start()
+    child.join()
+    return child.exitcode
 
 
 def unpicklable(payload: Payload) -> Any:

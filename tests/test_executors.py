@@ -324,6 +324,11 @@ def test_workers_share_the_cores_and_ignore_signals(start: Start, monkeypatch: p
     assert seen["blocked"] == []
 
 
+def test_work_may_start_processes_of_its_own(start: Start) -> None:
+    (event,) = start(work=works.start_a_child).results([Item({})])
+    assert event.result == 0
+
+
 def test_what_work_prints_is_not_on_stdout(start: Start, capfd: pytest.CaptureFixture[str]) -> None:
     list(start(work=works.surroundings).results([Item({})]))
     assert capfd.readouterr().out == ""

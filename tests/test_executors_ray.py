@@ -1,5 +1,8 @@
 """The Ray engine on a cluster of two cores of this machine."""
 
+import os
+import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +17,13 @@ from cpd.executors import Done, Engine, Lost, Raised, Retrying, Where, engine
 pytest.importorskip("ray", reason="the extra 'ray' is not installed")
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Ray warns about itself
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _workers_find_their_work() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(works.__file__).parent), prepend=os.pathsep)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +66,27 @@ def test_the_run_that_kills_is_found_and_all_others_are_done(tmp_path: Path, up:
     assert results(events) == squares(range(16), without={6})
     assert [lost.payload["runs"] for lost in of(Lost, events)] == [[6]]
     assert attempts(tmp_path, "begun", 6) == 5
+
+
+class Stop(BaseException):
+    pass
+
+
+def test_a_signal_cuts_the_wait_short(up: Engine) -> None:
+    up.close()
+
+    def stop(number: int, frame: object) -> None:
+        raise Stop
+
+    before = signal.signal(signal.SIGUSR1, stop)
+    try:
+        with engine(Where("ray", 2, "local"), square) as other:
+            events = other.results(items(1, seconds=3600))
+            threading.Timer(1, signal.pthread_kill, (threading.get_ident(), signal.SIGUSR1)).start()
+            with pytest.raises(Stop):
+                next(events)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
 
 @pytest.mark.parametrize("address", ["auto", "127.0.0.1:1"])

@@ -18,6 +18,9 @@ import pytest
 from dask_cluster import Cluster, free_port
 from test_executors import alive, until
 
+import cpd
+from cpd.execution_options import Options
+
 pytest.importorskip("distributed", reason="the extra 'dask' is not installed")
 
 # A scheduler that goes away leaves sockets to the garbage collector, which tornado does not close in time.
@@ -335,6 +338,84 @@ def test_workers_one_for_each_device_share_the_cores_and_read_a_dataset_once_eac
     read = [path.read_text().split() for path in tmp_path.glob("read_*")]
     assert len(read) == 2  # processes, for eight batches
     assert read == [["0", "0", "1", "2", "3", "4"]] * 2  # the first example tells the size of all
+
+
+LOADS = """
+import torch
+import cpd
+
+
+class Numbers(torch.utils.data.Dataset):
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, k):
+        return torch.tensor([float(k)])
+
+
+class Many(Numbers):
+    def __len__(self):
+        return 10**12
+
+
+class Stream(torch.utils.data.IterableDataset):
+    def __len__(self):
+        return 4
+
+    def __iter__(self):
+        return iter([torch.ones(1)] * 4)
+
+
+class Loads(cpd.Problem):
+    def __init__(self, how):
+        self.how = how
+
+    def data(self):
+        if self.how == "loader":
+            return torch.cat(list(torch.utils.data.DataLoader(Numbers(), num_workers=2)))
+        return Many() if self.how == "many" else Stream()
+
+    def model(self):
+        return torch.nn.Linear(1, 1)
+
+    def evaluate(self, model, batch):
+        x = model(batch[0]).mean()
+        return cpd.Evaluation((x - 2) ** 2, {"x": x})
+"""
+
+
+def loads_task(folder: Path, how: str) -> Path:
+    (folder / "small.py").write_text(LOADS)
+    task = SMALL_TASK.replace("STEPS", "5").replace("Small", "Loads")
+    (folder / "small.yaml").write_text(f"{task}arguments: {{how: {how}}}\n")
+    return folder / "small.yaml"
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("stream", r"an iterable Dataset has no length and no order; return a map-style Dataset or a tuple of tensors"),
+        (
+            "many",
+            r"the Dataset needs 3725\.3 GiB in memory and [\d.]+ GiB are free; "
+            r"return fewer or smaller examples \(e\.g\. uint8 images, cast in evaluate\)",
+        ),
+    ],
+)
+def test_a_dataset_that_cannot_be_read_says_what_to_do(how: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(cpd.CpdError) as caught:
+        cpd.sweep(str(loads_task(tmp_path, how)), options=Options(keep=False))
+    assert re.fullmatch(rf"small\.py:Loads\.data\(\): {message}", str(caught.value))
+
+
+def test_a_loader_with_processes_says_what_to_do_on_a_dask_cluster(cluster: Cluster, tmp_path: Path) -> None:
+    loads_task(tmp_path, "loader")
+    code, out, err = command("sweep", "small.yaml", *on(cluster), "--fuse", "4", cwd=tmp_path)
+    assert (code, out) == (2, "")
+    assert err.splitlines()[-1] == (
+        "cpd: small.py:Loads: Loads.data() raised AssertionError: daemonic processes are not allowed to have children; "
+        "return the Dataset itself, or use a DataLoader with num_workers=0"
+    )
 
 
 # Runs that fail.

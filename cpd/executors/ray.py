@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from cpd.errors import CpdError
@@ -80,11 +82,12 @@ class RayPool:
     def receive(self, timeout: float) -> list[Arrival]:
         """What has arrived."""
         try:
-            self._look()
-            ready, _ = ray.wait(list(self._tickets), num_returns=1, timeout=timeout)
-            if ready:  # and what else is there by now
-                ready, _ = ray.wait(list(self._tickets), num_returns=len(self._tickets), timeout=0)
-            return [(self._tickets.pop(reference), _outcome(reference)) for reference in ready]
+            with _signals_pass():
+                self._look()
+                ready, _ = ray.wait(list(self._tickets), num_returns=1, timeout=timeout)
+                if ready:  # and what else is there by now
+                    ready, _ = ray.wait(list(self._tickets), num_returns=len(self._tickets), timeout=0)
+                return [(self._tickets.pop(reference), _outcome(reference)) for reference in ready]
         except (exceptions.RaySystemError, ConnectionError) as error:
             raise ExecutorLost(f"lost the Ray cluster at {self._address}: {_line(error)}") from error
 
@@ -126,9 +129,19 @@ def _connect(address: str, jobs: int) -> None:
         ) from error
 
 
+@contextmanager
+def _signals_pass() -> Iterator[None]:
+    """What a signal's handler raises while Ray waits comes out wrapped; let it out as it was."""
+    try:
+        yield
+    except SystemError as error:
+        raise (error.__cause__ or error) from None
+
+
 def _ask(probe: Probe) -> object:
     try:
-        return ray.get(ray.remote(max_retries=0)(probe).remote(), timeout=60)
+        with _signals_pass():
+            return ray.get(ray.remote(max_retries=0)(probe).remote(), timeout=60)
     except exceptions.RayError as error:
         return error
 

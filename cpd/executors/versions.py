@@ -31,7 +31,8 @@ def compare(probe: Probe, answers: Mapping[str, object]) -> None:
 
 def _difference(here: dict[str, str], there: object) -> str:
     if not isinstance(there, dict):
-        return f"cannot be used: {type(there).__name__}: {there}"
+        lines = str(there).strip().splitlines() or [""]  # Ray tells a long story, the error at its end
+        return f"cannot be used: {type(there).__name__}: {lines[-1]}"
     return "has " + ", ".join(
         f"{name} {there.get(name, 'missing')} (here {version})"
         for name, version in here.items()
