@@ -247,13 +247,16 @@ def test_a_worker_killed_midway_costs_no_run_and_no_digit(
     told = (
         "note: a batch of 40 runs: its process was killed (SIGKILL: out of memory, or from outside); tried again whole"
         if "--jobs" in where
-        else "note: worker tcp://127.0.0.1:PORT is lost, 1 left; its batches go elsewhere"
+        else "note: worker tcp://127.0.0.1:PORT is lost, N left; its batches go elsewhere"
     )
-    assert re.sub(r"(127.0.0.1):\d+", r"\1:PORT", err).strip() == told
+    said = re.sub(
+        r"(127.0.0.1):\d+ is lost, [12] left", r"\1:PORT is lost, N left", err
+    )  # a nanny may have been faster
+    assert said.strip() == told
 
 
 def test_what_a_worker_of_several_threads_does_is_right_and_advised_against(begin: Begin, tmp_path: Path) -> None:
-    task = small_task(tmp_path, steps=2000)
+    task = small_task(tmp_path, steps=400)
     noisy = (tmp_path / "small.py").read_text().replace(".sum()", ".sum() + torch.randn(())")  # from the one generator
     (tmp_path / "small.py").write_text(noisy)
     sweep = ("sweep", str(task), "--fuse", "2", "--engine", "eager", "--no-store", "--format", "json")

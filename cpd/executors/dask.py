@@ -25,7 +25,7 @@ try:
 except ImportError as error:
     raise CpdError(f"cannot import {error.name}", place="--backend dask", hint="pip install 'cpd[dask]'") from error
 
-CONNECT = 8
+CONNECT = 6
 """Seconds to wait for the scheduler."""
 
 ARRIVE = 30
