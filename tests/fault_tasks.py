@@ -45,7 +45,7 @@ FULL_BATCH = """\
 problem: points.py:Points
 objective: loss
 constraints: {rate: "<= 0.6"}
-train: {steps: 200, optimizer: {name: Adam, lr: 0.01}}
+train: {steps: 120, optimizer: {name: Adam, lr: 0.01}}
 seeds: 1:5
 methods:
   penalized: {coefficient: {values: [0, 0.1, 1]}}

@@ -9,6 +9,7 @@ import os
 import resource
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,24 @@ from typing import Any
 from conftest import Finished
 
 IMPORTED = ["torch", "torch._dynamo", "pandas", "cpd.runner", "cpd.tables", "cpd.stored", "cpd.cli"]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When a command gets a signal, to the instruction: no other process can be as exact.
+
+    Attributes:
+        event: One of Python's audit events, such as ``open``.
+        part: What its first argument contains.
+        number: Its how-manieth occurrence.
+        delay: Seconds after it.
+    """
+
+    event: str
+    part: str
+    number: int = 1
+    delay: float = 0.0
+    signal: int = signal.SIGKILL
 
 
 @dataclass(frozen=True)
@@ -62,7 +81,12 @@ class Forked:
         self._count = 0
 
     def start(
-        self, *arguments: str, largest_file: int | None = None, extra_memory: int | None = None, **environment: str
+        self,
+        *arguments: str,
+        at: Moment | None = None,
+        largest_file: int | None = None,
+        extra_memory: int | None = None,
+        **environment: str,
     ) -> Running:
         """Start a command; it may write files of so many bytes, and use so many beyond those of its start."""
         self._count += 1
@@ -70,7 +94,7 @@ class Forked:
         for path in streams:
             path.touch()
         process = self._context.Process(
-            target=_command, args=(arguments, self.folder, streams, (largest_file, extra_memory), environment)
+            target=_command, args=(arguments, self.folder, streams, (at, largest_file, extra_memory), environment)
         )
         process.start()
         return Running(process, (streams[0], streams[1]))
@@ -89,7 +113,7 @@ def _command(
     arguments: tuple[str, ...],
     folder: Path,
     streams: tuple[Path, ...],
-    limits: tuple[int | None, int | None],
+    fate: tuple[Moment | None, int | None, int | None],
     environment: Mapping[str, str],
 ) -> None:
     """In the process: what a shell does before it starts a program, and then the program."""
@@ -101,7 +125,7 @@ def _command(
         [(Path(os.devnull), os.O_RDONLY), *((p, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) for p in streams)]
     ):
         os.dup2(os.open(path, flags), number)
-    largest_file, extra_memory = limits
+    moment, largest_file, extra_memory = fate
     if largest_file is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
     if extra_memory is not None:
@@ -109,8 +133,26 @@ def _command(
         most = pages * resource.getpagesize() + extra_memory
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if moment is not None:
+        _await(moment)
     sys.argv = ["cpd", *arguments]
 
     from cpd import cli
 
     cli.main()
+
+
+def _await(moment: Moment) -> None:
+    left = moment.number
+
+    def send() -> None:
+        os.kill(os.getpid(), moment.signal)
+
+    def watch(event: str, arguments: tuple[object, ...]) -> None:
+        nonlocal left
+        if event == moment.event and moment.part in str(arguments[0]):
+            left -= 1
+            if left == 0:
+                threading.Timer(moment.delay, send).start() if moment.delay else send()
+
+    sys.addaudithook(watch)

@@ -1,16 +1,19 @@
 """Sweeps under faults, through the command line: killed, two at once, interrupted; nothing is lost or done twice."""
 
 import json
+import os
 import random
 import re
 import signal
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from conftest import Finished
 from fault_tasks import FULL_BATCH, write_tasks
-from forked_cpd import Forked, Running, until
+from forked_cpd import Forked, Moment, until
 from sweep_results import CHECKPOINTS, STORE, assert_whole, document, query, stored
 
 from cpd import checkpoint
@@ -19,14 +22,24 @@ GO_ON = "what was done is stored: run the same command again to go on"
 
 
 @pytest.fixture
-def cpd(tmp_path: Path) -> Forked:
-    return forked(tmp_path / "here")
+def memory(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory where there is one: a disk takes its time for each of a thousand checkpoints."""
+    if not os.access("/dev/shm", os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path) -> Forked:
+def cpd(memory: Path) -> Forked:
+    return forked(memory / "here")
+
+
+@pytest.fixture
+def elsewhere(memory: Path) -> Forked:
     """The same tasks with another store, for the numbers that no fault has touched."""
-    return forked(tmp_path / "there")
+    return forked(memory / "there")
 
 
 def forked(folder: Path) -> Forked:
@@ -35,57 +48,30 @@ def forked(folder: Path) -> Forked:
     return Forked(folder)
 
 
-def saves(folder: Path) -> set[tuple[str, int]]:
-    """The checkpoints there are; each write makes another one."""
-    found = set()
-    for path in (folder / CHECKPOINTS).glob("*/*.checkpoint"):
-        try:
-            found.add((path.name, path.stat().st_mtime_ns))
-        except FileNotFoundError:
-            continue
-    return found
-
-
 # Killed
 
-STEPS = {"full": 200, "minibatches": 68 * 3}
+STEPS = {"full": 120, "minibatches": 68 * 3}
 
 
 class Moments:
-    """When to kill: after progress that shows on the disk, and a little luck."""
+    """When to kill: at start-up, while a checkpoint or the store is written, in between, and while steps are done."""
 
-    def __init__(self, folder: Path, seed: int) -> None:
-        self.folder = folder
+    def __init__(self, store: Path, seed: int) -> None:
+        self.store = store
         self.luck = random.Random(seed)
 
-    def wait(self, number: int, running: Running) -> None:
-        """Wait for the moment of this number, each of another kind than the one before."""
-        kinds = [self._start, self._steps, self._checkpoint, self._transaction, self._batch]
-        kinds[number % len(kinds)](running)
-
-    def _start(self, running: Running) -> None:
-        time.sleep(self.luck.uniform(0, 0.4))
-
-    def _steps(self, running: Running) -> None:
-        for _ in range(self.luck.randint(1, 12)):
-            before = saves(self.folder)
-            until(lambda before=before: saves(self.folder) - before, running)
-        time.sleep(self.luck.uniform(0, 0.01))
-
-    def _checkpoint(self, running: Running) -> None:
-        until(lambda: any((self.folder / CHECKPOINTS).glob("*/.cpd-*.tmp")), running)
-
-    def _transaction(self, running: Running) -> None:
-        lock = self.folder / ".cpd" / "runs.sqlite.lock"
-        for _ in range(self.luck.randint(1, 4)):
-            until(lock.exists, running)
-            until(lambda: not lock.exists(), running)
-        time.sleep(self.luck.uniform(0, 0.003))
-
-    def _batch(self, running: Running) -> None:
-        before = stored(self.folder / STORE)
-        until(lambda: stored(self.folder / STORE) > before, running)
-        time.sleep(self.luck.uniform(0, 0.02))
+    def choose(self, number: int) -> Moment:
+        """Choose the moment of this number, of another kind than the one before."""
+        luck = self.luck
+        batches = stored(self.store) // 2
+        kinds = [
+            Moment("open", luck.choice([".yaml", "points.py", ".sqlite.lock"])),
+            Moment("open", ".tmp", luck.randint(1, 40), luck.choice([0.0, luck.uniform(0, 0.01)])),
+            Moment("os.rename", ".checkpoint", luck.randint(1, 40)),
+            Moment("open", ".sqlite.lock", luck.randint(2, 4), luck.uniform(0, 0.004)),
+            Moment("shutil.rmtree", "-checkpoints", batches + 1),  # a batch is stored, its checkpoint is still there
+        ]
+        return kinds[number % len(kinds)]
 
 
 def steps_kept(folder: Path, batches: list[list[str]], steps: int) -> int:
@@ -114,12 +100,11 @@ def test_killed_at_many_moments_and_resumed_it_equals_one_never_interrupted(
     if task == "minibatches":  # a batch has one seed
         ids.sort(key=lambda name: next(run["seed"] for run in whole["runs"] if run["id"] == name))
     batches = [ids[k : k + 2] for k in range(0, len(ids), 2)]
-    moments, kept = Moments(cpd.folder, seed=0), 0
+    moments, kept = Moments(cpd.folder / STORE, seed=0), 0
     for number in range(kills):
         counted = cpd.folder / f"steps.{number}"
-        running = cpd.start(*command, "--checkpoint-every", "0", STEPS=str(counted))
-        moments.wait(number, running)
-        assert running.kill().rc == -signal.SIGKILL, "it had ended before: the kill shows nothing"
+        moment = moments.choose(number)
+        assert cpd(*command, "--checkpoint-every", "0", at=moment, STEPS=str(counted)).rc == -signal.SIGKILL, moment
         before, kept = kept, steps_kept(cpd.folder, batches, STEPS[task])
         assert kept >= before
         if engine == "eager":  # every step is kept when the next one begins
@@ -139,19 +124,16 @@ def test_killed_at_many_moments_and_resumed_it_equals_one_never_interrupted(
 
 def test_a_compiled_sweep_that_was_killed_equals_one_never_interrupted(cpd: Forked, elsewhere: Forked) -> None:
     command = ("sweep", "figure2", "--format", "json")  # as most users type it: every default, the engine's choice too
-    running = cpd.start(*command, "--checkpoint-every", "0")
-    luck = random.Random(0)
+    luck, done = random.Random(0), 0
     for _ in range(3):
-        for _ in range(luck.randint(1, 20)):
-            before = saves(cpd.folder)
-            until(lambda before=before: saves(cpd.folder) - before, running)
-        assert running.kill().rc == -signal.SIGKILL, "it had ended before: the kill shows nothing"
+        moment = Moment("os.rename", ".checkpoint", luck.randint(2, 40))
+        assert cpd(*command, "--checkpoint-every", "0", at=moment).rc == -signal.SIGKILL
         (path,) = (cpd.folder / CHECKPOINTS).glob("*/*.checkpoint")
         loaded = checkpoint.load(path)
         assert loaded is not None
-        assert 0 < loaded[1]["done"] < 10_000
-        running = cpd.start(*command, "--checkpoint-every", "0")
-    last = running.finish()
+        assert done < loaded[1]["done"] < 10_000
+        done = loaded[1]["done"]
+    last = cpd(*command)
     assert last.rc == 0
     assert document(last) == document(elsewhere(*command))
     assert_whole(cpd.folder / STORE, 40)
@@ -297,47 +279,50 @@ def test_one_signal_keeps_what_is_done_and_the_same_command_goes_on(
 ) -> None:
     command = ("sweep", "full.yaml", "--fuse", "4", "--engine", "eager", "--format", "json")
     counted = cpd.folder / "steps"
-    running = cpd.start(*command, STEPS=str(counted))
-    until(lambda: counted.exists() and counted.stat().st_size > 250, running)  # a batch is stored, another under way
-    running.send(number)
-    stopped = running.finish()
+    moment = Moment("open", "steps", 150, signal=number)  # a batch is stored, another under way
+    stopped = cpd(*command, at=moment, STEPS=str(counted))
     assert stopped == Finished(code, "", f"stopped ({number.name}); {GO_ON}\n")
-    done = counted.stat().st_size
-    assert stored(cpd.folder / STORE) % 4 == 0
-    assert stored(cpd.folder / STORE) >= 4
+    assert counted.stat().st_size < 160, "it went on and on"
+    assert stored(cpd.folder / STORE) == 4
     last = cpd(*command, STEPS=str(counted))
     assert last.rc == 0
-    assert last.stderr == f"{done // 200 * 4} of 24 runs found in the store, {24 - done // 200 * 4} to do\n"
-    assert counted.stat().st_size == 6 * 200, "a step was done twice, though a signal leaves time for a checkpoint"
+    assert last.stderr == "4 of 24 runs found in the store, 20 to do\n"
+    assert counted.stat().st_size == 6 * STEPS["full"], "a step was done twice"
     assert document(last) == document(elsewhere(*command))
     assert_whole(cpd.folder / STORE, 24)
 
 
+HELD = """\
+def count():
+    import time
+    while os.path.exists("hold") and os.path.exists("steps") and os.path.getsize("steps") == 50:
+        time.sleep(0.01)
+"""
+
+
 def test_a_second_signal_leaves_at_once(cpd: Forked) -> None:
-    points = cpd.folder / "points.py"
-    held = points.read_text().replace(
-        "def count():\n", "def count():\n    import time\n    while os.path.exists('hold'):\n        time.sleep(0.01)\n"
-    )
-    points.write_text(held)
+    points, steps = cpd.folder / "points.py", cpd.folder / "steps"
+    points.write_text(points.read_text().replace("def count():\n", HELD))
+    (cpd.folder / "hold").touch()
     command = ("sweep", "full.yaml", "--set", "train.steps=20", "--fuse", "4", "--engine", "eager", "--format", "json")
-    running = cpd.start(*command, STEPS=str(cpd.folder / "steps"))
-    until(lambda: stored(cpd.folder / STORE) >= 4, running)
-    (cpd.folder / "hold").touch()  # the next step does not end: a polite stop would wait for it for ever
+    running = cpd.start(*command, STEPS=str(steps))
+    until(lambda: steps.exists() and steps.stat().st_size == 50, running)
     sent = 0
-    while running.alive:  # two that come at the same time are one
-        running.send(signal.SIGINT)
+    while running.alive:  # the step under way never ends: a polite stop would wait for it for ever
+        running.send(signal.SIGINT)  # two that come at the same time are one
         sent += 1
         time.sleep(0.05)
     assert running.finish() == Finished(130, "", "")
     assert sent >= 2
+    assert stored(cpd.folder / STORE) == 8
     (cpd.folder / "hold").unlink()
-    assert cpd(*command).rc == 0
+    assert cpd(*command, STEPS=str(steps)).rc == 0
     assert_whole(cpd.folder / STORE, 24)
 
 
 def test_what_is_not_stored_is_not_called_so(cpd: Forked) -> None:
-    running = cpd.start("sweep", "full.yaml", "--engine", "eager", "--no-store", STEPS=str(cpd.folder / "steps"))
-    until((cpd.folder / "steps").exists, running)
-    running.send(signal.SIGINT)
-    assert running.finish() == Finished(130, "", "stopped (SIGINT); nothing was kept, as --no-store asks\n")
+    moment = Moment("open", "steps", 20, signal=signal.SIGINT)
+    command = ("sweep", "full.yaml", "--engine", "eager", "--no-store")
+    stopped = cpd(*command, at=moment, STEPS=str(cpd.folder / "steps"))
+    assert stopped == Finished(130, "", "stopped (SIGINT); nothing was kept, as --no-store asks\n")
     assert not (cpd.folder / ".cpd").exists()
