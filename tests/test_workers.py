@@ -244,15 +244,12 @@ def test_a_worker_killed_midway_costs_no_run_and_no_digit(
     code, out, err = finish(process)
     assert (code, numbers(out)) == (0, one_process), err
     assert stored_runs(tmp_path) == 160
-    told = (
-        "note: a batch of 40 runs: its process was killed (SIGKILL: out of memory, or from outside); tried again whole"
-        if "--jobs" in where
-        else "note: worker tcp://127.0.0.1:PORT is lost, N left; its batches go elsewhere"
-    )
-    said = re.sub(
-        r"(127.0.0.1):\d+ is lost, [12] left", r"\1:PORT is lost, N left", err
-    )  # a nanny may have been faster
-    assert said.strip() == told
+    if "--jobs" in where:
+        reason = "its process was killed (SIGKILL: out of memory, or from outside)"
+        assert err == f"note: a batch of 40 runs: {reason}; tried again whole\n"
+    else:  # how many are left depends on who looks first, the nanny or we; perhaps all is done by then
+        lost = r"note: worker tcp://127\.0\.0\.1:\d+ is lost, [0-2] left; its batches go elsewhere\n"
+        assert re.fullmatch(f"({lost})?", err)
 
 
 def test_what_a_worker_of_several_threads_does_is_right_and_advised_against(begin: Begin, tmp_path: Path) -> None:
