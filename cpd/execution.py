@@ -193,8 +193,13 @@ class Session:
         return MOST_FUSED if work is None else default_fuse(work.memory)
 
     def _work(self, keys: Sequence[RunKey]) -> engine.Work | None:
-        """What a run takes, counted once: all runs of a command have the same model, data and steps."""
-        if not self._weighed and keys:
+        """What a run takes, counted once: all runs of a command have the same model, data and steps.
+
+        Only where this process may train: a problem that kills its process, or whose data is on the workers alone,
+        is not touched here.
+        """
+        here = self.options.backend == "local" and self.options.jobs in (None, 1) and not self.options.devices
+        if here and keys and not self._weighed:
             self._weighed.append(engine.weigh(self._batch(tuple(keys[:1]))))
         return self._weighed[0] if self._weighed else None
 
