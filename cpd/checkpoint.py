@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _FORMAT = b"cpd-checkpoint-1"
+_ATTEMPTS = 5
 
 
 def save(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
@@ -42,10 +43,12 @@ def save(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> 
     content = buffer.getbuffer()
     head = _FORMAT + b" " + hashlib.sha256(content).hexdigest().encode() + b"\n"
     with _reported(path):
-        try:
-            _write(path, head, content)
-        except FileNotFoundError:  # another sweep has finished the same runs, and removed their folder under our hands
-            _write(path, head, content)
+        for attempt in range(_ATTEMPTS):
+            try:
+                return _write(path, head, content)
+            except FileNotFoundError:  # another sweep has finished the same runs, and removed their folder meanwhile
+                if attempt == _ATTEMPTS - 1:
+                    raise
 
 
 def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:

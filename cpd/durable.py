@@ -61,7 +61,11 @@ def sweep_stale(folder: Path) -> int:
     Returns:
         How many were removed.
     """
-    return sum(_remove_if_stale(path) for path in folder.glob(f"{_PREFIX}*{_SUFFIX}"))
+    try:
+        paths = list(folder.glob(f"{_PREFIX}*{_SUFFIX}"))
+    except FileNotFoundError:  # removed while it was read
+        return 0
+    return sum(map(_remove_if_stale, paths))
 
 
 @contextmanager

@@ -99,7 +99,9 @@ class StoreFile:
     def _leave_one_file(self) -> None:
         # Whoever has the file open still, or a full disk, keeps the log in place. All that was acknowledged is in it,
         # and the next one to write tidies up: no reason to fail.
-        with suppress(sqlite3.OperationalError, OSError), locked(_lock_path(self._place)):
+        # Closed under the lock, so that of two who leave together the second is the last.
+        lock = locked(_lock_path(self._place))
+        with suppress(sqlite3.OperationalError, OSError), lock, closing(self._connection):
             self._connection.execute("PRAGMA busy_timeout = 0")
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._connection.execute("PRAGMA journal_mode = DELETE")

@@ -94,9 +94,10 @@ def test_a_folder_that_another_sweep_removes_meanwhile_is_made_again(
     real, removed = durable.replacing, []
 
     def unlucky(path: Path) -> Any:
-        if not removed:
+        if len(removed) < 3:
             removed.append(path)
             path.parent.rmdir()
+            path.parent.parent.rmdir()
         return real(path)
 
     monkeypatch.setattr(durable, "replacing", unlucky)

@@ -34,9 +34,12 @@ class Keeper:
     """
 
     def __init__(self, batch: Batch, tell: Callable[[str], None]) -> None:
-        self._store = CheckpointStore(batch.checkpoint) if batch.checkpoint else None
+        self._store: CheckpointStore | None = None
         self._every = batch.checkpoint_every
         self._tell = tell
+        if batch.checkpoint:
+            with self._told("the training goes on without checkpoints"):
+                self._store = CheckpointStore(batch.checkpoint)
         self._saved = time.monotonic()
         self._ended: list[Saved] = []
 
