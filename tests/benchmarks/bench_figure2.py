@@ -1,8 +1,9 @@
 """The 40 runs of Figure 2, 10,000 steps each, against other ways: ``python bench_figure2.py [--repetitions 3]``.
 
 Whole processes, interleaved, medians; ratios within a repetition. The loop is the training alone, in a process that has
-everything loaded and compiled. ``--runs 8`` trains a part of Cooper's, joblib's and Optuna's runs and scales their time
-up; ``--device cuda`` trains cpd's on a GPU. Needs the extra ``bench``. Exits 1 when a ratio falls short.
+everything loaded and compiled, on one core; whole commands have all cores. ``--runs 8`` trains a part of Cooper's and
+Optuna's runs and scales their time up, and leaves joblib out; ``--device cuda`` trains cpd's on a GPU. Needs the extra
+``bench``. Exits 1 when a ratio falls short.
 """
 
 from __future__ import annotations
@@ -20,19 +21,19 @@ ONE = {"OMP_NUM_THREADS": "1"}
 def repetition(loops: Measured, wholes: Measured, folder: Path, runs: int, device: str) -> None:
     """Every way once."""
     scale = 40 / runs
-    for way in ("loop", "joblib", "optuna"):
-        done = run(*script("cooper_figure2.py", "--runs", str(runs), "--with", way), folder=folder, **ONE)
-        name = {"loop": "Cooper, one run after another", "joblib": "Cooper over joblib", "optuna": "Cooper in Optuna"}[
-            way
-        ]
+    ways = {"loop": "Cooper, one run after another", "optuna": "Cooper in Optuna"}
+    ways |= {"joblib": "Cooper over joblib, both cores"} if runs == 40 else {}
+    for way, name in ways.items():
+        words = script("cooper_figure2.py", "--runs", str(runs), "--with", way)
+        done = run(*words, folder=folder, one_core=way != "joblib", **ONE)
         own = done.json["seconds"]
         loops.add(name, own * scale)
         wholes.add(name, done.seconds - own + own * scale)
-    done = run(*script("jax_figure2.py"), folder=folder, XLA_FLAGS="--xla_cpu_multi_thread_eigen=false", **ONE)
+    done = run(*script("jax_figure2.py"), folder=folder, one_core=True, **ONE)
     loops.add("JAX vmap + scan", done.json["seconds"])
     wholes.add("JAX vmap + scan", done.seconds)
     for engine in ("eager", "captured", "compiled"):
-        done = run(*script("cpd_loop.py", "figure2", engine, "--device", device), folder=folder)
+        done = run(*script("cpd_loop.py", "figure2", engine, "--device", device), folder=folder, one_core=True)
         loops.add(f"cpd, {engine}", done.json["seconds"])
     for seeds in ("1", "10"):
         command = cpd("sweep", "figure2", "--no-store", "--seeds", f"0:{seeds}", "--device", device)

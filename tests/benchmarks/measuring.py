@@ -35,8 +35,22 @@ class Process:
         return json.loads(self.out)
 
 
-def run(*command: str, folder: Path, codes: Sequence[int] = (0,), **environment: str) -> Process:
-    """Run a command to its end in a folder, without a terminal; any other exit code is an error."""
+def run(
+    *command: str, folder: Path, codes: Sequence[int] = (0,), one_core: bool = False, **environment: str
+) -> Process:
+    """Run a command to its end in a folder, without a terminal; any other exit code is an error.
+
+    With ``one_core`` the command has the first core alone: what is compared has the same, whatever it does with more.
+    """
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)} if one_core else before)
+    try:
+        return _run(command, folder, codes, environment)
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def _run(command: Sequence[str], folder: Path, codes: Sequence[int], environment: Mapping[str, str]) -> Process:
     out = folder / "stdout.txt"
     started = time.perf_counter()
     with out.open("w") as stdout, (folder / "stderr.txt").open("w") as stderr:
