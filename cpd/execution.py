@@ -335,7 +335,7 @@ class Session:
         try:
             results = [run for run in runs if run.status is not Status.PRUNED]
             self.store.add_runs(self.sweep, results, fresh=self.options.fresh)
-            self.kept += len(runs)
+            self.kept += len(results)
         except StoreError as error:
             self.store_error = error
             return

@@ -92,9 +92,9 @@ class Auto:
         self.note = self.note or self._chosen.note
         return result
 
-    def again(self, step: Step) -> Advance | None:
+    def again(self) -> Callable[[Step], Advance] | None:
         """What was chosen, again."""
-        return None if self._chosen is None else self._chosen.again(step)
+        return None if self._chosen is None else self._chosen.again()
 
     def _choose(self, state: State, batches: Minibatches) -> Advance:
         engine = self.training.engine or self._best(state, batches)

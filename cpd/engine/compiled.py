@@ -59,7 +59,6 @@ class Compiled:
         self.all_sizes = all_sizes
         self.say = say
         self._captured = Captured(step)
-        self._traces: dict[Size, Trace] = {}
         self._programs: dict[Size, _Program | None] = {}
 
     def __call__(self, state: State, batches: Minibatches, n: int) -> tuple[State, Record]:
@@ -77,7 +76,7 @@ class Compiled:
             records.append(record)
         return state, _last(records, min(n, HISTORY))
 
-    def again(self, step: Step) -> None:
+    def again(self) -> None:
         """None: a program is for one number of runs."""
 
     def prepare(self, state: State, batches: Minibatches) -> None:
@@ -86,39 +85,27 @@ class Compiled:
         if self._programs.get(size) is None:
             self._programs[size] = self._load(size, state, batches)
 
-    def refusal(self, state: State, batches: Minibatches) -> str | None:
-        """Why the step cannot be compiled, as is known once it is captured; None if it can."""
-        if self._traced(batches.next_size, state, batches).draws is None:
-            return "it draws random numbers that depend on more than shapes"
-        return None
-
     def _program(self, state: State, batches: Minibatches) -> _Program | None:
+        """The program for the next minibatch; None where its step is a captured one."""
         size = batches.next_size
         if size not in self._programs:
-            if self.refusal(state, batches) is not None:
-                self.note = f"captured instead of compiled: {self.refusal(state, batches)}"
-                self._programs[size] = None
-            else:
-                compiled = self.all_sizes or size == batches.usual_size
-                self._programs[size] = self._load(size, state, batches) if compiled else None
+            wanted = self.all_sizes or size == batches.usual_size
+            self._programs[size] = self._load(size, state, batches) if wanted else None
         return self._programs[size]
 
-    def _load(self, size: Size, state: State, batches: Minibatches) -> _Program:
-        trace, layout = self._traced(size, state, batches), self._layout(size, state, batches)
-        like = self.step.levels
-        examples = None if size is None else torch.zeros(layout.steps, size, dtype=torch.long, device=like.device)
-        drawn = [torch.zeros(layout.steps, *d.shape, dtype=d.dtype, device=like.device) for d in trace.draws or ()]
+    def _load(self, size: Size, state: State, batches: Minibatches) -> _Program | None:
+        """Compile and load; None, with a note, where the step draws random numbers that cannot be handed over."""
+        sample = batches.sample(size)
+        trace = capture(self.step, state, sample)
+        if trace.draws is None:
+            self.note = "captured instead of compiled: it draws random numbers that depend on more than shapes"
+            return None
+        leaves = trace.flatten(state, sample)
+        layout = Layout(leaves, trace.carried, _source(batches), size, _steps(size, trace.draws))
+        device = self.step.levels.device
+        examples = None if size is None else torch.zeros(layout.steps, size, dtype=torch.long, device=device)
+        drawn = [torch.zeros(layout.steps, *d.shape, dtype=d.dtype, device=device) for d in trace.draws]
         return _Program(trace, load(package(trace, layout, self.cache, self.say)), layout, examples, drawn)
-
-    def _layout(self, size: Size, state: State, batches: Minibatches) -> Layout:
-        trace = self._traced(size, state, batches)
-        leaves = trace.flatten(state, batches.sample(size))
-        return Layout(leaves, trace.carried, _source(batches), size, _steps(size, trace.draws or ()))
-
-    def _traced(self, size: Size, state: State, batches: Minibatches) -> Trace:
-        if size not in self._traces:
-            self._traces[size] = capture(self.step, state, batches.sample(size))
-        return self._traces[size]
 
 
 def _advance(program: _Program, state: State, batches: Minibatches, most: int) -> tuple[State, Record, int]:
@@ -155,7 +142,7 @@ def _source(batches: Minibatches) -> tuple[Tensor, ...]:
     return tuple(batches.data or ())
 
 
-def _steps(size: Size, draws: list[Draw] | tuple[Draw, ...]) -> int:
+def _steps(size: Size, draws: list[Draw]) -> int:
     """Steps of one call for which minibatches and random numbers are handed over."""
     bytes_each = sum(draw.size for draw in draws) + 8 * (size or 0)
     return max(1, min(HISTORY, DRAWN_BYTES // max(1, bytes_each)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
@@ -34,8 +34,8 @@ class Advance(Protocol):
         """What the user should know, e.g. why another engine took over."""
         ...
 
-    def again(self, step: Step) -> Advance | None:
-        """The same engine for a step of fewer runs; None where that would cost more than it saves."""
+    def again(self) -> Callable[[Step], Advance] | None:
+        """How to make the same engine for a step of fewer runs; None where that would cost more than it saves."""
         ...
 
     def __call__(self, state: State, batches: Minibatches, n: int) -> tuple[State, Record]:
@@ -53,9 +53,9 @@ class Eager:
         self.step = step
         self._optimizer: torch.optim.Optimizer | None = None
 
-    def again(self, step: Step) -> Advance:
+    def again(self) -> Callable[[Step], Advance]:
         """Eager."""
-        return Eager(step)
+        return Eager
 
     def __call__(self, state: State, batches: Minibatches, n: int) -> tuple[State, Record]:
         """Advance ``n`` steps."""
@@ -80,9 +80,9 @@ class Captured:
         self._eager: Eager | None = None
         self._programs: dict[Any, Trace] = {}
 
-    def again(self, step: Step) -> Advance:
+    def again(self) -> Callable[[Step], Advance]:
         """Captured anew."""
-        return Captured(step)
+        return Captured
 
     def __call__(self, state: State, batches: Minibatches, n: int) -> tuple[State, Record]:
         """Advance ``n`` steps; the first of a training runs as written, since it sets up the optimizer."""

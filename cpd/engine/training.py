@@ -146,12 +146,11 @@ class Training:
             return advance
         if len(stay) == 1:  # a lone run's last bits are not those of a batch
             stay = sorted([*stay, active.index(False)])
-        part = self._part(stay)
-        again = advance.again(part.step)
+        again = advance.again()
         if again is None:
             return advance
         self.split(stay)
-        return again
+        return again(self.step)
 
     def _give_up(self) -> None:
         """Freeze the penalised runs that will not come near their level any more."""
