@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from measuring import Measured, cpd, machine, run, script, table, verdicts
+from measuring import Measured, cpd, machine, run, script, skipped, table, verdicts
 
 ONE = {"OMP_NUM_THREADS": "1"}
 
@@ -48,12 +48,8 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=40)
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
-    if arguments.device != "cpu":
-        import torch
-
-        if not torch.cuda.is_available():
-            print(f"skipped: no device '{arguments.device}' here")
-            return 0
+    if skipped(arguments.device):
+        return 0
     loops, wholes = Measured(), Measured()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

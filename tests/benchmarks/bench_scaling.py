@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from measuring import Measured, machine, run, script, table, verdicts
+from measuring import Measured, machine, run, script, skipped, table, verdicts
 
 RUNS = (1, 4, 16, 64, 256, 1024)
 
@@ -22,12 +22,8 @@ def main() -> int:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--engine", default="compiled")
     arguments = parser.parse_args()
-    if arguments.device != "cpu":
-        import torch
-
-        if not torch.cuda.is_available():
-            print(f"skipped: no device '{arguments.device}' here")
-            return 0
+    if skipped(arguments.device):
+        return 0
     seconds, memory = Measured(), Measured()
     with tempfile.TemporaryDirectory() as name:
         for _ in range(arguments.repetitions):

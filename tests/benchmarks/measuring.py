@@ -125,6 +125,16 @@ def verdicts(wanted: Mapping[str, tuple[float, float, bool]]) -> int:
     return short
 
 
+def skipped(device: str) -> bool:
+    """Whether a benchmark on a GPU skips itself, which it says, for there is none."""
+    import torch
+
+    if device == "cpu" or torch.cuda.is_available():
+        return False
+    print(f"skipped: no device '{device}' here")
+    return True
+
+
 def machine() -> str:
     """The hardware, in words that say no more than what matters."""
     cores = len(os.sched_getaffinity(0))
