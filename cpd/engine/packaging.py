@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from cpd.engine.program import Trace
+from cpd.engine.simplifying import share_exponentials
 from cpd.file_lock import locked
 
 PATIENCE = 600.0
@@ -24,7 +25,7 @@ FEW = 16
 """Numbers of an example below which examples are read column by column."""
 HISTORY = 32
 """Steps whose records one call of a program returns."""
-FORMAT = 6
+FORMAT = 7
 """Raised when what is compiled changes without the graph's text changing."""
 
 
@@ -165,7 +166,11 @@ def _compile(trace: Trace, layout: Layout, path: Path) -> None:
             exported = torch.export.export(_Loop(trace, layout, columns=False), arguments, strict=False)
         # One thread, whatever this process has: then the program, and its numbers to the bit, are the same for all.
         # The wrapper around the kernels is not optimised: half the time to compile for a tenth of the speed.
-        options = {"cpp.threads": 1, "aot_inductor.compile_wrapper_opt_level": "O0"}
+        options = {
+            "cpp.threads": 1,
+            "aot_inductor.compile_wrapper_opt_level": "O0",
+            "post_grad_custom_pre_pass": share_exponentials,
+        }
         made = torch._inductor.aoti_compile_and_package(
             exported, package_path=str(Path(folder) / "program.pt2"), inductor_configs=options
         )
