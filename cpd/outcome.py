@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -64,7 +64,7 @@ class ConstraintOutcome:
     value: Number = None
     surrogate: Number = None
     multiplier: Number = None
-    tail: list[Any] = field(default_factory=list)
+    tail: Sequence[Any] = field(default_factory=list)
     gradient_norm: float | None = None
 
 
@@ -79,10 +79,19 @@ class Curves:
         multipliers: Likewise; empty for methods without multipliers.
     """
 
-    steps: list[int]
-    objective: list[float | None]
-    constraints: dict[str, list[Any]]
-    multipliers: dict[str, list[Any]]
+    steps: Sequence[int]
+    objective: Sequence[float | None]
+    constraints: dict[str, Sequence[Any]]
+    multipliers: dict[str, Sequence[Any]]
+
+    def plain(self) -> dict[str, Any]:
+        """The same as lists."""
+        return {
+            "steps": list(self.steps),
+            "objective": list(self.objective),
+            "constraints": {name: list(points) for name, points in self.constraints.items()},
+            "multipliers": {name: list(points) for name, points in self.multipliers.items()},
+        }
 
 
 @dataclass(frozen=True)

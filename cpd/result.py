@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -45,7 +45,7 @@ class Result:
     @property
     def curves(self) -> list[dict[str, Any] | None]:
         """What was recorded of each run, in the order of the document's runs."""
-        return [None if run.curves is None else asdict(run.curves) for run in self.runs]
+        return [None if run.curves is None else run.curves.plain() for run in self.runs]
 
     @property
     def failures(self) -> list[Run]:

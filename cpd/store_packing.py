@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import struct
 import sys
 import zlib
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from cpd.series import Series
 
 _TAG = b"\x01"
 _DIGEST = 16
-_NAN = float("nan")
 
 
 class DamagedError(Exception):
     """Stored bytes are not those that were written."""
 
 
-def pack(series: Mapping[str, list[Any]], owner: str) -> bytes:
+def pack(series: Mapping[str, Sequence[Any]], owner: str) -> bytes:
     """Pack named series of numbers.
 
     A tag, a checksum, then compressed: a JSON header and little-endian floats, single precision where that loses
@@ -42,7 +42,7 @@ def pack(series: Mapping[str, list[Any]], owner: str) -> bytes:
     return _TAG + _checksum(owner, compressed) + compressed
 
 
-def unpack(blob: bytes, owner: str) -> dict[str, list[Any]]:
+def unpack(blob: bytes, owner: str) -> dict[str, Series]:
     """The series that :func:`pack` was given.
 
     Raises:
@@ -58,7 +58,7 @@ def unpack(blob: bytes, owner: str) -> dict[str, list[Any]]:
     series = {}
     for name, points, width, kind in json.loads(body[4:at]):
         size = points * (1 if width is None else width) * array(kind).itemsize
-        series[name] = _decode(body[at : at + size], points, width, kind)
+        series[name] = _decode(body[at : at + size], width, kind)
         at += size
     return series
 
@@ -67,34 +67,21 @@ def _checksum(owner: str, compressed: bytes) -> bytes:
     return hashlib.sha256(owner.encode() + b"\0" + compressed).digest()[:_DIGEST]
 
 
-def _encode(points: list[Any]) -> tuple[tuple[int, int | None, str], bytes]:
+def _encode(points: Sequence[Any]) -> tuple[tuple[int, int | None, str], bytes]:
     """Shape and kind, and the bytes in planes."""
-    width = next((len(point) for point in points if isinstance(point, list)), None)
-    flat = points if width is None else [x for point in points for x in _row(point, width)]
-    doubles = array("d", [_NAN if x is None else x for x in flat])
-    singles = array("f", doubles)
-    kept = singles if array("d", singles).tobytes() == doubles.tobytes() else doubles
-    raw = _little_endian(kept).tobytes()
-    return (len(points), width, kept.typecode), b"".join(raw[k :: kept.itemsize] for k in range(kept.itemsize))
+    series = Series.of(points)
+    size, raw = series.numbers.itemsize, _little_endian(series.numbers).tobytes()
+    return (len(points), series.width, series.numbers.typecode), b"".join(raw[k::size] for k in range(size))
 
 
-def _row(point: Any, width: int) -> list[Any]:
-    """One point of a vector series; a missing point has every component missing."""
-    row = [None] * width if point is None else point
-    if len(row) != width:
-        raise ValueError(f"a point has {len(row)} components, others have {width}")
-    return row
-
-
-def _decode(planes: bytes, points: int, width: int | None, kind: str) -> list[Any]:
+def _decode(planes: bytes, width: int | None, kind: str) -> Series:
     numbers: array[float] = array(kind)
     raw = bytearray(len(planes))
     count = len(planes) // numbers.itemsize
     for k in range(numbers.itemsize):
         raw[k :: numbers.itemsize] = planes[k * count : (k + 1) * count]
     numbers.frombytes(raw)
-    flat = [x if math.isfinite(x) else None for x in _little_endian(numbers)]
-    return flat if width is None else [flat[k * width : (k + 1) * width] for k in range(points)]
+    return Series(_little_endian(numbers), width)
 
 
 def _little_endian(numbers: array[float]) -> array[float]:

@@ -159,7 +159,7 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"cannot be stored: {value!r} of type {type(value).__name__}")
 
 
-def _named(series: Mapping[str, list[Any]], prefix: str) -> dict[str, list[Any]]:
+def _named(series: Mapping[str, Sequence[Any]], prefix: str) -> dict[str, Sequence[Any]]:
     return {name.removeprefix(prefix): points for name, points in series.items() if name.startswith(prefix)}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from cpd import verdict
@@ -48,7 +47,7 @@ class Tracking:
         for run in runs if self._begun else ():
             self._runs[run.key.id] = run
             if run.curves is not None:
-                self._trackers.points(_named(run.key), asdict(run.curves))
+                self._trackers.points(_named(run.key), run.curves.plain())
             self._trackers.run_end(self._document([run], None)["runs"][0])
 
     def close(self, search: Mapping[str, Any] | None) -> None:

@@ -1,6 +1,7 @@
 """Batches that the engine's tests train, and how their runs are compared."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,7 @@ def assert_close(one: Run, other: Run, relative: float = 1e-9) -> None:
 
 
 def flat(values: Any) -> list[float]:
-    if isinstance(values, list | tuple):
+    if isinstance(values, Sequence):
         return [x for value in values for x in flat(value)]
     return [math.nan if values is None else values]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from cpd.engine.stacking import Stacked
 from cpd.engine.training import Training
 from cpd.outcome import ConstraintOutcome, Curves, Run, RunKey, Status
+from cpd.series import Series
 
 
 def finished_runs(training: Training) -> list[Run]:
@@ -28,7 +30,7 @@ def _measured(training: Training, seconds: float) -> list[Run]:
     prepared, stack = training.prepared, training.prepared.stack
     prepared.random.restore()
     measured = stack.measure(training.state.parameters, prepared.data)
-    kept = {n: b.tolist() for n, b in training.recorder.on_host().items()}
+    kept = training.recorder.on_host()
     finals = _finals(training, measured)
     count = 1 if prepared.padded else len(prepared.keys)
     return [_run(training, prepared.keys[r], r, finals, kept, seconds) for r in range(count)]
@@ -54,7 +56,7 @@ def _finals(training: Training, measured: Stacked) -> dict[str, Any]:
 
 
 def _run(
-    training: Training, key: RunKey, r: int, finals: Mapping[str, Any], kept: Mapping[str, Any], seconds: float
+    training: Training, key: RunKey, r: int, finals: Mapping[str, Any], kept: Mapping[str, Tensor], seconds: float
 ) -> Run:
     stack = training.prepared.stack
     names = list(stack.names)
@@ -68,7 +70,7 @@ def _run(
             value=_numbers(finals["strict"][r], columns[n]),
             surrogate=_numbers(finals["surrogate"][r], columns[n]),
             multiplier=_multiplier(_numbers(finals["multiplier"][r], columns[n])),
-            tail=[_numbers(point, columns[n]) for point in kept["tail"][r]],
+            tail=_series(kept["tail"][r], columns[n]),
             gradient_norm=_number(finals["gradient_norm"][r][k]),
         )
         for k, n in enumerate(names)
@@ -85,14 +87,23 @@ def _run(
     )
 
 
-def _curves(training: Training, r: int, kept: Mapping[str, Any], columns: Mapping[str, int | slice]) -> Curves:
-    multipliers = {n: [_numbers(p, c) for p in kept["multipliers"][r]] for n, c in columns.items()}
+def _curves(training: Training, r: int, kept: Mapping[str, Tensor], columns: Mapping[str, int | slice]) -> Curves:
+    multipliers = kept["multipliers"][r]
+    moved = {n: c for n, c in columns.items() if multipliers[:, c].isfinite().any()}
     return Curves(
-        steps=list(training.recorder.marks),
-        objective=[_number(x) for x in kept["objective"][r]],
-        constraints={n: [_numbers(p, c) for p in kept["strict"][r]] for n, c in columns.items()},
-        multipliers={n: m for n, m in multipliers.items() if _multiplier(m) is not None},
+        steps=training.recorder.marks,
+        objective=_series(kept["objective"][r], ...),
+        constraints={n: _series(kept["strict"][r], c) for n, c in columns.items()},
+        multipliers={n: _series(multipliers, c) for n, c in moved.items()},
     )
+
+
+def _series(points: Tensor, column: Any) -> Series:
+    """Recorded points ``[points, C]`` of one constraint, packed."""
+    own = points[..., column].contiguous()
+    numbers: array[float] = array("d" if own.dtype == torch.float64 else "f")
+    numbers.frombytes(own.numpy().tobytes())
+    return Series(numbers, own.shape[1] if own.dim() == 2 else None)
 
 
 def _columns(sizes: Mapping[str, int]) -> dict[str, int | slice]:
@@ -118,4 +129,4 @@ def _numbers(row: list[float], column: int | slice) -> Any:
 def _multiplier(value: Any) -> Any:
     """None for a method without multipliers, whose every number is missing."""
     flat = value if isinstance(value, list) else [value]
-    return None if all(x is None or (isinstance(x, list) and _multiplier(x) is None) for x in flat) else value
+    return None if all(x is None for x in flat) else value

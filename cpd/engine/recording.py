@@ -6,6 +6,7 @@ import copy
 import math
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 POINTS = 500
@@ -78,8 +79,9 @@ class Recorder:
         return self.buffers["strict"][: len(range(0, done, self.stride))]
 
     def on_host(self) -> dict[str, Tensor]:
-        """All that was kept, on the host in double precision, runs first: ``[R, points, ...]``."""
-        return {n: b.transpose(0, 1).double().cpu() for n, b in self.buffers.items()}
+        """All that was kept, on the host in single or double precision, runs first: ``[R, points, ...]``."""
+        kind = torch.promote_types(self.buffers["tail"].dtype, torch.float32)
+        return {n: b.transpose(0, 1).to("cpu", kind) for n, b in self.buffers.items()}
 
     def _curve_slot(self, step: int) -> int | None:
         if step % self.stride == 0:
