@@ -251,6 +251,5 @@ def _ended(error: BaseException, words: Sequence[str]) -> int:
         raise error
     if isinstance(error, typer.Exit):
         return int(code)
-    stored = "what was done is stored: run the same command again to go on"
-    say(f"stopped ({error}); {stored if getattr(error, 'stored', False) else 'nothing was kept, as --no-store asks'}")
+    say(f"stopped ({error}); {getattr(error, 'kept', None) or 'nothing was kept, as --no-store asks'}")
     return int(code)

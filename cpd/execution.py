@@ -100,11 +100,16 @@ class Session:
         if self.store is None or self.sweep is None:
             return
         if isinstance(error, Stopped):
-            error.stored = True
+            error.kept = f"what was done is stored{self._again}"
         if isinstance(error, CpdError) and not isinstance(error, StoreError) and not self.kept:
             with suppress(StoreError):  # the error under way is the one to tell
                 self.store.remove(self.sweep)
         self.store.close()
+
+    @property
+    def _again(self) -> str:
+        """What the same command does next time, to be said after what is stored."""
+        return "; --fresh would train it again" if self.options.fresh else ": run the same command again to go on"
 
     def result(self, runs: list[Run], **search: Any) -> Result:
         """What the command came to."""
@@ -206,7 +211,8 @@ class Session:
     def _batches(self, groups: Sequence[tuple[RunKey, ...]], done: dict[str, Run]) -> list[Batch]:
         left = [tuple(key for key in group if _name(key) not in done) for group in groups]
         for group, rest in zip(groups, left, strict=True):
-            if rest != group:  # killed between storing it and forgetting it, or another sweep has stored it
+            # Killed between storing it and forgetting it; or another sweep has stored it; or nothing old is wanted.
+            if rest != group or self.options.fresh:
                 engine.forget(self._batch(group))
         return [self._batch(group) for group in left if group]
 
@@ -314,7 +320,7 @@ class Session:
     def _lost(self, error: ExecutorLost) -> ExecutorLost:
         """The same error, with what is kept and how to go on."""
         kept = f"{self.kept} runs are stored" if self.options.keep else "nothing is stored (--no-store)"
-        again = f"{kept}: run the same command again to go on"
+        again = f"{kept}{self._again}"
         return type(error)(error.message, place=error.place, hint=f"{error.hint}; {again}" if error.hint else again)
 
     def _tell(self, event: Retrying | WorkerLost) -> None:

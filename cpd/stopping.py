@@ -16,12 +16,12 @@ class Stopped(BaseException):
 
     Attributes:
         number: The signal's number.
-        stored: Whether what was done is in a store.
+        kept: What was kept and how to go on, to be told; None where nothing was.
     """
 
     def __init__(self, number: int) -> None:
         self.number = number
-        self.stored = False
+        self.kept: str | None = None
         super().__init__(signal.Signals(number).name)
 
     @property

@@ -139,6 +139,16 @@ def test_a_compiled_sweep_that_was_killed_equals_one_never_interrupted(cpd: Fork
     assert_whole(cpd.folder / STORE, 40)
 
 
+def test_fresh_starts_at_the_first_step_whatever_was_kept(cpd: Forked, elsewhere: Forked) -> None:
+    command = ("sweep", "full.yaml", "--engine", "eager", "--fuse", "24", "--format", "json")
+    whole = document(elsewhere(*command))
+    at = Moment("os.rename", ".checkpoint", 20)
+    assert cpd(*command, "--checkpoint-every", "0", at=at).rc == -signal.SIGKILL
+    last = cpd(*command, "--fresh", STEPS=str(cpd.folder / "steps"))
+    assert document(last) == whole
+    assert (cpd.folder / "steps").stat().st_size == STEPS["full"]
+
+
 # Two at once
 
 
@@ -275,6 +285,13 @@ def test_an_edited_problem_is_trained_again_and_the_old_results_stay(cpd: Forked
 
 
 # Interrupted
+
+
+def test_an_interrupted_fresh_sweep_is_not_advised_to_begin_again(cpd: Forked) -> None:
+    command = ("sweep", "full.yaml", "--fresh", "--fuse", "4", "--engine", "eager", "--format", "json")
+    stopped = cpd(*command, at=Moment("open", "steps", 150, signal=signal.SIGINT), STEPS=str(cpd.folder / "steps"))
+    said = "stopped (SIGINT); what was done is stored; --fresh would train it again\n"
+    assert stopped == Finished(130, "", said)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
