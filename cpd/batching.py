@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Sequence
 
+from cpd.executors import usable_cores
 from cpd.outcome import RunKey
 
 LEAST_FUSED = 2
@@ -80,8 +80,3 @@ def default_jobs(runs: int, *, seconds: float, device: str, cores: int | None = 
 def default_fuse(memory: int) -> int:
     """Most runs to fuse where the user names no number: as many as :data:`MEMORY` holds, of ``memory`` bytes each."""
     return max(LEAST_FUSED, min(MOST_FUSED, MEMORY // max(1, memory)))
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -41,6 +41,11 @@ def test_small_trainings_stay_in_one_process_and_large_ones_share_the_cores() ->
     assert default_jobs(400, seconds=1000, device="cuda", cores=8) == 1
 
 
+def test_the_cores_are_those_that_workers_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
+    assert default_jobs(400, seconds=1000, device="cpu") == 1
+
+
 def test_memory_bounds_the_runs_in_a_program() -> None:
     assert default_fuse(1) == MOST_FUSED
     assert default_fuse(MEMORY // 50) == 50

@@ -45,6 +45,7 @@ __all__ = [
     "cancelled",
     "device",
     "engine",
+    "usable_cores",
 ]
 
 BACKENDS = ("local", "loky", "dask", "ray")
@@ -178,3 +179,10 @@ def _check(where: Where) -> None:
 
 def _whole(payload: Any) -> None:
     """What is never cut."""
+
+
+def usable_cores() -> int:
+    """Cores that this process may use: those that it is bound to, and no more than its container is given."""
+    from joblib import cpu_count
+
+    return int(cpu_count())
