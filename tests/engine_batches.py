@@ -142,3 +142,15 @@ BUNDLED = {
         ),
     ),
 }
+
+MOMENTUM = Optimizer(name="SGD", options={"lr": 0.1, "momentum": 0.9})
+NOISY = quadratic(mixed_keys((1,)), arguments={"noise": 0.1}, optimizer=ADAM)
+DROPOUT = Batch(
+    source("Classifier"),  # 50 examples in minibatches of 16: an epoch's last one has 2
+    {"rate": constraint(0.7, ">=")},
+    recipe(60, 16, MOMENTUM),
+    tuple(key("nupi", {"rate": 0.7}, dual_lr=e, kp=1.0) for e in (0.1, 0.5)),
+)
+GATES = replace(BUNDLED["sparsity"], train=recipe(60, 479, ADAM))
+STEPS = {"noise": NOISY, "dropout": DROPOUT, "gates": GATES, "full batch": BUNDLED["rate"]}
+"""Every kind of step: with noise drawn by the model, with minibatches and dropout, with gates, with all data."""

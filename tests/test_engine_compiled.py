@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from engine_batches import ADAM, BUNDLED, assert_close, constraint, key, mixed_keys, numbers, quadratic, recipe, source
+from engine_batches import BUNDLED, DROPOUT, NOISY, STEPS, assert_close, constraint, key, numbers, recipe, source
 
 from cpd.engine import Batch, Hooks, Interrupted, train
 from cpd.engine.building import Builder, Prepared
@@ -15,22 +15,10 @@ from cpd.engine.choice import Auto, choose
 from cpd.engine.compiled import Compiled
 from cpd.engine.program import Captured, Eager
 from cpd.engine.training import Training
-from cpd.spec import Optimizer
 
 compiler = pytest.mark.skipif(
     not any(shutil.which(name) for name in ("g++", "clang++", "c++")), reason="there is no C++ compiler"
 )
-
-MOMENTUM = Optimizer(name="SGD", options={"lr": 0.1, "momentum": 0.9})
-NOISY = quadratic(mixed_keys((1,)), arguments={"noise": 0.1}, optimizer=ADAM)
-DROPOUT = Batch(
-    source("Classifier"),  # 50 examples in minibatches of 16: an epoch's last one has 2
-    {"rate": constraint(0.7, ">=")},
-    recipe(60, 16, MOMENTUM),
-    tuple(key("nupi", {"rate": 0.7}, dual_lr=e, kp=1.0) for e in (0.1, 0.5)),
-)
-GATES = replace(BUNDLED["sparsity"], train=recipe(60, 479, ADAM))
-BATCHES = {"noise": NOISY, "dropout": DROPOUT, "gates": GATES, "full batch": BUNDLED["rate"]}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -43,10 +31,10 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @compiler
-@pytest.mark.parametrize("name", list(BATCHES))
+@pytest.mark.parametrize("name", list(STEPS))
 def test_compiled_gives_the_eager_numbers(name: str) -> None:
-    eager = train(replace(BATCHES[name], engine="eager"))
-    compiled = train(replace(BATCHES[name], engine="compiled"))
+    eager = train(replace(STEPS[name], engine="eager"))
+    compiled = train(replace(STEPS[name], engine="compiled"))
     assert compiled.notes == eager.notes == []
     for one, other in zip(eager.runs, compiled.runs, strict=True):
         assert_close(one, other)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from cpd.engine.batch import Batch
 from cpd.engine.compiled import Compiled
+from cpd.engine.graphs import Graphed
 from cpd.engine.minibatches import Minibatches
 from cpd.engine.packaging import missing_compiler
 from cpd.engine.program import Advance, Captured, Eager, Trace, is_first
@@ -44,6 +45,8 @@ def choose(batch: Batch, training: Training, say: Callable[[str], None] = lambda
     step, fused = training.step, training.prepared.stack.fused
     if batch.engine == "eager" or not fused or (batch.engine == "auto" and training.steps < CAPTURE_FROM):
         return Eager(step)
+    if batch.engine == "compiled" and step.levels.is_cuda:
+        return Graphed(step)
     reason = _not_compiled(step)
     if batch.engine == "captured" or (reason is not None and batch.engine == "compiled"):
         captured = Captured(step)
@@ -64,6 +67,8 @@ def _not_compiled(step: Step) -> str | None:
 class Auto:
     """Compiled where that saves more in all steps than it costs, else captured, or eager for large models.
 
+    On a GPU a captured step is a CUDA graph, and none is compiled.
+
     It decides once the first step is done, from the step and the number of steps alone: a training's numbers must not
     depend on how busy the machine was, or on what was compiled before.
     """
@@ -74,7 +79,7 @@ class Auto:
         self.compilable = compilable
         self.say = say
         self.note: str | None = None
-        self._captured = Captured(training.step)
+        self._captured = Graphed(training.step) if training.step.levels.is_cuda else Captured(training.step)
         self._chosen: Advance | None = None
 
     @property

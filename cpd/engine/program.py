@@ -95,8 +95,12 @@ class Captured:
                 state, record = self.step.advance(state, batch, self.step.optimizer(state))
                 continue
             with torch.no_grad():
-                state, record = trace.unflatten(trace.call(trace.flatten(state, batch)))
+                state, record = trace.unflatten(self.replay(trace, trace.flatten(state, batch)))
         return state, alone(record)
+
+    def replay(self, trace: Trace, leaves: list[Any]) -> list[Any]:
+        """The step from these leaves."""
+        return trace.call(leaves)
 
     def trace(self, state: State, batch: Any) -> Trace | None:
         """The program for batches of this shape; None, with a note, where the step cannot be captured."""
@@ -167,7 +171,7 @@ MOST_TRACES = 32
 def capture(step: Step, state: State, batch: Any) -> Trace:
     """Trace one step on tensors like these, unless this process has traced such a step before."""
     leaves = pytree.tree_leaves((state, batch))
-    shapes = [(tuple(t.shape), t.stride(), t.dtype) if isinstance(t, Tensor) else t for t in leaves]
+    shapes = [(tuple(t.shape), t.stride(), t.dtype, t.device) if isinstance(t, Tensor) else t for t in leaves]
     like = [(tuple(t.shape), t.dtype, t.device) for t in step.tensors]
     key = (id(step.stack.problem), step.structure, str(shapes), str(like))
     if key not in _traces:
