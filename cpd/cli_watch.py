@@ -81,21 +81,22 @@ def watch(
     (_draw if console.is_terminal else _print)(views, console)
 
 
-def view(found: "StoredSweep") -> View:
-    """What a stored sweep comes to at this moment."""
+def view(found: "StoredSweep", running: bool) -> View:
+    """What a stored sweep comes to at this moment; ``running`` is whether somebody works on it."""
     from cpd import stored
     from cpd.tables.headline import verdict_sentences
 
     info, result = found.info, stored.result(found)
     done = info.completed + info.diverged + info.failed
+    unended = "runs still" if running else "was stopped before its end"
     return View(
         heading=f"{info.id}: {_asked(found)}, started {_moment(info.started)}",
         progress=_progress(found, done),
         verdicts=verdict_sentences(result.document) if result.runs else [],
         failures=[clean(failure_line(run)).replace("\n", " ") for run in result.failures],
-        ending=f"ended {_moment(info.ended)}" if info.ended else "has not ended: it runs still, or was stopped",
+        ending=f"ended {_moment(info.ended)}" if info.ended else unended,
         done=done / info.runs if info.runs else 0.0,
-        ended=info.ended is not None,
+        ended=info.ended is not None or not running,
     )
 
 
@@ -145,13 +146,15 @@ def _looks(sweep: str, store: str | None, every: float) -> Iterator[View]:
     while True:
         before = time.monotonic()
         with open_store(store, "read") as opened:
-            info = opened.info(name)
-            found = opened.load(name, curves=True) if info != known else None  # the diagnoses look at curves
+            running = opened.is_running(name)  # asked first: who ends in between is seen to have ended
+            now = (opened.info(name), running)
+            found = opened.load(name, curves=True) if now != known else None  # the diagnoses look at curves
         if found is not None:
-            known = found.info
-            yield view(found)
-        if known.ended:
-            return
+            known = (found.info, running)
+            seen = view(found, running)
+            yield seen
+            if seen.ended:
+                return
         time.sleep(max(every, SHARE_READING * (time.monotonic() - before)))
 
 

@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
 from cpd import engine
 from cpd.batching import MOST_FUSED, cut, default_fuse, default_jobs
 from cpd.engine import Batch, Hooks, ProblemRaised, Prune, Trained
-from cpd.errors import CpdError, SpecError, StoreError
+from cpd.errors import CpdError, SpecError
 from cpd.execution_options import Listener, Options
 from cpd.executors import Done, Engine, Event, ExecutorLost, Item, Lost, Raised, Retrying, Where, WorkerLost
 from cpd.executors import engine as executor
 from cpd.outcome import Run, RunKey, Status
-from cpd.provenance import git_commit, machine, versions
 from cpd.result import Result
-from cpd.spec import Task, task_to_json, with_defaults
-from cpd.stopping import Stopped, StopSignals
-from cpd.store import Store, SweepRecord, open_store
+from cpd.spec import Task
+from cpd.stopping import StopSignals
+from cpd.storing import Kind, Storing
 from cpd.trackers import open_trackers
 from cpd.tracking import Tracking
 from cpd.working import checkpoint_folder, halves, train_batch, train_here, worker_versions
-
-Kind = Literal["sweep", "bisect", "compare"]
 
 CLUSTER_BATCHES = 16
 """Batches to cut for where it is not known how many workers a cluster has."""
@@ -44,25 +39,19 @@ class Session:
     """Trains the runs of one command and stores them as they end.
 
     Attributes:
-        found: Runs that the store had.
-        kept: Runs stored.
         notes: What the user should know.
         pruning: Whether runs may be given up.
-        store_error: Why storing ended midway; what was trained is in the results all the same.
+        storing: The store's part.
     """
 
     kind: Kind
     task: Task
     options: Options
     listener: Listener
-    found: int = 0
-    kept: int = 0
     notes: list[str] = field(default_factory=list)
-    store_error: StoreError | None = None
-    store: Store | None = None
-    sweep: str | None = None
     stop: StopSignals = field(default_factory=StopSignals)
     workers: Engine | None = None
+    storing: Storing = field(init=False)
     tracking: Tracking = field(init=False)
     pruning: bool = field(init=False)
     _waits: bool = False
@@ -80,13 +69,7 @@ class Session:
         self._note(*self.task.notes)
         trackers = open_trackers(self.options.trackers, self._note)
         self.tracking = Tracking(trackers, self.kind, self.task, self.options.gap)
-        if self.options.keep:
-            self.store = open_store(self.options.store, "write")
-            try:
-                self.sweep = self.store.begin_sweep(self._record())
-            except BaseException:
-                self.store.close()
-                raise
+        self.storing = Storing(self.kind, self.task, self.options)
         self.stop.__enter__()
         return self
 
@@ -97,19 +80,7 @@ class Session:
             self.workers.close()
         self.tracking.close(self._search)
         self.stop.__exit__(kind, error, trace)
-        if self.store is None or self.sweep is None:
-            return
-        if isinstance(error, Stopped):
-            error.kept = f"what was done is stored{self._again}"
-        if isinstance(error, CpdError) and not isinstance(error, StoreError) and not self.kept:
-            with suppress(StoreError):  # the error under way is the one to tell
-                self.store.remove(self.sweep)
-        self.store.close()
-
-    @property
-    def _again(self) -> str:
-        """What the same command does next time, to be said after what is stored."""
-        return "; --fresh would train it again" if self.options.fresh else ": run the same command again to go on"
+        self.storing.close(error)
 
     def result(self, runs: list[Run], **search: Any) -> Result:
         """What the command came to."""
@@ -117,21 +88,17 @@ class Session:
             self.task,
             runs,
             self.options.gap,
-            found=self.found,
-            id=self.sweep,
+            found=self.storing.found,
+            id=self.storing.sweep,
             notes=self.notes,
-            store_error=self.store_error,
+            store_error=self.storing.error,
             **search,
         )
 
     def end(self, exit_status: int, search: dict[str, Any] | None = None) -> None:
         """Write how it ended, or note why that could not be written."""
         self._search = search
-        if self.store is not None and self.sweep is not None and self.store_error is None:
-            try:
-                self.store.end_sweep(self.sweep, exit_status, search)
-            except StoreError as error:
-                self.store_error = error
+        self.storing.end(exit_status, search)
 
     def train(self, keys: Sequence[RunKey]) -> list[Run]:
         """Return the finished runs, found or trained, in the order of the keys.
@@ -141,9 +108,8 @@ class Session:
             ProblemRaised: The user's code raised before the first step of every run.
             Stopped: The user asked to stop; what was done is stored.
         """
-        done = self._stored(keys)
-        self.found += len(done)
-        self.tracking.planned(self.sweep, keys, done)
+        done = self.storing.known(keys)
+        self.tracking.planned(self.storing.sweep, keys, done)
         groups = self._groups(keys)
         batches = self._batches(groups, done)
         workers = self._workers(keys, len(groups))
@@ -163,26 +129,11 @@ class Session:
             finished += len(ended)
             self.listener.batch_done(finished, count, workers.workers)
             failed = any(run.status is Status.FAILED for run in ended)
-            if self.store_error is not None or (failed and self.options.fail_fast):
+            if self.storing.error is not None or (failed and self.options.fail_fast):
                 break
         if raised:
             raise raised[0][1]
         return [done[_name(key)] for key in keys if _name(key) in done]
-
-    def _stored(self, keys: Sequence[RunKey]) -> dict[str, Run]:
-        if self.store is None or self.sweep is None:
-            return {}
-        ids = [key.id for key in keys if key.id is not None]
-        try:
-            known = {} if self.options.fresh else self.store.known(ids)
-            self.store.link(self.sweep, ids)
-        except StoreError as error:
-            if not (self.kept or self.found):
-                raise
-            self.store_error = error  # in a later round of a search: what is known is printed before leaving
-            return {}
-        # Shown as this sweep writes them: the store may have the same run from a spec that wrote out a default.
-        return {key.id: replace(known[key.id], key=key) for key in keys if key.id in known}
 
     def _groups(self, keys: Sequence[RunKey]) -> list[tuple[RunKey, ...]]:
         share = self.task.train.batch_size is None
@@ -269,10 +220,10 @@ class Session:
 
     def _checkpoint_folder(self, keys: Sequence[RunKey]) -> str | None:
         """A folder of the batch's own beside the store."""
-        if self.store is None or self.options.backend != "local":
+        root = self.storing.checkpoints
+        if root is None or self.options.backend != "local":
             return None
-        path = Path(self.store.path)
-        return checkpoint_folder(path.parent / f"{path.stem}-checkpoints", keys, pruning=self.pruning)
+        return checkpoint_folder(root, keys, pruning=self.pruning)
 
     def _prune(self) -> Prune | None:
         """What is given up: in a sweep what will not be feasible, in a search what will not come near the target."""
@@ -319,8 +270,8 @@ class Session:
 
     def _lost(self, error: ExecutorLost) -> ExecutorLost:
         """The same error, with what is kept and how to go on."""
-        kept = f"{self.kept} runs are stored" if self.options.keep else "nothing is stored (--no-store)"
-        again = f"{kept}{self._again}"
+        kept = f"{self.storing.kept} runs are stored" if self.options.keep else "nothing is stored (--no-store)"
+        again = f"{kept}{self.storing.again}"
         return type(error)(error.message, place=error.place, hint=f"{error.hint}; {again}" if error.hint else again)
 
     def _tell(self, event: Retrying | WorkerLost) -> None:
@@ -332,24 +283,13 @@ class Session:
             engine.forget(event.payload)
         self._note(f"a batch of {len(event.payload.keys)} runs: {event.reason}; tried again {again}")
 
-    def _keep(self, batch: Batch, runs: list[Run]) -> None:
+    def _ended(self, batch: Batch, runs: list[Run]) -> list[Run]:
+        """Store runs that have ended, and tell of them."""
         for run in runs:
             if run.status is Status.FAILED:
                 self.listener.run_failed(run)
-        if self.store is None or self.sweep is None:
-            return
-        try:
-            results = [run for run in runs if run.status is not Status.PRUNED]
-            self.store.add_runs(self.sweep, results, fresh=self.options.fresh)
-            self.kept += len(results)
-        except StoreError as error:
-            self.store_error = error
-            return
-        engine.forget(batch)
-
-    def _ended(self, batch: Batch, runs: list[Run]) -> list[Run]:
-        """Store runs that have ended, and tell of them."""
-        self._keep(batch, runs)
+        if self.storing.keep(runs):
+            engine.forget(batch)
         self.tracking.ended(runs)
         return runs
 
@@ -366,22 +306,6 @@ class Session:
             if text not in self.notes:
                 self.notes.append(text)
                 self.listener.note(text)
-
-    def _record(self) -> SweepRecord:
-        return SweepRecord(
-            command=self.kind,
-            task=self.task.name,
-            text=self.task.text,
-            spec=task_to_json(self.task),
-            command_line=self.options.command_line,
-            versions=versions(),
-            git_commit=git_commit(),
-            machine=machine(self.options.device),
-            options={
-                "gap": self.options.gap,
-                "defaults": {name: with_defaults(name, {}, engine.hyperparameters()) for name in self.task.methods},
-            },
-        )
 
 
 def _name(key: RunKey) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from cpd import engine
 from cpd.errors import CpdError, SpecError, closest
-from cpd.execution import Kind, Session
+from cpd.execution import Session
 from cpd.execution_options import Listener, Options
 from cpd.result import Result
 from cpd.schema import file_schema
@@ -18,6 +18,7 @@ from cpd.spec import Search, Task
 from cpd.spec import runs as expand
 from cpd.spec_overrides import Overrides
 from cpd.spec_reader import load_task
+from cpd.storing import Kind
 
 __all__ = [
     "Listener",
@@ -101,7 +102,8 @@ def _sweep(kind: Kind, task: Task, options: Options | None, listener: Listener |
 def _ended(session: Session, result: Result) -> Result:
     """The result, once the store knows that it is complete, or with why it could not be told."""
     session.end(result.exit_code, result.search)
-    return result if session.store_error is result.store_error else replace(result, store_error=session.store_error)
+    error = session.storing.error
+    return result if error is result.store_error else replace(result, store_error=error)
 
 
 def bisect(

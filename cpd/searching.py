@@ -70,7 +70,7 @@ class _Rounds:
             trained = self.session.train(keys_at(self.session.task, coefficients))
             self.runs += [run for run in trained if run not in self.runs]
             state = observe(state, {c: self._value(trained, c) for c in coefficients})
-            if any(run.status is Status.FAILED for run in trained) or self.session.store_error is not None:
+            if any(run.status is Status.FAILED for run in trained) or self.session.storing.error is not None:
                 return None
         return end
 

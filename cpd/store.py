@@ -11,7 +11,7 @@ from sqlite3 import Connection
 from types import TracebackType
 from typing import Any
 
-from cpd import store_queries, store_rows
+from cpd import store_queries, store_rows, store_running
 from cpd.errors import CpdError, StoreError
 from cpd.outcome import Run
 from cpd.store_file import Mode, StoreFile
@@ -59,6 +59,7 @@ class Store:
 
     def __init__(self, file: StoreFile) -> None:
         self._file = file
+        self._marks: dict[str, store_running.Mark] = {}
 
     @property
     def path(self) -> Path:
@@ -75,6 +76,8 @@ class Store:
 
     def close(self) -> None:
         """Leave one portable file, unless another process has it open still."""
+        for sweep in list(self._marks):
+            self._unmark(sweep)
         self._file.close()
 
     def finished(self, ids: Sequence[str]) -> set[str]:
@@ -98,7 +101,12 @@ class Store:
                 identity = new_sweep_id(record.started)
             values = [identity, _spec(connection, record.spec), *record_columns(record)]
             connection.execute(store_queries.BEGIN_SWEEP, values)
+            self._marks[identity] = store_running.Mark(self._file.place, identity)
         return identity
+
+    def is_running(self, sweep: str) -> bool:
+        """Whether the process that began a sweep works on it still."""
+        return store_running.is_running(self._file.place, sweep)
 
     def link(self, sweep: str, ids: Sequence[str]) -> set[str]:
         """Let a sweep show these runs after those that it shows already, whether they are finished or still to do.
@@ -138,6 +146,7 @@ class Store:
         with self._file.transaction() as connection:
             _sweep(connection, sweep)
             connection.execute(store_queries.END_SWEEP, values)
+        self._unmark(sweep)
 
     def remove(self, sweep: str) -> Removed:
         """Remove a sweep and the runs that no other sweep shows; the file reuses their space, it does not shrink."""
@@ -192,6 +201,10 @@ class Store:
             CpdError: It means none or several; the message lists what there is.
         """
         return resolved(ref, self._file.rows(store_queries.NAMES), str(self.path))
+
+    def _unmark(self, sweep: str) -> None:
+        if (mark := self._marks.pop(sweep, None)) is not None:
+            mark.close()
 
     def _runs(self, rows: Sequence[tuple[Any, ...]]) -> list[Run]:
         """Rows of a run's columns, its tails, and its curves where they were asked for."""

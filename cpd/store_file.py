@@ -51,13 +51,13 @@ class StoreFile:
             needed = ".".join(map(str, OLDEST_SQLITE))
             raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old", hint=f"cpd needs {needed} or newer")
         self.path = path
-        self._place = path.absolute()  # the process may change its folder later
+        self.place = path.absolute()  # the process may change its folder later
         self._writable = mode == "write"
         self._closed = False
         with reported(path):
             _refuse_odd(path)
             self._connection = _open_to_write(path) if self._writable else _open_to_read(path)
-            self._identity = _identity(self._place)
+            self._identity = _identity(self.place)
 
     def rows(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query."""
@@ -80,8 +80,8 @@ class StoreFile:
         Raises:
             StoreError: It could not be written; nothing of it is stored.
         """
-        with reported(self.path), locked(_lock_path(self._place)):
-            if self._identity != _identity(self._place):
+        with reported(self.path), locked(_lock_path(self.place)):
+            if self._identity != _identity(self.place):
                 hint = "run the same command again"
                 raise StoreError("was removed or replaced while in use", place=str(self.path), hint=hint)
             with _committed(self._connection):
@@ -93,14 +93,14 @@ class StoreFile:
             return
         self._closed = True
         with reported(self.path), closing(self._connection):
-            if self._writable and _identity(self._place) == self._identity:
+            if self._writable and _identity(self.place) == self._identity:
                 self._leave_one_file()
 
     def _leave_one_file(self) -> None:
         # Whoever has the file open still, or a full disk, keeps the log in place. All that was acknowledged is in it,
         # and the next one to write tidies up: no reason to fail.
         # Closed under the lock, so that of two who leave together the second is the last.
-        lock = locked(_lock_path(self._place))
+        lock = locked(_lock_path(self.place))
         with suppress(sqlite3.OperationalError, OSError), lock, closing(self._connection):
             self._connection.execute("PRAGMA busy_timeout = 0")
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

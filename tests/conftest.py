@@ -3,12 +3,16 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+
+if TYPE_CHECKING:
+    from cpd.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -63,6 +67,21 @@ class Finished:
 
 
 Command = Callable[..., Finished]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a test's store is: a name that no address takes as it is."""
+    return tmp_path / "some folder" / "runs of 100%?#.sqlite"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator["Store"]:
+    """An empty store."""
+    from cpd.store import open_store
+
+    with open_store(path, "write") as opened:
+        yield opened
 
 
 @pytest.fixture

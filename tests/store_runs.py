@@ -11,7 +11,7 @@ from typing import Any
 
 from cpd.errors import StoreError
 from cpd.outcome import ConstraintOutcome, Curves, Run, RunKey, Status
-from cpd.store import SweepRecord, open_store
+from cpd.store import Store, SweepRecord, open_store
 
 RECORD = SweepRecord("sweep", "rate", "problem: x\n", {"problem": {"source": "x = 1"}, "methods": ["b", "a"]})
 
@@ -20,6 +20,17 @@ ELSEWHERE = "choose another file with --store PATH or CPD_STORE"
 
 def identity(number: int) -> str:
     return f"c1:{number:016x}"
+
+
+def ids(*numbers: int) -> list[str]:
+    return [identity(number) for number in numbers]
+
+
+def add(store: Store, *runs: Run, **options: Any) -> str:
+    """Store runs as those of a sweep of their own; its id."""
+    sweep = store.begin_sweep(RECORD)
+    store.add_runs(sweep, runs, **options)
+    return sweep
 
 
 def make_run(number: int, status: Status = Status.COMPLETED, **changed: Any) -> Run:

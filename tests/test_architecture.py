@@ -28,6 +28,7 @@ PART_OF = {
     "tracking": "runner",
     "working": "runner",
     "stopping": "runner",
+    "storing": "runner",
     "series": "outcome",
     "stored": "result",
     "frames": "result",

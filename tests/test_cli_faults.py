@@ -144,6 +144,7 @@ def test_fresh_starts_at_the_first_step_whatever_was_kept(cpd: Forked, elsewhere
     whole = document(elsewhere(*command))
     at = Moment("os.rename", ".checkpoint", 20)
     assert cpd(*command, "--checkpoint-every", "0", at=at).rc == -signal.SIGKILL
+    assert cpd("watch").stdout.splitlines()[-1] == "was stopped before its end"
     last = cpd(*command, "--fresh", STEPS=str(cpd.folder / "steps"))
     assert document(last) == whole
     assert (cpd.folder / "steps").stat().st_size == STEPS["full"]

@@ -2,39 +2,17 @@
 
 import math
 import sqlite3
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from store_runs import RECORD, identity, make_run
+from store_runs import RECORD, add, identity, ids, make_run
 
 from cpd import store_schema
 from cpd.errors import CpdError, StoreError
-from cpd.outcome import Run, Status
+from cpd.outcome import Status
 from cpd.store import Removed, Store, default_path, open_store
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "some folder" / "runs of 100%?#.sqlite"
-
-
-@pytest.fixture
-def store(path: Path) -> Iterator[Store]:
-    with open_store(path, "write") as opened:
-        yield opened
-
-
-def ids(*numbers: int) -> list[str]:
-    return [identity(number) for number in numbers]
-
-
-def add(store: Store, *runs: Run, **options: Any) -> str:
-    sweep = store.begin_sweep(RECORD)
-    store.add_runs(sweep, runs, **options)
-    return sweep
 
 
 def damage(path: Path, statement: str, *values: Any) -> None:

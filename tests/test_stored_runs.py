@@ -1,9 +1,7 @@
 """Any run comes back from the store as it was, its numbers as plain numbers."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,31 +9,10 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from store_runs import RECORD, identity, make_run
+from store_runs import RECORD, add, identity, ids, make_run
 
 from cpd.outcome import ConstraintOutcome, Curves, Run, RunKey, Status
-from cpd.store import Store, open_store
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "some folder" / "runs of 100%?#.sqlite"
-
-
-@pytest.fixture
-def store(path: Path) -> Iterator[Store]:
-    with open_store(path, "write") as opened:
-        yield opened
-
-
-def ids(*numbers: int) -> list[str]:
-    return [identity(number) for number in numbers]
-
-
-def add(store: Store, *runs: Run, **options: Any) -> str:
-    sweep = store.begin_sweep(RECORD)
-    store.add_runs(sweep, runs, **options)
-    return sweep
+from cpd.store import Store
 
 
 def test_a_run_comes_back_as_it_was(store: Store) -> None:

@@ -28,12 +28,6 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / ".cpd" / "runs.sqlite"
 
 
-@pytest.fixture
-def store(path: Path) -> Iterator[Store]:
-    with open_store(path, "write") as opened:
-        yield opened
-
-
 @pytest.fixture(scope="module")
 def record() -> SweepRecord:
     task = runner.load("rate")
@@ -86,7 +80,7 @@ def test_once_prints_the_present_state_of_a_sweep_under_way(
         "penalized: 2 of 3 settings feasible, 1 useful, best coefficient 1 with cross_entropy 0.2500.",
         "1 of 3 runs failed.",
         "failed: penalized coefficient=3 seed 1: RuntimeError: \\x1b[31mno luck",
-        "has not ended: it runs still, or was stopped",
+        "runs still",
     ]
 
 
@@ -97,7 +91,7 @@ def test_a_sweep_without_a_result_yet_is_told_in_three_lines(
     assert cpd_command("watch", "--once", sweep[:12]).stdout.splitlines() == [
         f"{sweep}: sweep rate, started 2026-01-31 14:25:30 UTC",
         "0 of 2 runs done: 0 completed, 0 diverged, 0 failed",
-        "has not ended: it runs still, or was stopped",
+        "runs still",
     ]
 
 
@@ -128,6 +122,16 @@ def test_an_ended_sweep_is_shown_and_left(store: Store, record: SweepRecord, cpd
     assert cpd_command("watch", "--once").stdout == done.stdout
 
 
+def test_a_sweep_that_was_stopped_is_shown_and_left(path: Path, record: SweepRecord, cpd_command: Command) -> None:
+    with open_store(path, "write") as store:
+        sweep = begin(store, record, 2)
+        store.add_runs(sweep, [run(0)])
+    done = cpd_command("watch")
+    assert (done.rc, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[1] == "1 of 2 runs done: 1 completed, 0 diverged, 0 failed"
+    assert done.stdout.splitlines()[-1] == "was stopped before its end"
+
+
 def test_once_says_that_there_is_no_store_and_none_is_made(path: Path, cpd_command: Command) -> None:
     done = cpd_command("watch", "--once")
     hint = "run a sweep first, or name one with --store PATH or CPD_STORE"
@@ -155,7 +159,7 @@ def test_it_waits_for_the_first_sweep_and_follows_it_to_its_end(
         with open_store(path, "write") as store:
             sweep = begin(store, record, 3)
             lines = Lines(process.stdout)
-            lines.until("has not ended: it runs still, or was stopped")
+            lines.until("runs still")
             store.add_runs(sweep, [run(1, Status.FAILED, error="MemoryError")])
             lines.until("failed: penalized coefficient=1 seed 1: MemoryError")
             store.add_runs(sweep, [run(0), run(2)])
@@ -186,7 +190,7 @@ def test_writers_go_on_undisturbed_and_one_file_is_left(tmp_path: Path, path: Pa
 def test_ctrl_c_leaves(tmp_path: Path, store: Store, record: SweepRecord) -> None:
     begin(store, record, 1)
     with watching(tmp_path) as process:
-        Lines(process.stdout).until("has not ended: it runs still, or was stopped")
+        Lines(process.stdout).until("runs still")
         process.send_signal(signal.SIGINT)
         assert process.wait() == 130
         assert process.stderr.read() == b""

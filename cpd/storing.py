@@ -1,0 +1,128 @@
+"""What a command finds in the store of runs, and what it adds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from cpd import engine
+from cpd.errors import CpdError, StoreError
+from cpd.execution_options import Options
+from cpd.outcome import Run, RunKey, Status
+from cpd.provenance import git_commit, machine, versions
+from cpd.spec import Task, task_to_json, with_defaults
+from cpd.stopping import Stopped
+from cpd.store import Store, SweepRecord, open_store
+
+Kind = Literal["sweep", "bisect", "compare"]
+
+
+class Storing:
+    """The store of one command; with ``--no-store`` it finds and keeps nothing.
+
+    Attributes:
+        sweep: The sweep's id, None where nothing is kept.
+        found: Runs that the store had.
+        kept: Runs stored.
+        error: Why storing ended midway; what was trained is in the results all the same.
+
+    Raises:
+        StoreError: The store cannot be opened or written.
+    """
+
+    def __init__(self, kind: Kind, task: Task, options: Options) -> None:
+        self.sweep: str | None = None
+        self.found = 0
+        self.kept = 0
+        self.error: StoreError | None = None
+        self._fresh = options.fresh
+        self._store: Store | None = None
+        if options.keep:
+            self._store = open_store(options.store, "write")
+            try:
+                self.sweep = self._store.begin_sweep(_record(kind, task, options))
+            except BaseException:
+                self._store.close()
+                raise
+
+    @property
+    def checkpoints(self) -> Path | None:
+        """The folder of checkpoints beside the store."""
+        if self._store is None:
+            return None
+        return self._store.path.parent / f"{self._store.path.stem}-checkpoints"
+
+    @property
+    def again(self) -> str:
+        """What the same command does next time, to be said after what is stored."""
+        return "; --fresh would train it again" if self._fresh else ": run the same command again to go on"
+
+    def known(self, keys: Sequence[RunKey]) -> dict[str, Run]:
+        """The finished runs among these, which the sweep shows from now on."""
+        if self._store is None or self.sweep is None:
+            return {}
+        ids = [key.id for key in keys if key.id is not None]
+        try:
+            known = {} if self._fresh else self._store.known(ids)
+            self._store.link(self.sweep, ids)
+        except StoreError as error:
+            if not (self.kept or self.found):
+                raise
+            self.error = error  # in a later round of a search: what is known is printed before leaving
+            return {}
+        # Shown as this sweep writes them: the store may have the same run from a spec that wrote out a default.
+        found = {key.id: replace(known[key.id], key=key) for key in keys if key.id in known}
+        self.found += len(found)
+        return found
+
+    def keep(self, runs: Sequence[Run]) -> bool:
+        """Store runs that have ended, all but those that were given up; whether all is well with the store."""
+        if self._store is None or self.sweep is None:
+            return False
+        results = [run for run in runs if run.status is not Status.PRUNED]
+        try:
+            self._store.add_runs(self.sweep, results, fresh=self._fresh)
+        except StoreError as error:
+            self.error = error
+            return False
+        self.kept += len(results)
+        return True
+
+    def end(self, exit_status: int, search: dict[str, Any] | None) -> None:
+        """Write how the command ended, or note why that could not be written."""
+        if self._store is not None and self.sweep is not None and self.error is None:
+            try:
+                self._store.end_sweep(self.sweep, exit_status, search)
+            except StoreError as error:
+                self.error = error
+
+    def close(self, error: BaseException | None) -> None:
+        """Leave the store; a sweep that ended on a mistake of the user's before its first run leaves no trace."""
+        if self._store is None or self.sweep is None:
+            return
+        if isinstance(error, Stopped):
+            error.kept = f"what was done is stored{self.again}"
+        if isinstance(error, CpdError) and not isinstance(error, StoreError) and not self.kept:
+            with suppress(StoreError):  # the error under way is the one to tell
+                self._store.remove(self.sweep)
+        self._store.close()
+
+
+def _record(kind: Kind, task: Task, options: Options) -> SweepRecord:
+    return SweepRecord(
+        command=kind,
+        task=task.name,
+        text=task.text,
+        spec=task_to_json(task),
+        command_line=options.command_line,
+        versions=versions(),
+        git_commit=git_commit(),
+        machine=machine(options.device),
+        options={
+            "gap": options.gap,
+            "defaults": {name: with_defaults(name, {}, engine.hyperparameters()) for name in task.methods},
+        },
+    )
