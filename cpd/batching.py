@@ -9,7 +9,7 @@ from cpd.executors import usable_cores
 from cpd.outcome import RunKey
 
 LEAST_FUSED = 2
-"""Runs for which a worker process of their own pays: a lone one is padded to two."""
+"""Runs for which a worker process of their own pays: a lone small one is padded to two."""
 MOST_FUSED = 1024
 """Runs in one program where the user sets no other number."""
 MEMORY = 2**31
@@ -79,4 +79,4 @@ def default_jobs(runs: int, *, seconds: float, device: str, cores: int | None = 
 
 def default_fuse(memory: int) -> int:
     """Most runs to fuse where the user names no number: as many as :data:`MEMORY` holds, of ``memory`` bytes each."""
-    return max(LEAST_FUSED, min(MOST_FUSED, MEMORY // max(1, memory)))
+    return max(1, min(MOST_FUSED, MEMORY // max(1, memory)))

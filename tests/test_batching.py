@@ -49,7 +49,7 @@ def test_the_cores_are_those_that_workers_share(monkeypatch: pytest.MonkeyPatch)
 def test_memory_bounds_the_runs_in_a_program() -> None:
     assert default_fuse(1) == MOST_FUSED
     assert default_fuse(MEMORY // 50) == 50
-    assert default_fuse(MEMORY) == LEAST_FUSED
+    assert default_fuse(MEMORY) == default_fuse(10 * MEMORY) == 1
 
 
 def test_the_work_of_a_run_counts_its_matrix_products() -> None:

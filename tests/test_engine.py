@@ -21,7 +21,8 @@ from engine_batches import (
 )
 
 from cpd.checkpoint import CheckpointStore
-from cpd.engine import Batch, Hooks, Interrupted, ProblemRaised, train
+from cpd.engine import Batch, Hooks, Interrupted, ProblemRaised, building, train
+from cpd.engine.building import Builder, Prepared
 from cpd.engine.minibatches import Minibatches
 from cpd.errors import CpdError
 from cpd.outcome import Status
@@ -57,6 +58,22 @@ def test_a_runs_bits_do_not_depend_on_who_shares_its_batch() -> None:
     for k in (0, 5, 9, 17):
         assert numbers(train(quadratic([keys[k]])).runs[0]) == numbers(together[k])
     assert [numbers(r) for r in train(quadratic(keys[::-1])).runs] == [numbers(r) for r in together[::-1]]
+
+
+@pytest.mark.parametrize("engine", ["eager", "captured"])
+def test_a_lone_run_whose_step_is_large_is_trained_once(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stacked(batch: Batch) -> tuple[int, bool]:
+        (group,) = Builder(batch).groups()
+        assert isinstance(group, Prepared)
+        return group.stack.runs, group.is_large
+
+    batch = replace(BUNDLED["sparsity"], engine=engine)
+    lone = replace(batch, keys=batch.keys[1:2])
+    assert stacked(lone) == (2, False)
+    monkeypatch.setattr(building, "LARGE_STEP", 100_000)
+    assert stacked(lone) == (1, True)
+    assert stacked(batch) == (3, True)
+    assert_close(train(lone).runs[0], train(batch).runs[1])
 
 
 @pytest.mark.parametrize("engine", ["eager", "captured"])

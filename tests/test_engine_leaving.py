@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 import torch
-from engine_batches import ADAM, SGD, constraint, key, numbers, quadratic, recipe, source
+from engine_batches import ADAM, SGD, assert_close, constraint, key, numbers, quadratic, recipe, source
 
-from cpd.engine import Batch, Hooks, Interrupted, train
+from cpd.engine import Batch, Hooks, Interrupted, building, train
 from cpd.engine.pruning import Prune, given_up
 from cpd.engine.training import Training
 from cpd.outcome import RunKey, Status
@@ -59,6 +59,22 @@ def test_a_lone_survivor_stays_in_a_batch_of_two(sizes: list[int]) -> None:
     assert sizes == [2]
     (alone,) = train(quadratic([TAME[0]], steps=100)).runs
     assert numbers(runs[-1]) == numbers(alone)
+
+
+def test_a_lone_survivor_whose_step_is_large_goes_on_alone(
+    sizes: list[int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(building, "LARGE_STEP", 1)
+    batch = quadratic([*WILD, TAME[0]], steps=100)
+    run = train(batch).runs[-1]
+    assert sizes == [1]
+    (alone,) = train(quadratic([TAME[0]], steps=100)).runs
+    assert_close(run, alone)
+    kept = replace(batch, checkpoint=str(tmp_path), checkpoint_every=0.0)
+    calls = iter(range(10_000))
+    with pytest.raises(Interrupted):
+        train(kept, Hooks(stop=lambda: next(calls) >= 60))
+    assert numbers(train(kept).runs[-1]) == numbers(run)
 
 
 def test_a_batch_of_diverged_runs_ends_early() -> None:

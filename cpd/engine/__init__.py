@@ -87,7 +87,7 @@ def train(batch: Batch, hooks: Hooks | None = None) -> Trained:
         keeper = Keeper(batch, tell)
         try:
             for group in builder.groups():
-                with threads_for(group, batch):
+                with threads_for(group):
                     runs = _train_group(batch, group, keeper, hooks, builder.notes)
                 done |= {identity(run.key): run for run in runs}
         except RuntimeError as error:

@@ -19,6 +19,9 @@ from cpd.errors import CpdError, DeviceError
 from cpd.outcome import RunKey
 from cpd.problem import Problem
 
+LARGE_STEP = 10_000_000
+"""Parameters times examples of a step, from which arithmetic bounds it: other threads are worth waiting for."""
+
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -30,6 +33,7 @@ class Prepared:
         keys: The runs, those of one segment side by side; the last one is repeated where a lone run is padded to two.
         padded: Whether it was.
         random: The generators as they stood after the models were built.
+        run_size: Parameters times examples of one run's step.
         draws: Whether a step draws random numbers.
     """
 
@@ -39,7 +43,13 @@ class Prepared:
     random: RandomState
     batches: Minibatches
     data: Any
+    run_size: int
     draws: bool = False
+
+    @property
+    def is_large(self) -> bool:
+        """Whether arithmetic bounds a step of all its runs."""
+        return self.run_size * self.stack.runs >= LARGE_STEP
 
 
 @dataclass
@@ -135,14 +145,20 @@ class Builder:
         fused = self.batch.fuse if fused is None else fused
         if not fused and len(keys) > 1:
             return None
-        padded = fused and len(keys) == 1
+        run_size = self._run_size(models[keys[0].seed][0])
+        padded = fused and len(keys) == 1 and pads(run_size)
         own = tuple(keys) * 2 if padded else tuple(keys)
         own_models = [models[k.seed][0] for k in own]
         stack = Stack(self.problem, own_models, list(self.batch.constraints), fused, self.batch.problem.target)
         random = models[keys[0].seed][1]
         batches = Minibatches(self.data, self.batch.train.batch_size, keys[0].seed)
-        prepared = Prepared(own, padded, stack, random, batches, self.data)
+        prepared = Prepared(own, padded, stack, random, batches, self.data, run_size)
         return prepared if self._first_evaluation(prepared) else None
+
+    def _run_size(self, model: nn.Module) -> int:
+        examples = 1 if self.data is None else len(self.data[0])
+        in_step = min(examples, self.batch.train.batch_size or examples)
+        return in_step * sum(p.numel() for p in model.parameters() if p.requires_grad)
 
     def _first_evaluation(self, prepared: Prepared) -> bool:
         """Call the user's code once before training, leaving the generators as they were.
@@ -201,6 +217,11 @@ class Builder:
             if out_of_memory(error):
                 raise
             raise ProblemRaised(where, error, place=self.batch.problem.target) from error
+
+
+def pads(run_size: int) -> bool:
+    """Whether a lone run is padded to two, for the last bits of a batch's: not where that would take twice as long."""
+    return run_size < LARGE_STEP
 
 
 def check_device(name: str, option: str = "--device") -> torch.device:

@@ -20,10 +20,11 @@ from cpd.engine.training import Training
 
 CAPTURE_FROM = 200
 """Steps from which capturing the step (some tenths of a second) pays."""
-COMPILE_SECONDS = 10.0
-"""What compiling costs."""
+COMPILE, COMPILE_OPERATION = 7.5, 0.0225
+"""Seconds that compiling takes, and takes more for each operation of the captured step."""
 PER_OPERATION, PER_NUMBER = 4e-6, 6e-10
-"""Seconds that a compiled step saves for each operation of the captured one, and for each number that it gives."""
+"""Seconds that a compiled step saves for each operation of the captured one, and for each number that it gives. Of
+large steps numbers do not count: threads share them in the captured step, and the compiled one has one thread."""
 LARGE = 50_000
 """Parameters of a model from which the copies that a captured step makes cost more than it saves."""
 PRODUCTS = ("mm", "bmm", "addmm", "baddbmm", "convolution", "convolution_backward")
@@ -124,7 +125,8 @@ class Auto:
         return "eager" if sum(p.numel() for p in state.parameters.values()) > LARGE * runs else "captured"
 
     def _pays(self, trace: Trace, steps: float) -> bool:
-        return self.uses * steps * saved(trace) > COMPILE_SECONDS
+        per_step, once = saved(trace, numbers=not self.training.prepared.is_large), compile_seconds(trace)
+        return self.uses * steps * per_step > once
 
     def _worthwhile(self, state: State, batches: Minibatches) -> bool:
         """Whether the smaller minibatch that ends an epoch is worth a program of its own."""
@@ -142,12 +144,22 @@ class Auto:
         return True
 
 
-def saved(trace: Trace) -> float:
-    """Seconds of a captured step that a compiled one saves: estimated from its operations, not measured."""
+def compile_seconds(trace: Trace) -> float:
+    """Seconds that compiling takes: estimated from the step's operations, not measured."""
+    return COMPILE + COMPILE_OPERATION * sum(node.op == "call_function" for node in trace.graph.graph.nodes)
+
+
+def saved(trace: Trace, *, numbers: bool = True) -> float:
+    """Seconds of a captured step that a compiled one saves: estimated from its operations, not measured.
+
+    Args:
+        trace: The captured step.
+        numbers: Whether what operations give counts too, not their start alone.
+    """
     total = 0.0
     for node in trace.graph.graph.nodes:
         given = node.meta.get("val") if node.op == "call_function" else None
         name = str(node.target).removeprefix("aten.").partition(".")[0]
         if isinstance(given, Tensor) and name not in PRODUCTS:
-            total += PER_OPERATION + PER_NUMBER * given.numel()
+            total += PER_OPERATION + (PER_NUMBER * given.numel() if numbers else 0)
     return total

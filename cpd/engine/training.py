@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cpd.engine.building import Prepared
+from cpd.engine.building import Prepared, pads
 from cpd.engine.keeping import Keeper
 from cpd.engine.minibatches import total_steps
 from cpd.engine.program import Advance
@@ -144,7 +144,7 @@ class Training:
         stay = [r for r, on in enumerate(active) if on]
         if not stay or len(active) < LEAST_COMPACTED or len(stay) > len(active) / 2:
             return advance
-        if len(stay) == 1:  # a lone run's last bits are not those of a batch
+        if len(stay) == 1 and pads(self.prepared.run_size):  # a lone run's last bits are not those of a batch
             stay = sorted([*stay, active.index(False)])
         again = advance.again()
         if again is None:

@@ -25,7 +25,7 @@ def loop(batch: engine.Batch) -> float:
     """Seconds of one training of a batch."""
     group = next(iter(Builder(batch).groups()))
     assert isinstance(group, Prepared)
-    with threads_for(group, batch):
+    with threads_for(group):
         training = Training.begin(group, batch.constraints, batch.train)
         advance = choose(batch, training)
         started = time.perf_counter()
