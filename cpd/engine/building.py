@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -178,6 +179,10 @@ class Builder:
 
     def _first_call(self, call: Callable[[Prepared], None], prepared: Prepared) -> bool:
         where = f"{type(self.problem).__name__}.{call.__name__.removeprefix('_')}()"
+        if not prepared.stack.fused:
+            with self._telling(where):
+                call(prepared)
+            return True
         try:
             call(prepared)
         except CpdError:
@@ -185,8 +190,6 @@ class Builder:
         except Exception as error:
             if out_of_memory(error):
                 raise
-            if not prepared.stack.fused:
-                raise ProblemRaised(where, error, place=self.batch.problem.target) from error
             self._call_alone(call, prepared, where)
             first = str(error).strip().splitlines()
             self.notes.append(
@@ -209,8 +212,14 @@ class Builder:
         """Raise the user's own error where the problem fails without ``vmap`` too."""
         stack = prepared.stack
         prepared.stack = Stack(self.problem, [stack.bound.model], stack.names, fused=False, target=stack.target)
-        try:
+        with self._telling(where):
             call(prepared)
+
+    @contextmanager
+    def _telling(self, where: str) -> Iterator[None]:
+        """Say where the user's code raised; what cpd itself raises, and a lack of memory, go on as they are."""
+        try:
+            yield
         except CpdError:
             raise
         except Exception as error:
