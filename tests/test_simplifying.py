@@ -66,6 +66,14 @@ def test_every_form_has_its_value_whatever_the_number(dtype: torch.dtype) -> Non
         torch.testing.assert_close(value, expected, equal_nan=True)
 
 
+def test_whole_numbers_stay_as_they_are() -> None:
+    def forms(x: Tensor) -> Tensor:
+        return torch.sigmoid(x) + torch.exp(-x.abs())
+
+    x = torch.tensor([-2, 0, 3])
+    assert str(simplified(forms, x).graph) == str(graph_of(forms, x).graph)
+
+
 def test_every_new_value_is_known_to_the_compiler() -> None:
     module = simplified(STEP, *BATCH)
     nodes = [node for node in module.graph.nodes if node.op == "call_function"]

@@ -28,7 +28,7 @@ def share_exponentials(graph: Graph) -> None:
         if x is not None:
             found.setdefault(x, {})[node] = kind
     for x, uses in found.items():
-        if len(set(uses.values())) > 1:
+        if len(set(uses.values())) > 1 and x.meta["val"].is_floating_point():
             _share(graph, x, uses)
     graph.eliminate_dead_code()
 
