@@ -1,5 +1,6 @@
 """The compiled step: the eager step's numbers, whatever the step is made of, and how ``auto`` decides."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -119,6 +120,19 @@ def test_without_a_compiler_the_step_is_captured_and_says_so(monkeypatch: pytest
     monkeypatch.setattr(shutil, "which", lambda name: None)
     trained = train(replace(BUNDLED["concave"], train=recipe(3), engine="compiled"))
     assert trained.notes == ["captured instead of compiled: there is no C++ compiler (g++ or clang++)"]
+
+
+@compiler
+def test_that_it_compiles_and_for_how_long_is_told_when_it_begins() -> None:
+    batch = replace(BUNDLED["concave"], keys=BUNDLED["concave"].keys[:2], train=recipe(3), engine="compiled")
+    said: list[str] = []
+    train(batch, Hooks(say=said.append))
+    (line,) = said
+    assert re.fullmatch(
+        r"compiling the training step, which takes about (9|10) s; the program is kept for next time", line
+    )
+    train(batch, Hooks(say=said.append))
+    assert said == [line]
 
 
 @compiler

@@ -12,7 +12,7 @@ from cpd.engine.batch import Batch
 from cpd.engine.compiled import Compiled
 from cpd.engine.graphs import Graphed
 from cpd.engine.minibatches import Minibatches
-from cpd.engine.packaging import missing_compiler
+from cpd.engine.packaging import compile_seconds, missing_compiler
 from cpd.engine.program import Advance, Captured, Eager, Trace, is_first
 from cpd.engine.recording import Record
 from cpd.engine.step import State, Step
@@ -20,8 +20,6 @@ from cpd.engine.training import Training
 
 CAPTURE_FROM = 200
 """Steps from which capturing the step (some tenths of a second) pays."""
-COMPILE, COMPILE_OPERATION = 7.5, 0.0225
-"""Seconds that compiling takes, and takes more for each operation of the captured step."""
 PER_OPERATION, PER_NUMBER = 4e-6, 6e-10
 """Seconds that a compiled step saves for each operation of the captured one, and for each number that it gives. Of
 large steps numbers do not count: threads share them in the captured step, and the compiled one has one thread."""
@@ -142,11 +140,6 @@ class Auto:
             self.note = f"not compiled: {first}"
             return False
         return True
-
-
-def compile_seconds(trace: Trace) -> float:
-    """Seconds that compiling takes: estimated from the step's operations, not measured."""
-    return COMPILE + COMPILE_OPERATION * sum(node.op == "call_function" for node in trace.graph.graph.nodes)
 
 
 def saved(trace: Trace, *, numbers: bool = True) -> float:

@@ -21,6 +21,8 @@ from cpd.file_lock import locked
 
 PATIENCE = 600.0
 """Seconds to wait for another process that compiles the same program."""
+COMPILE, COMPILE_OPERATION = 7.5, 0.0225
+"""Seconds that compiling takes, and takes more for each operation of the captured step."""
 FEW = 16
 """Numbers of an example below which examples are read column by column."""
 HISTORY = 32
@@ -66,6 +68,11 @@ def missing_compiler() -> str | None:
     return "there is no C++ compiler (g++ or clang++)"
 
 
+def compile_seconds(trace: Trace) -> float:
+    """Seconds that compiling takes on a quiet machine: estimated from the step's operations, not measured."""
+    return COMPILE + COMPILE_OPERATION * sum(node.op == "call_function" for node in trace.graph.graph.nodes)
+
+
 def package(trace: Trace, layout: Layout, cache: Path, say: Callable[[str], None] = lambda text: None) -> Path:
     """Compile a captured step into a file of the cache, if it is not there yet; ``say`` is told when that begins."""
     path = program_path(trace, layout, cache)
@@ -74,7 +81,8 @@ def package(trace: Trace, layout: Layout, cache: Path, say: Callable[[str], None
         # Workers that start together need the same program: one compiles, the others wait for it.
         with locked(path.with_suffix(".lock"), PATIENCE):
             if not path.exists():
-                say("compiling the training step, which takes some seconds; the program is kept for next time")
+                seconds = f"about {compile_seconds(trace):.0f} s"
+                say(f"compiling the training step, which takes {seconds}; the program is kept for next time")
                 _compile(trace, layout, path)
     return path
 
