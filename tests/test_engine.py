@@ -65,6 +65,7 @@ def test_a_lone_run_whose_step_is_large_is_trained_once(engine: str, monkeypatch
     def stacked(batch: Batch) -> tuple[int, bool]:
         (group,) = Builder(batch).groups()
         assert isinstance(group, Prepared)
+        assert group.run_size == 2 * 100 * (64 * 12 + 12 * 8 + 8 * 10)  # its matrix products on 100 examples
         return group.stack.runs, group.is_large
 
     batch = replace(BUNDLED["sparsity"], engine=engine)

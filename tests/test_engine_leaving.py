@@ -64,7 +64,7 @@ def test_a_lone_survivor_stays_in_a_batch_of_two(sizes: list[int]) -> None:
 def test_a_lone_survivor_whose_step_is_large_goes_on_alone(
     sizes: list[int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(building, "LARGE_STEP", 1)
+    monkeypatch.setattr(building, "LARGE_STEP", 0)  # it has no products
     batch = quadratic([*WILD, TAME[0]], steps=100)
     run = train(batch).runs[-1]
     assert sizes == [1]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import nn
 
 from cpd.engine.batch import Batch
+from cpd.engine.counting import Counter
 from cpd.engine.loading import ProblemRaised, load_data, load_problem, user_traceback
 from cpd.engine.memory import out_of_memory
 from cpd.engine.minibatches import Minibatches
@@ -20,8 +21,8 @@ from cpd.errors import CpdError, DeviceError
 from cpd.outcome import RunKey
 from cpd.problem import Problem
 
-LARGE_STEP = 10_000_000
-"""Parameters times examples of a step, from which arithmetic bounds it: other threads are worth waiting for."""
+LARGE_STEP = 20_000_000
+"""Operations of products in an evaluation from which arithmetic bounds the step: threads are worth waiting for."""
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
@@ -34,8 +35,8 @@ class Prepared:
         keys: The runs, those of one segment side by side; the last one is repeated where a lone run is padded to two.
         padded: Whether it was.
         random: The generators as they stood after the models were built.
-        run_size: Parameters times examples of one run's step.
         draws: Whether a step draws random numbers.
+        run_size: Operations of products in an evaluation of one run.
     """
 
     keys: tuple[RunKey, ...]
@@ -44,8 +45,8 @@ class Prepared:
     random: RandomState
     batches: Minibatches
     data: Any
-    run_size: int
     draws: bool = False
+    run_size: int = 0
 
     @property
     def is_large(self) -> bool:
@@ -146,20 +147,17 @@ class Builder:
         fused = self.batch.fuse if fused is None else fused
         if not fused and len(keys) > 1:
             return None
-        run_size = self._run_size(models[keys[0].seed][0])
-        padded = fused and len(keys) == 1 and pads(run_size)
-        own = tuple(keys) * 2 if padded else tuple(keys)
-        own_models = [models[k.seed][0] for k in own]
+        own_models = [models[k.seed][0] for k in keys]
         stack = Stack(self.problem, own_models, list(self.batch.constraints), fused, self.batch.problem.target)
         random = models[keys[0].seed][1]
         batches = Minibatches(self.data, self.batch.train.batch_size, keys[0].seed)
-        prepared = Prepared(own, padded, stack, random, batches, self.data, run_size)
-        return prepared if self._first_evaluation(prepared) else None
-
-    def _run_size(self, model: nn.Module) -> int:
-        examples = 1 if self.data is None else len(self.data[0])
-        in_step = min(examples, self.batch.train.batch_size or examples)
-        return in_step * sum(p.numel() for p in model.parameters() if p.requires_grad)
+        prepared = Prepared(tuple(keys), False, stack, random, batches, self.data)
+        if not self._first_evaluation(prepared):
+            return None
+        if fused and len(keys) == 1 and pads(prepared.run_size):
+            twice = stack.part([0, 0], stack.parameters)
+            return replace(prepared, keys=prepared.keys * 2, padded=True, stack=twice)
+        return prepared
 
     def _first_evaluation(self, prepared: Prepared) -> bool:
         """Call the user's code once before training, leaving the generators as they were.
@@ -201,7 +199,9 @@ class Builder:
     def _evaluate(self, prepared: Prepared) -> None:
         batch = Minibatches(self.data, self.batch.train.batch_size, prepared.keys[0].seed).next()
         prepared.random.restore()
-        prepared.stack.evaluate(prepared.stack.parameters, batch)
+        with Counter() as counter:
+            prepared.stack.evaluate(prepared.stack.parameters, batch)
+        prepared.run_size = counter.operations // prepared.stack.runs
         prepared.draws = not RandomState.now(self.device).same(prepared.random)
 
     def _measure(self, prepared: Prepared) -> None:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from cpd.engine.batch import Batch
 from cpd.engine.building import Builder, Refused
+from cpd.engine.counting import Counter
 from cpd.engine.minibatches import total_steps
 
 OPERATIONS, NUMBERS = 8e10, 1e10
@@ -46,7 +42,7 @@ def weigh(batch: Batch) -> Work | None:
             if group is None or isinstance(group, Refused):
                 return None
             stack = group.stack
-            with _Counter() as counter:
+            with Counter() as counter:
                 stack.evaluate(stack.parameters, group.batches.sample())
     except Exception:
         return None  # the training meets it again and says it with its place
@@ -55,36 +51,3 @@ def weigh(batch: Batch) -> Work | None:
     each = BACKWARD * (counter.operations / OPERATIONS + counter.numbers / NUMBERS) / runs
     steps = total_steps(batch.train, group.data)
     return Work(each * steps, COPIES * parameters + counter.kept // runs)
-
-
-class _Counter(TorchDispatchMode):
-    """Counts operations of products, numbers given, and bytes given, which the gradient keeps in memory."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.operations = 0
-        self.numbers = 0
-        self.kept = 0
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        given = func(*args, **(kwargs or {}))
-        for tensor in given if isinstance(given, tuple | list) else (given,):
-            if isinstance(tensor, Tensor):
-                self.numbers += tensor.numel()
-                self.kept += tensor.numel() * tensor.element_size()
-                self.operations += 2 * tensor.numel() * _summed(func, args)
-        return given
-
-
-def _summed(func: Any, args: tuple[Any, ...]) -> int:
-    """Products that are added up for one number of a matrix product or convolution; 0 for other operations."""
-    name = func.__name__.partition(".")[0]
-    if name in ("mm", "bmm"):
-        return int(args[0].shape[-1])
-    if name in ("addmm", "baddbmm"):
-        return int(args[1].shape[-1])
-    if name == "convolution":
-        return math.prod(args[1].shape[1:])
-    return 0
