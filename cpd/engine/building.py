@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -36,7 +36,8 @@ class Prepared:
         padded: Whether it was.
         random: The generators as they stood after the models were built.
         draws: Whether a step draws random numbers.
-        run_size: Operations of products in an evaluation of one run.
+        counter: What an evaluation took.
+        counted: Of how many runs.
     """
 
     keys: tuple[RunKey, ...]
@@ -46,7 +47,13 @@ class Prepared:
     batches: Minibatches
     data: Any
     draws: bool = False
-    run_size: int = 0
+    counter: Counter = field(default_factory=Counter)
+    counted: int = 1
+
+    @property
+    def run_size(self) -> int:
+        """Operations of products in an evaluation of one run."""
+        return self.counter.operations // self.counted
 
     @property
     def is_large(self) -> bool:
@@ -199,9 +206,9 @@ class Builder:
     def _evaluate(self, prepared: Prepared) -> None:
         batch = Minibatches(self.data, self.batch.train.batch_size, prepared.keys[0].seed).next()
         prepared.random.restore()
-        with Counter() as counter:
+        prepared.counted = prepared.stack.runs
+        with prepared.counter:
             prepared.stack.evaluate(prepared.stack.parameters, batch)
-        prepared.run_size = counter.operations // prepared.stack.runs
         prepared.draws = not RandomState.now(self.device).same(prepared.random)
 
     def _measure(self, prepared: Prepared) -> None:

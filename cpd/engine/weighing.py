@@ -8,7 +8,6 @@ import torch
 
 from cpd.engine.batch import Batch
 from cpd.engine.building import Builder, Refused
-from cpd.engine.counting import Counter
 from cpd.engine.minibatches import total_steps
 
 OPERATIONS, NUMBERS = 8e10, 1e10
@@ -41,13 +40,10 @@ def weigh(batch: Batch) -> Work | None:
             group = next(iter(builder.groups()), None)
             if group is None or isinstance(group, Refused):
                 return None
-            stack = group.stack
-            with Counter() as counter:
-                stack.evaluate(stack.parameters, group.batches.sample())
     except Exception:
         return None  # the training meets it again and says it with its place
-    runs = stack.runs
-    parameters = sum(p.numel() * p.element_size() for p in stack.parameters.values()) // runs
-    each = BACKWARD * (counter.operations / OPERATIONS + counter.numbers / NUMBERS) / runs
+    stack, counter = group.stack, group.counter
+    parameters = sum(p.numel() * p.element_size() for p in stack.parameters.values()) // stack.runs
+    each = BACKWARD * (counter.operations / OPERATIONS + counter.numbers / NUMBERS)
     steps = total_steps(batch.train, group.data)
-    return Work(each * steps, COPIES * parameters + counter.kept // runs)
+    return Work(each * steps, COPIES * parameters + counter.kept)
