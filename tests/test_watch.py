@@ -58,6 +58,7 @@ def watching(folder: Path, out: Any = subprocess.PIPE) -> Iterator[Any]:
         stdin=subprocess.DEVNULL,
         stdout=out,
         stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
     )
     with process:
         try:
