@@ -38,6 +38,9 @@ _SMALLEST = 512
 class StoreFile:
     """An open store.
 
+    Attributes:
+        place: Where it is, whatever folder the process works in.
+
     Args:
         path: As the user named it.
         mode: ``write`` creates a missing store and brings an older one up to date.

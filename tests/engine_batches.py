@@ -10,6 +10,8 @@ import pytest
 from engine_problems import __file__ as PROBLEMS  # noqa: N812
 
 from cpd.engine import Batch, train
+from cpd.engine.building import Builder, Prepared
+from cpd.engine.training import Training
 from cpd.outcome import Run, RunKey
 from cpd.spec import Constraint, Optimizer, ProblemSource, Train
 
@@ -101,6 +103,13 @@ def flat(values: Any) -> list[float]:
     if isinstance(values, Sequence):
         return [x for value in values for x in flat(value)]
     return [math.nan if values is None else values]
+
+
+def begun(batch: Batch) -> Training:
+    """A training at its first step, of a batch that is one program."""
+    (group,) = Builder(batch).groups()
+    assert isinstance(group, Prepared)
+    return Training.begin(group, batch.constraints, batch.train, batch.prune)
 
 
 def one_by_one(batch: Batch) -> list[Run]:

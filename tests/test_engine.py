@@ -10,6 +10,7 @@ from engine_batches import (
     ADAM,
     BUNDLED,
     assert_close,
+    begun,
     constraint,
     key,
     mixed_keys,
@@ -22,9 +23,7 @@ from engine_batches import (
 
 from cpd.checkpoint import CheckpointStore
 from cpd.engine import Batch, Hooks, Interrupted, ProblemRaised, building, train
-from cpd.engine.building import Builder, Prepared
 from cpd.engine.minibatches import Minibatches
-from cpd.engine.training import Training
 from cpd.errors import CpdError
 from cpd.outcome import Status
 from cpd.spec import Optimizer
@@ -63,22 +62,18 @@ def test_a_runs_bits_do_not_depend_on_who_shares_its_batch() -> None:
 
 @pytest.mark.parametrize("engine", ["eager", "captured"])
 def test_a_lone_run_whose_step_is_large_is_trained_once(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def group_of(batch: Batch) -> Prepared:
-        (group,) = Builder(batch).groups()
-        assert isinstance(group, Prepared)
-        return group
-
     def stacked(batch: Batch) -> tuple[int, bool]:
-        group = group_of(batch)
+        group = begun(batch).prepared
         assert group.run_size == 2 * 100 * (64 * 12 + 12 * 8 + 8 * 10)  # its matrix products on 100 examples
         return group.stack.runs, group.is_large
 
     batch = replace(BUNDLED["sparsity"], engine=engine)
     lone = replace(batch, keys=batch.keys[1:2])
     assert stacked(lone) == (2, False)
-    whole = Training.begin(group_of(batch), batch.constraints, batch.train)
+    whole = begun(batch)
+    before = whole.prepared.run_size
     whole.split([0])
-    assert whole.prepared.run_size == group_of(batch).run_size  # whoever has left
+    assert whole.prepared.run_size == before  # whoever has left
     monkeypatch.setattr(building, "LARGE_STEP", 100_000)
     assert stacked(lone) == (1, True)
     assert stacked(batch) == (3, True)

@@ -8,14 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from engine_batches import BUNDLED, DROPOUT, NOISY, STEPS, assert_close, constraint, key, numbers, recipe, source
+from engine_batches import BUNDLED, DROPOUT, NOISY, STEPS, assert_close, begun, constraint, key, numbers, recipe, source
 
 from cpd.engine import Batch, Hooks, Interrupted, train
-from cpd.engine.building import Builder, Prepared
 from cpd.engine.choice import Auto, choose
 from cpd.engine.compiled import Compiled
 from cpd.engine.program import Captured, Eager
-from cpd.engine.training import Training
 
 compiler = pytest.mark.skipif(
     not any(shutil.which(name) for name in ("g++", "clang++", "c++")), reason="there is no C++ compiler"
@@ -72,15 +70,9 @@ def test_a_resumed_compiled_training_equals_an_uninterrupted_one_bit_by_bit(tmp_
     assert [numbers(run) for run in resumed.runs] == [numbers(run) for run in whole.runs]
 
 
-def training(batch: Batch) -> Training:
-    (group,) = Builder(batch).groups()
-    assert isinstance(group, Prepared)
-    return Training.begin(group, batch.constraints, batch.train)
-
-
 def chosen(batch: Batch) -> object:
     """What ``auto`` has chosen after two steps."""
-    under_way = training(batch)
+    under_way = begun(batch)
     advance = choose(batch, under_way)
     if not isinstance(advance, Auto):
         return type(advance)
@@ -151,7 +143,7 @@ def test_a_compiler_that_fails_costs_a_line(monkeypatch: pytest.MonkeyPatch, cac
 
     monkeypatch.setattr(torch._inductor, "aoti_compile_and_package", fails)
     batch = replace(BUNDLED["rate"], train=recipe(200_000), constraints={"class0_rate": constraint(0.65, ">=")})
-    under_way = training(replace(batch, keys=batch.keys[:2]))
+    under_way = begun(replace(batch, keys=batch.keys[:2]))
     advance = choose(batch, under_way)
     state, _ = advance(under_way.state, under_way.prepared.batches, 1)
     advance(state, under_way.prepared.batches, 1)

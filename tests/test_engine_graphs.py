@@ -9,16 +9,14 @@ from dataclasses import replace
 
 import pytest
 import torch
-from engine_batches import ADAM, BUNDLED, DROPOUT, NOISY, STEPS, assert_close, key, numbers, recipe, source
+from engine_batches import ADAM, BUNDLED, DROPOUT, NOISY, STEPS, assert_close, begun, key, numbers, recipe, source
 
 from cpd.engine import Batch, Hooks, Prune, train
-from cpd.engine.building import Builder, Prepared
 from cpd.engine.finishing import finished_runs
 from cpd.engine.graphs import WARM_UP, Graphed, Work
 from cpd.engine.keeping import Keeper
 from cpd.engine.program import Advance, Captured
 from cpd.engine.step import Step
-from cpd.engine.training import Training
 from cpd.outcome import Run
 
 cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
@@ -33,9 +31,7 @@ def again(work: Work) -> Work:
 
 def trained(batch: Batch, engine: Callable[[Step], Advance]) -> tuple[list[Run], Advance]:
     with torch.random.fork_rng(devices=[]):
-        (group,) = Builder(batch).groups()
-        assert isinstance(group, Prepared)
-        training = Training.begin(group, batch.constraints, batch.train, batch.prune)
+        training = begun(batch)
         advance = engine(training.step)
         training.run(Hooks(), Keeper(batch, print), advance)
         return finished_runs(training), advance
