@@ -8,15 +8,13 @@ from typing import Any
 import pytest
 import torch
 from command_line import InProcess
-from engine_batches import constraint, key, numbers, quadratic, recipe, source
+from engine_batches import begun, constraint, key, numbers, quadratic, recipe, source
 
 from cpd import durable, execution
 from cpd.checkpoint import CheckpointStore, batch_folder
 from cpd.engine import Batch, Hooks, Interrupted, Prune, compiled, keeping, train
-from cpd.engine.building import Builder, Prepared
 from cpd.engine.compiled import Compiled
 from cpd.engine.keeping import Keeper
-from cpd.engine.training import Training
 from cpd.errors import StoreError
 from cpd.working import halves
 
@@ -136,9 +134,8 @@ def test_a_training_resumed_before_a_smaller_minibatch_compiles_the_same_sizes(
         recipe(60, 16),
         tuple(key("lagrangian", {"rate": 0.7}, dual_lr=e) for e in (0.1, 0.5)),
     )
-    (group,) = Builder(batch).groups()
-    assert isinstance(group, Prepared)
-    training = Training.begin(group, batch.constraints, batch.train)
+    training = begun(batch)
+    group = training.prepared
     for _ in range(3):
         group.batches.next()
     assert (group.batches.next_size, group.batches.usual_size) == (2, 16)
