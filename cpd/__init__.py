@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cpd.errors import CpdError
-    from cpd.execution_options import Options
-    from cpd.frames import load_runs
     from cpd.problem import Evaluation, Problem
-    from cpd.result import Result
-    from cpd.runner import bisect, compare, sweep
-    from cpd.spec_overrides import Overrides
+    from cpd.results.frames import load_runs
+    from cpd.results.result import Result
+    from cpd.run.commands import bisect, compare, sweep
+    from cpd.run.options import Options
+    from cpd.spec.overrides import Overrides
 
 __all__ = [
     "CpdError",
@@ -30,13 +30,13 @@ _HOME = {
     "CpdError": "cpd.errors",
     "Evaluation": "cpd.problem",
     "Problem": "cpd.problem",
-    "Result": "cpd.result",
-    "bisect": "cpd.runner",
-    "compare": "cpd.runner",
-    "load_runs": "cpd.frames",
-    "Options": "cpd.execution_options",
-    "Overrides": "cpd.spec_overrides",
-    "sweep": "cpd.runner",
+    "Result": "cpd.results.result",
+    "bisect": "cpd.run.commands",
+    "compare": "cpd.run.commands",
+    "load_runs": "cpd.results.frames",
+    "Options": "cpd.run.options",
+    "Overrides": "cpd.spec.overrides",
+    "sweep": "cpd.run.commands",
 }
 
 

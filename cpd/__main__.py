@@ -1,5 +1,5 @@
 """``python -m cpd``."""
 
-from cpd.cli import main
+from cpd.cli.main import main
 
 main()

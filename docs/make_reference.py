@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from cpd import runner
-from cpd.methods import REGISTRY
 from cpd.methods.hyperparameter import Hyperparameter
 from cpd.methods.method import Method
-from cpd.sentences import DIAGNOSES
+from cpd.methods.registry import REGISTRY
+from cpd.run import commands
+from cpd.verdict.sentences import DIAGNOSES
 
 DOCS = Path(__file__).resolve().parent
 BLOCK = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -26,7 +26,7 @@ SCHEMA = DOCS / "task.schema.json"
 
 def keys() -> str:
     """What a task file may have."""
-    properties = runner.schema()["properties"]
+    properties = commands.schema()["properties"]
     return table(("key", "what it is"), [(f"`{name}`", part["description"]) for name, part in properties.items()])
 
 
@@ -41,22 +41,22 @@ def section(part: Mapping[str, Any]) -> str:
 
 def constraint() -> str:
     """The keys of a constraint written out."""
-    return section(runner.schema()["properties"]["constraints"]["additionalProperties"]["anyOf"][1])
+    return section(commands.schema()["properties"]["constraints"]["additionalProperties"]["anyOf"][1])
 
 
 def train() -> str:
     """The keys of the training recipe."""
-    return section(runner.schema()["properties"]["train"])
+    return section(commands.schema()["properties"]["train"])
 
 
 def search() -> str:
     """The keys of a search."""
-    return section(runner.schema()["properties"]["search"])
+    return section(commands.schema()["properties"]["search"])
 
 
 def optimizers() -> str:
     """The optimizers that there are."""
-    names = runner.schema()["properties"]["train"]["properties"]["optimizer"]["anyOf"][0]["enum"]
+    names = commands.schema()["properties"]["train"]["properties"]["optimizer"]["anyOf"][0]["enum"]
     return ", ".join(f"`{name}`" for name in names) + "\n"
 
 
@@ -162,7 +162,7 @@ def remade(page: str) -> str:
 def stale() -> dict[Path, str]:
     """Pages that are not as they must be, and how they must be."""
     pages = {page: remade(page.read_text(encoding="utf-8")) for page in sorted(DOCS.glob("*.md"))}
-    pages[SCHEMA] = json.dumps(runner.schema(), indent=2) + "\n"
+    pages[SCHEMA] = json.dumps(commands.schema(), indent=2) + "\n"
     return {page: text for page, text in pages.items() if not page.exists() or page.read_text(encoding="utf-8") != text}
 
 

@@ -1,20 +1,16 @@
 """What the tests share: one torch thread, the command line in a subprocess, and the real MNIST test images."""
 
 import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+from commands import ROOT, Command, command_in
 
 if TYPE_CHECKING:
-    from cpd.store import Store
-
-ROOT = Path(__file__).resolve().parents[1]
+    from cpd.store.store import Store
 
 hypothesis.settings.register_profile("cpd", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("cpd")
@@ -57,18 +53,6 @@ def mnist_folder() -> Path:
     return folder
 
 
-@dataclass(frozen=True)
-class Finished:
-    """A command that ended: exit code and both streams."""
-
-    rc: int
-    stdout: str
-    stderr: str
-
-
-Command = Callable[..., Finished]
-
-
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """Where a test's store is: a name that no address takes as it is."""
@@ -78,7 +62,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def store(path: Path) -> Iterator["Store"]:
     """An empty store."""
-    from cpd.store import open_store
+    from cpd.store.store import open_store
 
     with open_store(path, "write") as opened:
         yield opened
@@ -88,32 +72,3 @@ def store(path: Path) -> Iterator["Store"]:
 def cpd_command(tmp_path: Path) -> Command:
     """Run ``python -m cpd ARGUMENTS`` in an empty folder; see :func:`command_in`."""
     return command_in(tmp_path)
-
-
-def command_in(folder: Path) -> Command:
-    """Return what runs ``python -m cpd ARGUMENTS`` as a user would: in a folder, with a clean, colourless environment.
-
-    ``cpd_command("sweep", "rate", columns=80, env={...}, cwd=...)``; what the caller passes in ``env`` is added.
-    """
-
-    def run(*arguments: str, columns: int = 120, env: Mapping[str, str] | None = None, cwd: Path = folder) -> Finished:
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "cpd", *arguments],
-            cwd=cwd,
-            env=_environment(columns) | dict(env or {}),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            check=False,
-        )
-        return Finished(done.returncode, done.stdout, done.stderr)
-
-    return run
-
-
-def _environment(columns: int) -> dict[str, str]:
-    """Nothing of the developer's own settings but what finds programs, packages and caches."""
-    kept = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV", "SYSTEMROOT")
-    inherited = {name: os.environ[name] for name in kept if name in os.environ}
-    return {**inherited, "NO_COLOR": "1", "COLUMNS": str(columns), "OMP_NUM_THREADS": "1"}

@@ -14,76 +14,50 @@ import cpd
 
 PACKAGE = Path(cpd.__file__).parent
 SOURCES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
-STEMS = {path.parts[0].removesuffix(".py") for path in SOURCES}
 
-# A room is a file or folder directly under cpd/. `store_schema.py` is a part of `store`; so are these of others.
-PART_OF = {
-    "__main__": "cli",
-    "console": "cli",
-    "batching": "runner",
-    "execution": "runner",
-    "searching": "runner",
-    "execution_options": "runner",
-    "provenance": "runner",
-    "tracking": "runner",
-    "working": "runner",
-    "stopping": "runner",
-    "storing": "runner",
-    "series": "outcome",
-    "stored": "result",
-    "frames": "result",
-    "exporting": "tables",
-    "checkpoint": "engine",
-    "file_lock": "durable",
-    "bundled": "spec",
-    "grids": "spec",
-    "problem_source": "spec",
-    "schema": "spec",
-    "settings": "spec",
-    "yaml_loader": "spec",
-}
+MOST_FLAT = 8
+"""Files directly under cpd/: the public face, and what every room may know."""
 
-# The rooms of cpd that a room may import, besides itself. "cpd" is the public face: `import cpd`.
+# The rooms of cpd, from the ground up, and what each may import besides itself: only rooms that stand before it. A room
+# is a folder, or a file directly under cpd/. "cpd" is the public face: `import cpd`.
 ROOMS = {
-    "cpd": {"errors", "problem", "runner", "result", "spec"},
-    "cli": {"runner", "result", "tables", "plots", "report", "store", "spec", "verdict", "sentences", "errors"},
-    "runner": {"spec", "search", "executors", "store", "engine", "result", "trackers", "verdict", "outcome", "errors"},
-    "trackers": {"errors"},
-    # What a command came to, fresh or stored, without torch: `cpd show` needs it where `runner` is not.
-    "result": {"spec", "store", "tables", "verdict", "outcome", "errors"},
-    "engine": {"problem", "methods", "outcome", "spec", "durable", "errors"},
-    "problems": {"cpd", "problem", "errors"},
+    "errors": set(),
+    "outcome": {"errors"},
+    "series": set(),
     "problem": {"errors"},
+    "files": {"errors"},
+    "locks": set(),
+    "trackers": {"errors"},
     "methods": {"errors"},
     "search": {"errors"},
     "executors": {"errors"},
-    "store": {"spec", "outcome", "durable", "errors"},
-    "spec": {"outcome", "errors"},  # a task names its runs by outcome.RunKey
-    "verdict": {"outcome", "sentences", "errors"},
-    "tables": {"sentences", "durable", "errors"},
-    # Pictures and reports read the same rows as the tables: grouped by setting, numbers worded alike.
-    "plots": {"tables", "sentences", "durable", "errors"},
-    "report": {"tables", "plots", "sentences", "durable", "errors"},
-    "sentences": set(),
-    "durable": set(),
-    "outcome": {"errors"},
-    "errors": set(),
-}
+    "spec": {"methods", "outcome", "files", "errors"},  # a task names its runs by outcome.RunKey
+    "engine": {"problem", "methods", "outcome", "series", "spec", "files", "locks", "errors"},
+    "store": {"spec", "outcome", "series", "files", "locks", "errors"},
+    "verdict": {"outcome", "errors"},
+    "views": {"verdict", "files", "errors"},
+    # What a command came to, fresh or stored, without torch.
+    "results": {"spec", "store", "verdict", "views", "outcome", "files", "errors"},
+    "run": {
+        "spec", "methods", "search", "executors", "engine", "store", "verdict", "results", "trackers", "outcome",
+        "errors",
+    },
+    "cli": {"run", "results", "views", "store", "spec", "verdict", "errors"},
+    "cpd": {"run", "results", "spec", "problem", "errors"},
+    "problems": {"cpd", "problem", "errors"},
+}  # fmt: skip
 
 # The packages from elsewhere that a room may import; a room that is not named imports none.
 PACKAGES = {
     "cli": {"typer", "click", "rich"},
-    "engine": {"torch", "platformdirs"},
+    "engine": {"torch", "numpy", "platformdirs"},
     "problems": {"torch", "numpy", "sklearn"},
     "problem": {"torch"},
-    "methods": {"torch"},
-    "executors": {"joblib", "dask", "distributed", "ray"},
+    "executors": {"joblib", "loky", "dask", "distributed", "ray"},
     "spec": {"pydantic", "yaml"},
-    "tables": {"pandas", "numpy", "rich"},
-    "result": {"pandas"},
+    "views": {"pandas", "numpy", "rich", "matplotlib", "plotly"},
+    "results": {"pandas"},
     "trackers": {"torch"},
-    "plots": {"pandas", "numpy", "matplotlib"},
-    "report": {"pandas", "numpy", "plotly"},
 }
 
 SEARCH_MODULES = {"__future__", "collections", "dataclasses", "itertools", "math", "types", "typing"}
@@ -107,17 +81,17 @@ JUNK_DRAWERS = {
 }
 
 
+FILES = set(SOURCES)
+
+
 def parse(path: Path) -> ast.Module:
     return ast.parse((PACKAGE / path).read_text(encoding="utf-8"), filename=str(path))
 
 
 def room(path: Path) -> str:
-    """``engine/step.py`` -> ``engine``; ``cli_options.py`` -> ``cli``; ``__init__.py`` -> ``cpd``."""
+    """``engine/step.py`` -> ``engine``; ``errors.py`` -> ``errors``; ``__init__.py`` and ``__main__.py`` -> ``cpd``."""
     name = path.parts[0].removesuffix(".py")
-    if name == "__init__":
-        return "cpd"
-    whole = name.split("_")[0]
-    return PART_OF.get(name, whole if whole in ROOMS else name)
+    return "cli" if name == "__main__" else "cpd" if name == "__init__" else name
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
@@ -140,8 +114,44 @@ def internal(name: str) -> str | None:
     first, *rest = name.split(".")
     if first != "cpd":
         return None
-    there = room(Path(rest[0])) if rest else "cpd"
-    return there if there in ROOMS or rest[0] in STEMS else "cpd"
+    return rest[0] if rest and rest[0] in ROOMS else "cpd"
+
+
+def module(name: str) -> str | None:
+    """The module of cpd that an imported name comes from: ``cpd.engine.step.Step`` -> ``engine.step``."""
+    parts = name.split(".")[1:]
+    for length in range(len(parts), 0, -1):
+        if Path(*parts[:length]).with_suffix(".py") in FILES or Path(*parts[:length], "__init__.py") in FILES:
+            return ".".join(parts[:length])
+    return None
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Modules that import each other, directly or by way of others."""
+    found: list[list[str]] = []
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+
+    def visit(node: str) -> None:
+        index[node] = low[node] = len(index)
+        stack.append(node)
+        for to in graph.get(node, ()):
+            if to not in index:
+                visit(to)
+                low[node] = min(low[node], low[to])
+            elif to in stack:
+                low[node] = min(low[node], index[to])
+        if low[node] == index[node]:
+            at = stack.index(node)
+            together, stack[at:] = stack[at:], []
+            if len(together) > 1:
+                found.append(sorted(together))
+
+    for node in graph:
+        if node not in index:
+            visit(node)
+    return found
 
 
 def forbidden(path: Path, tree: ast.Module) -> list[str]:
@@ -176,7 +186,40 @@ def method_comparisons(tree: ast.AST, names: set[str]) -> list[int]:
 
 
 def test_every_file_has_a_room() -> None:
-    assert {room(path) for path in SOURCES} <= ROOMS.keys()
+    assert {room(path) for path in SOURCES} == ROOMS.keys()
+
+
+def test_few_files_stand_outside_of_the_rooms() -> None:
+    assert len([path for path in SOURCES if len(path.parts) == 1]) <= MOST_FLAT
+
+
+def test_a_room_stands_on_rooms_below_it() -> None:
+    order = list(ROOMS)
+    upwards = [(here, to) for here, below in ROOMS.items() for to in below if order.index(to) >= order.index(here)]
+    assert upwards == []
+
+
+def test_no_two_modules_import_each_other() -> None:
+    graph = {
+        ".".join(path.with_suffix("").parts).removesuffix(".__init__"): {
+            there for name in imported(parse(path)) if name.startswith("cpd.") and (there := module(name))
+        }
+        for path in SOURCES
+        if room(path) != "cpd"
+    }
+    assert circles(graph) == []
+
+
+def test_a_circle_is_seen() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
+    assert circles({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
+
+
+def test_packages_hold_no_code() -> None:
+    """An ``__init__.py`` is a docstring, or a lazy list of names: a start loads what it needs, no more."""
+    for path in SOURCES:
+        if path.name == "__init__.py" and len(path.parts) > 1:
+            assert [type(node) for node in parse(path).body] == [ast.Expr], path
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=str)
@@ -191,7 +234,11 @@ def test_imports_follow_the_design(path: Path) -> None:
         ("search/bisection.py", "def f():\n    import torch", ["torch"]),
         ("methods/nupi.py", "from cpd import errors, engine", ["cpd.engine"]),
         ("methods/nupi.py", "import cpd", ["cpd"]),
-        ("executors.py", "from cpd.spec import Task\nfrom joblib import Parallel", ["cpd.spec.Task"]),
+        (
+            "executors/start.py",
+            "from cpd.spec.models import Task\nfrom joblib import Parallel",
+            ["cpd.spec.models.Task"],
+        ),
         ("engine/step.py", "from cpd.engine.batch import Batch\nimport pandas", ["pandas"]),
         ("problem.py", "if TYPE_CHECKING:\n    import pandas\nelse:\n    import numpy", ["numpy"]),
     ],
@@ -208,7 +255,7 @@ def test_no_junk_drawers() -> None:
 
 @pytest.mark.parametrize("path", [path for path in SOURCES if room(path) != "methods"], ids=str)
 def test_only_methods_know_methods_by_name(path: Path) -> None:
-    from cpd.methods import REGISTRY
+    from cpd.methods.registry import REGISTRY
 
     assert method_comparisons(parse(path), set(REGISTRY)) == []
 
@@ -232,9 +279,9 @@ def test_a_comparison_with_a_method_is_seen(source: str) -> None:
     [
         "import cpd",
         "import cpd; cpd.__version__; dir(cpd)",
-        "import cpd.cli",
-        "sys.argv = ['cpd', '--help']; from cpd.cli import main; main()",
-        "sys.argv = ['cpd', 'sweep', '--help']; from cpd.cli import main; main()",
+        "import cpd.cli.main",
+        "sys.argv = ['cpd', '--help']; from cpd.cli.main import main; main()",
+        "sys.argv = ['cpd', 'sweep', '--help']; from cpd.cli.main import main; main()",
     ],
 )
 def test_a_start_loads_nothing_heavy(start: str, tmp_path: Path) -> None:

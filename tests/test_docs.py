@@ -12,12 +12,11 @@ from typing import Any, NamedTuple
 
 import pytest
 import typer
-from conftest import Finished
+from commands import ROOT, Finished
 from forked_cpd import Forked
 
-from cpd.cli import app
+from cpd.cli.main import app
 
-ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 BLOCK = re.compile(r"(?:^<!-- ([^\n]*) -->\n)?^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)

@@ -10,10 +10,10 @@ from importlib.metadata import entry_points, version
 from pathlib import Path
 
 import pytest
+from commands import ROOT
 
 import cpd
 
-ROOT = Path(__file__).resolve().parents[1]
 SPECS = sorted(
     path.relative_to(ROOT).as_posix() for folder in ("tasks", "sweeps") for path in ROOT.glob(f"{folder}/*.yaml")
 )
@@ -71,7 +71,7 @@ def test_the_wheel_works_from_any_folder(
     wheel.extractall(tmp_path / "site")
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    code = "import sys, cpd; print(cpd.__file__, file=sys.stderr); from cpd.cli import main; main()"
+    code = "import sys, cpd; print(cpd.__file__, file=sys.stderr); from cpd.cli.main import main; main()"
     done = subprocess.run(
         [sys.executable, "-P", "-c", code, *words],
         cwd=elsewhere,
@@ -102,4 +102,4 @@ def test_the_version_is_the_installed_one() -> None:
 
 def test_the_command_is_installed() -> None:
     (command,) = entry_points(group="console_scripts", name="cpd")
-    assert command.value == "cpd.cli:main"
+    assert command.value == "cpd.cli.main:main"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import Command, Finished, command_in
+from commands import Command, Finished, command_in
 
 Json = dict[str, Any]
 Trained = Callable[..., tuple[Finished, Json]]

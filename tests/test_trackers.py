@@ -10,17 +10,17 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
-from conftest import Command
+from commands import ROOT, Command
 from sample_documents import rate_run
 
 import cpd
-from cpd import runner
 from cpd.errors import CpdError
-from cpd.execution_options import Listener
 from cpd.outcome import Status
+from cpd.run import commands
+from cpd.run.options import Listener
 from cpd.trackers import Tracker, curves, open_trackers, run_name
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "trackers.md"
+PAGE = ROOT / "docs" / "trackers.md"
 HOOKS = ("sweep_start", "run_start", "points", "run_end", "sweep_end")
 DERIVE = "derive it from cpd.trackers.Tracker"
 FORM = "write tensorboard:DIR or package.module:Class"
@@ -124,7 +124,7 @@ def test_runs_that_the_store_had_are_not_told_but_belong_to_the_end(here: Callab
 
 def test_a_search_is_told_round_by_round_and_its_outcome_at_the_end(here: Callable[[str, str], Path]) -> None:
     here("recorder", RECORDER)
-    aimed = runner.aim("concave", {"target": "0.5"}, cpd.Overrides(set=("train.steps=20",)))
+    aimed = commands.aim("concave", {"target": "0.5"}, cpd.Overrides(set=("train.steps=20",)))
     options = cpd.Options(engine="eager", keep=False, trackers=("recorder:Recorder",))
     result = cpd.bisect(aimed, options=options)
     calls = recorded()

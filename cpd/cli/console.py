@@ -7,7 +7,7 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from cpd.execution_options import Listener
+from cpd.run.options import Listener
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -115,7 +115,7 @@ class ConsoleListener(Listener):
         """Set up the lines of a search."""
         self._searches = True
         if self.iterations:
-            from cpd.tables import IterationPrinter
+            from cpd.views.tables.search import IterationPrinter
 
             self._printer = IterationPrinter(sys.stdout, constraint, objective, self.title)
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
-from cpd import cli_stored, cli_watch
-from cpd.cli_errors import usage
-from cpd.cli_options import Format, Shared, training_options
-from cpd.console import ConsoleListener, clean, say
+from cpd.cli import stored, watch
+from cpd.cli.console import ConsoleListener, clean, say
+from cpd.cli.options import Format, Shared, training_options
+from cpd.cli.usage import usage
 from cpd.errors import CpdError
 
 if TYPE_CHECKING:
-    from cpd.result import Result
+    from cpd.results.result import Result
 
 app = typer.Typer(
     name="cpd",
@@ -25,8 +25,8 @@ app = typer.Typer(
     add_completion=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(cli_stored.app)
-app.add_typer(cli_watch.app)
+app.add_typer(stored.app)
+app.add_typer(watch.app)
 
 TaskArgument = Annotated[str, typer.Argument(metavar="TASK", help="A bundled task or sweep, or a YAML file.")]
 
@@ -38,10 +38,10 @@ def sweep(task: TaskArgument, *, shared: Shared) -> None:
 
     Example: cpd sweep rate --method penalized --set penalized.coefficient=1e-3:1e1:9:log
     """
-    from cpd import runner
+    from cpd.run import commands
 
     with ConsoleListener(shared.quiet) as listener:
-        result = runner.sweep(task, shared.overrides(), shared.options(), listener)
+        result = commands.sweep(task, shared.overrides(), shared.options(), listener)
     finish(result, shared)
 
 
@@ -57,10 +57,10 @@ def compare(
 
     Example: cpd compare penalized lagrangian --task rate
     """
-    from cpd import runner
+    from cpd.run import commands
 
     with ConsoleListener(shared.quiet) as listener:
-        result = runner.compare(
+        result = commands.compare(
             *methods, task=task, overrides=shared.overrides(), options=shared.options(), listener=listener
         )
     finish(result, shared)
@@ -89,7 +89,9 @@ def bisect(
 
     Example: cpd bisect --target-density 0.5
     """
-    from cpd import runner, tables, verdict
+    from cpd.run import commands
+    from cpd.verdict import document as verdict
+    from cpd.views.tables.headline import title
 
     words = {
         "target": target,
@@ -100,9 +102,9 @@ def bisect(
         "strategy": strategy,
     }
     with ConsoleListener(shared.quiet, iterations=shared.form == "table") as listener:
-        aimed = runner.aim(task, words, shared.overrides())
-        listener.title = tables.title(verdict.document(aimed, [], summary=False))
-        result = runner.bisect(aimed, options=shared.options(), listener=listener, parallel=parallel)
+        aimed = commands.aim(task, words, shared.overrides())
+        listener.title = title(verdict.document(aimed, [], summary=False))
+        result = commands.bisect(aimed, options=shared.options(), listener=listener, parallel=parallel)
     finish(result, shared, printed=shared.form == "table")
 
 
@@ -112,11 +114,11 @@ def tasks(form: Format = "table") -> None:
 
     Example: cpd tasks --format json
     """
-    from cpd import tables
-    from cpd.bundled import bundled
+    from cpd.spec.bundled import bundled
+    from cpd.views.tables.render import print_rows
 
     rows = [{"name": b.name, "kind": b.kind, "description": b.description} for b in bundled()]
-    tables.print_rows(rows, form, "tasks")
+    print_rows(rows, form, "tasks")
 
 
 @app.command(short_help="Check a task without training.")
@@ -131,12 +133,13 @@ def check(
 
     Example: cpd check my_task.yaml
     """
-    from cpd import runner, tables
-    from cpd.spec_overrides import Overrides
+    from cpd.run import commands
+    from cpd.spec.overrides import Overrides
+    from cpd.views.tables.render import print_rows
 
-    found = runner.check(task, Overrides(set=tuple(assign or ())), device)
+    found = commands.check(task, Overrides(set=tuple(assign or ())), device)
     rows = [{"check": c.check, "result": "ok" if c.ok else "not ok", "found": c.found} for c in found]
-    tables.print_rows(rows, form, "checks")
+    print_rows(rows, form, "checks")
     if not all(c.ok for c in found):
         raise typer.Exit(2)
 
@@ -149,16 +152,16 @@ def schema() -> None:
     """
     import json
 
-    from cpd import runner
+    from cpd.run import commands
 
-    print(json.dumps(runner.schema(), indent=2))
+    print(json.dumps(commands.schema(), indent=2))
 
 
 def finish(result: "Result", shared: Shared, printed: bool = False) -> None:
     """Print a result, draw it if asked to, and leave with its exit code."""
-    from cpd import tables
+    from cpd.views.tables.render import show
 
-    tables.show(result.document, shared.form, sys.stdout, iterations_shown=printed)
+    show(result.document, shared.form, sys.stdout, iterations_shown=printed)
     if result.advice:
         say(result.advice)
     report_failures(result)
@@ -182,11 +185,11 @@ def draw(result: "Result", to: str) -> bool:
     """Draw a result's picture into a file, or say why not: what was trained is not lost over a picture."""
     from pathlib import Path
 
-    from cpd import plots
+    from cpd.views.plots.draw import default_kind, plot
 
     document = result.document
     try:
-        plots.plot(plots.default_kind(document), document, result.curves, Path(to))
+        plot(default_kind(document), document, result.curves, Path(to))
     except CpdError as error:
         say(f"cpd: not drawn: {error}")
         return False

@@ -117,7 +117,7 @@ class Shared(typing.NamedTuple):
 
     def overrides(self) -> Any:
         """What the options change in the spec."""
-        from cpd.spec_overrides import Overrides
+        from cpd.spec.overrides import Overrides
 
         return Overrides(
             methods=tuple(self.method or ()),
@@ -129,7 +129,7 @@ class Shared(typing.NamedTuple):
 
     def options(self) -> Any:
         """Where and how to run."""
-        from cpd.execution_options import Options, read_fuse
+        from cpd.run.options import Options, read_fuse
 
         return Options(
             device=self.device,
@@ -182,6 +182,6 @@ def _check_plot(to: str) -> None:
     """See before hours of training what would keep a picture from being drawn after them."""
     from pathlib import Path
 
-    from cpd import plots
+    from cpd.views.plots.draw import check_file
 
-    plots.check_file(Path(to), "--plot")
+    check_file(Path(to), "--plot")

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cpd.cli_options import Format, Store
-from cpd.console import clean, say
+from cpd.cli.console import clean, say
+from cpd.cli.options import Format, Store
 
 if TYPE_CHECKING:
-    from cpd.store import StoredSweep
+    from cpd.store.records import StoredSweep
 
 app = typer.Typer()
 
@@ -30,12 +30,12 @@ def runs(form: Format = "table", store: Store = None) -> None:
     """
     from dataclasses import asdict
 
-    from cpd import tables
-    from cpd.store import open_store
+    from cpd.store.store import open_store
+    from cpd.views.tables.render import print_rows
 
     with open_store(store, "read") as opened:
         rows = [asdict(info) for info in opened.sweeps()]
-    tables.print_rows(rows, form, "sweeps")
+    print_rows(rows, form, "sweeps")
 
 
 @app.command()
@@ -51,10 +51,11 @@ def show(
 
     Example: cpd show last --tolerance 0.01 --format markdown
     """
-    from cpd import stored, tables
+    from cpd.results import history
+    from cpd.views.tables import render
 
-    _, result = stored.load(sweep, store, tolerance, gap)
-    tables.show(result.document, form, sys.stdout)
+    _, result = history.load(sweep, store, tolerance, gap)
+    render.show(result.document, form, sys.stdout)
     raise typer.Exit(result.exit_code)
 
 
@@ -81,14 +82,17 @@ def plot(
 
     Example: cpd plot figure2 --kind tuning --to figure2.pdf
     """
-    from cpd import plots, stored
+    from cpd.results import history
+    from cpd.views.plots import draw
+    from cpd.views.plots.draw import default_kind
+    from cpd.views.plots.selection import select
 
-    stored_sweep, result = stored.load(sweep, store)
+    stored_sweep, result = history.load(sweep, store)
     document = result.document
-    kind = kind or ("dynamics" if chosen else plots.default_kind(document))
-    places = plots.select(document, chosen, kind) if chosen else None
+    kind = kind or ("dynamics" if chosen else default_kind(document))
+    places = select(document, chosen, kind) if chosen else None
     file = Path(to or f"{_file_name(stored_sweep.record.task)}-{kind}.png")
-    plots.plot(kind, document, result.curves, file, places)
+    draw.plot(kind, document, result.curves, file, places)
     say(f"drawn: {file}")
 
 
@@ -103,12 +107,12 @@ def report(
 
     Example: cpd report figure2 --to figure2.html
     """
-    from cpd import report as reports
-    from cpd import stored
+    from cpd.results import history
+    from cpd.views.report.page import write_report
 
-    stored_sweep, result = stored.load(sweep, store)
+    stored_sweep, result = history.load(sweep, store)
     file = Path(to or f"{_file_name(stored_sweep.record.task)}.html")
-    reports.write_report(file, result.document, result.curves, provenance(stored_sweep))
+    write_report(file, result.document, result.curves, provenance(stored_sweep))
     say(f"written: {file}")
 
 
@@ -126,10 +130,10 @@ def export(
 
     Example: cpd export last --to runs.csv
     """
-    from cpd import exporting, stored
+    from cpd.results import export, history
 
-    _, result = stored.load(sweep, store)
-    count = exporting.export(result.document, result.curves if curves else None, to)
+    _, result = history.load(sweep, store)
+    count = export.export(result.document, result.curves if curves else None, to)
     say(f"{count} rows written to {to}")
 
 
@@ -144,7 +148,7 @@ def rm(
 
     Example: cpd rm last
     """
-    from cpd.store import open_store
+    from cpd.store.store import open_store
 
     with open_store(store, "read") as opened:
         name = opened.resolve(sweep)

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from cpd.cli_options import Store
-from cpd.cli_stored import SweepArgument
-from cpd.console import clean, failure_line, say
+from cpd.cli.console import clean, failure_line, say
+from cpd.cli.options import Store
+from cpd.cli.stored import SweepArgument
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from cpd.store import StoredSweep
+    from cpd.store.records import StoredSweep
 
 app = typer.Typer()
 
@@ -83,10 +83,10 @@ def watch(
 
 def view(found: "StoredSweep", running: bool) -> View:
     """What a stored sweep comes to at this moment; ``running`` is whether somebody works on it."""
-    from cpd import stored
-    from cpd.tables.headline import verdict_sentences
+    from cpd.results import history
+    from cpd.views.tables.headline import verdict_sentences
 
-    info, result = found.info, stored.result(found)
+    info, result = found.info, history.result(found)
     done = info.completed + info.diverged + info.failed
     unended = "runs still" if running else "was stopped before its end"
     return View(
@@ -120,7 +120,7 @@ def _progress(found: "StoredSweep", done: int) -> str:
 
 def _wait(store: str | None, every: float) -> None:
     """Wait for the first sweep of a store that has none yet, or is not there yet."""
-    from cpd.store import default_path, open_store
+    from cpd.store.store import default_path, open_store
 
     path = default_path() if store is None else Path(store)
     said = False
@@ -138,7 +138,7 @@ def _any_sweep(opened: Any) -> bool:
 
 def _looks(sweep: str, store: str | None, every: float) -> Iterator[View]:
     """The sweep now, and again whenever it has changed, until it has ended."""
-    from cpd.store import open_store
+    from cpd.store.store import open_store
 
     known: Any = None
     with open_store(store, "read") as opened:

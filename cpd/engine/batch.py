@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from cpd.engine.pruning import Prune
 from cpd.outcome import RunKey
-from cpd.spec import Constraint, ProblemSource, Train
+from cpd.spec.models import Constraint, ProblemSource, Train
 
 
 @dataclass(frozen=True)

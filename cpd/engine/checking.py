@@ -8,10 +8,10 @@ from typing import Any
 import torch
 
 from cpd.engine.batch import Batch
-from cpd.engine.building import Builder, Prepared
 from cpd.engine.loading import ProblemRaised
 from cpd.engine.minibatches import total_steps
-from cpd.engine.stacking import Stacked
+from cpd.engine.preparing import Builder, Prepared
+from cpd.engine.stacked import Stacked
 from cpd.engine.step import build_optimizer
 from cpd.engine.training import Training
 

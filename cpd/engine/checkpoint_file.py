@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from cpd import durable
+from cpd import files
 from cpd.errors import StoreError
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class CheckpointStore:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         with _reported(self.folder):
-            durable.sweep_stale(self.folder)
+            files.sweep_stale(self.folder)
 
     def save(self, name: str, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
         """Write a batch's checkpoint; see :func:`save`."""
@@ -117,7 +117,7 @@ def batch_folder(root: str | Path, ids: Iterable[str]) -> str:
 
 def _write(path: Path, head: bytes, content: memoryview) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with durable.replacing(path) as file:
+    with files.replacing(path) as file:
         file.write(head)
         file.write(content)
 

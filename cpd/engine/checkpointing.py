@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from cpd.checkpoint import CheckpointStore
 from cpd.engine.batch import Batch
+from cpd.engine.checkpoint_file import CheckpointStore
 from cpd.engine.resuming import checkpoint, resume
 from cpd.errors import StoreError
 from cpd.outcome import RunKey
-from cpd.spec import canonical_json
+from cpd.spec.models import canonical_json
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 
 from cpd.engine.batch import Batch
-from cpd.engine.building import Builder, Refused
 from cpd.engine.minibatches import total_steps
+from cpd.engine.preparing import Builder, Refused
 
 OPERATIONS, NUMBERS = 8e10, 1e10
 """Operations of matrix products, and numbers that other operations give, which a core of a few years ago does in a

@@ -16,7 +16,7 @@ import torch
 
 from cpd.errors import CpdError, SpecError, closest
 from cpd.problem import Problem
-from cpd.spec import ProblemSource, canonical_json
+from cpd.spec.models import ProblemSource, canonical_json
 
 _INSIDE = (str(Path(__file__).parent), str(Path(torch.__file__).parent), "<frozen")
 """Where frames of a traceback are that say nothing about the user's code."""

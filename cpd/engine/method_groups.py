@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from cpd.errors import CpdError
-from cpd.methods import REGISTRY
 from cpd.methods.method import Method
+from cpd.methods.registry import REGISTRY
 from cpd.outcome import RunKey
 
 

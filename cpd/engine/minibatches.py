@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cpd.spec import Train
+from cpd.spec.models import Train
 
 
 def steps_per_epoch(examples: int, batch_size: int | None) -> int:

@@ -14,9 +14,9 @@ from cpd.engine.batch import Batch
 from cpd.engine.counting import Counter
 from cpd.engine.loading import ProblemRaised, load_data, load_problem, user_traceback
 from cpd.engine.memory import out_of_memory
+from cpd.engine.method_groups import segment_name
 from cpd.engine.minibatches import Minibatches
-from cpd.engine.segments import segment_name
-from cpd.engine.stacking import RandomState, Stack
+from cpd.engine.stacked import RandomState, Stack
 from cpd.errors import CpdError, DeviceError
 from cpd.outcome import RunKey
 from cpd.problem import Problem

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cpd.engine.stacking import Stacked
+from cpd.engine.stacked import Stacked
 from cpd.engine.training import Training
 from cpd.outcome import ConstraintOutcome, Curves, Run, RunKey, Status
 from cpd.series import Series

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from cpd.engine.stacking import RandomState
+from cpd.engine.stacked import RandomState
 from cpd.engine.step import State
 
 if TYPE_CHECKING:

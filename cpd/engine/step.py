@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from cpd.engine.recording import Record
-from cpd.engine.segments import Segments
-from cpd.engine.stacking import Stack, Tensors
+from cpd.engine.method_groups import Segments
+from cpd.engine.recorder import Record
+from cpd.engine.stacked import Stack, Tensors
 from cpd.errors import SpecError, closest
 from cpd.outcome import RunKey
-from cpd.spec import Optimizer
+from cpd.spec.models import Optimizer
 
 ENGINE_OPTIONS = ("foreach", "capturable", "differentiable", "fused")
 """Options of ``torch.optim`` that are how a step is executed, which is the engine's to say."""

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
-from cpd.engine.building import Prepared, Refused
+from cpd.engine.preparing import Prepared, Refused
 
 
 @contextmanager

@@ -11,19 +11,19 @@ from typing import Any
 import torch
 
 from cpd.engine.batch import Batch
-from cpd.engine.building import Builder, Prepared, Refused, check_device
 from cpd.engine.checking import Checked, check
-from cpd.engine.choice import choose
-from cpd.engine.finishing import finished_runs
-from cpd.engine.keeping import Keeper, identity
+from cpd.engine.checkpointing import Keeper, identity
+from cpd.engine.cost import Work, weigh
 from cpd.engine.loading import ProblemRaised, user_traceback
 from cpd.engine.memory import out_of_memory
+from cpd.engine.preparing import Builder, Prepared, Refused, check_device
 from cpd.engine.pruning import Prune
+from cpd.engine.results import finished_runs
+from cpd.engine.steppers.choice import choose
 from cpd.engine.threads import limit_threads, threads_for
 from cpd.engine.training import Hooks, Interrupted, Training
-from cpd.engine.weighing import Work, weigh
 from cpd.errors import CpdError
-from cpd.methods import REGISTRY
+from cpd.methods.registry import REGISTRY
 from cpd.outcome import Run, Status
 
 __all__ = [

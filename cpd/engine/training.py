@@ -10,18 +10,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cpd.engine.building import Prepared, pads
-from cpd.engine.keeping import Keeper
+from cpd.engine.checkpointing import Keeper
+from cpd.engine.method_groups import Segments
 from cpd.engine.minibatches import total_steps
-from cpd.engine.program import Advance
+from cpd.engine.preparing import Prepared, pads
 from cpd.engine.pruning import START, Prune, given_up, margins
-from cpd.engine.recording import Recorder
-from cpd.engine.segments import Segments
-from cpd.engine.stacking import RandomState
+from cpd.engine.recorder import Recorder
+from cpd.engine.stacked import RandomState
 from cpd.engine.step import State, Step
-from cpd.methods import REGISTRY
+from cpd.engine.steppers.captured import Advance
+from cpd.methods.registry import REGISTRY
 from cpd.outcome import RunKey
-from cpd.spec import Constraint, Train
+from cpd.spec.models import Constraint, Train
 
 LOOKS = 20
 """Times in a training at which it is looked which runs have ended: diverged, or to be given up."""

@@ -16,7 +16,7 @@ from typing import Any
 from uuid import uuid4
 
 from cpd.errors import CpdError
-from cpd.executors.faults import TICK, Arrival, ExecutorLost, Stalled, Ticket, WorkerLost
+from cpd.executors.queue import TICK, Arrival, ExecutorLost, Stalled, Ticket, WorkerLost
 from cpd.executors.versions import Probe, compare
 from cpd.executors.worker import Died, Escaped, Outcome, Work, attempt_sealed, cancellable, seal, unseal
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cpd.executors.faults import Arrival, Ticket
+from cpd.executors.queue import Arrival, Ticket
 from cpd.executors.worker import Work, attempt
 
 

@@ -23,7 +23,7 @@ from multiprocessing import resource_tracker
 
 from joblib.externals.loky import BrokenProcessPool, ProcessPoolExecutor, cpu_count
 
-from cpd.executors.faults import Arrival, ExecutorLost, Ticket
+from cpd.executors.queue import Arrival, ExecutorLost, Ticket
 from cpd.executors.worker import SIGNALS, Died, Escaped, Outcome, Work, attempt_sealed, begin, seal, unseal
 
 Setup = Callable[[int], None]

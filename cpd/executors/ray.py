@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from cpd.errors import CpdError
-from cpd.executors.faults import TICK, Arrival, ExecutorLost, Ticket
+from cpd.executors.queue import TICK, Arrival, ExecutorLost, Ticket
 from cpd.executors.versions import Probe, compare
 from cpd.executors.worker import Died, Escaped, Outcome, Work, attempt_sealed, seal, unseal
 

@@ -1,6 +1,6 @@
 """Where batches go: this process, joblib's loky workers, a Dask or a Ray cluster.
 
-Items in, events out, whatever the engine; faults are handled once, in :mod:`cpd.executors.faults`. Nothing in here
+Items in, events out, whatever the engine; faults are handled once, in :mod:`cpd.executors.queue`. Nothing in here
 knows what an item holds.
 """
 
@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from cpd.errors import CpdError, closest
-from cpd.executors.faults import (
+from cpd.executors.queue import (
     Done,
     Event,
     ExecutorLost,

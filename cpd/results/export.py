@@ -10,9 +10,9 @@ from typing import Any
 
 import pandas
 
-from cpd import durable
+from cpd import files
 from cpd.errors import CpdError, closest
-from cpd.tables import to_frame
+from cpd.views.tables.records import to_frame
 
 SUFFIXES = (".csv", ".parquet", ".json")
 
@@ -36,7 +36,7 @@ def export(document: dict[str, Any], curves: Sequence[dict[str, Any] | None] | N
         raise CpdError(f"cannot write '{path.suffix}' files", place=f"--to {to}", hint=closest(path.suffix, SUFFIXES))
     frame = to_frame(document) if curves is None else points(document, curves)
     try:
-        durable.write(path, _content(frame, path.suffix))
+        files.write(path, _content(frame, path.suffix))
     except OSError as error:
         raise CpdError(
             f"cannot be written: {error.strerror}", place=f"--to {to}", hint="choose another place"

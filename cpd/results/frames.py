@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pandas
 
-from cpd import stored
-from cpd.result import Result
-from cpd.store import open_store
-from cpd.tables import to_frame
+from cpd.results import history
+from cpd.results.result import Result
+from cpd.store.store import open_store
+from cpd.views.tables.records import to_frame
 
 
 def frame(result: Result) -> pandas.DataFrame:
@@ -29,5 +29,5 @@ def load_runs(path: str | Path | None = None, sweep: str | None = None) -> panda
     """
     with open_store(path, "read") as store:
         names = [store.resolve(sweep)] if sweep is not None else [info.id for info in store.sweeps()]
-        frames = [frame(stored.result(store.load(name, curves=True))).assign(sweep=name) for name in names]
+        frames = [frame(history.result(store.load(name, curves=True))).assign(sweep=name) for name in names]
     return pandas.concat(frames, ignore_index=True) if frames else pandas.DataFrame()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from cpd.errors import StoreError
-from cpd.result import Result
-from cpd.spec import task_from_json
-from cpd.store import StoredSweep, open_store
+from cpd.results.result import Result
+from cpd.spec.models import task_from_json
+from cpd.store.records import StoredSweep
+from cpd.store.store import open_store
 
 
 def load(

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from cpd import verdict
 from cpd.errors import StoreError
 from cpd.outcome import Run, Status
-from cpd.spec import Task
+from cpd.spec.models import Task
+from cpd.verdict.document import document as judged
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Result:
     @cached_property
     def document(self) -> dict[str, Any]:
         """Contract 3's object: what ``--format json`` prints."""
-        return verdict.document(self.task, self.runs, gap=self.gap, search=self.search, summary=self.search is None)
+        return judged(self.task, self.runs, gap=self.gap, search=self.search, summary=self.search is None)
 
     @property
     def curves(self) -> list[dict[str, Any] | None]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from cpd import engine
+from cpd.engine.train import hyperparameters
 from cpd.errors import CpdError
-from cpd.execution import Session
 from cpd.outcome import Run, RunKey, Status
-from cpd.result import Result
-from cpd.search import STRATEGIES, Outcome, observe, outcome, propose, start
-from cpd.spec import Search, Task, with_ids
+from cpd.results.result import Result
+from cpd.run.execution import Session
+from cpd.search.bisection import propose
+from cpd.search.bracket import observe, start
+from cpd.search.ending import Outcome, outcome
+from cpd.search.strategies import STRATEGIES
+from cpd.spec.models import Search, Task, with_ids
 
 
 def searched(session: Session, parallel: int) -> Result:
@@ -92,7 +95,7 @@ def keys_at(task: Task, coefficients: Sequence[float]) -> list[RunKey]:
     """The penalised runs of these coefficients, every seed."""
     levels = {n: c.level for n, c in task.constraints.items()}
     keys = [RunKey("penalized", {"coefficient": c}, levels, seed) for c in coefficients for seed in task.seeds]
-    return with_ids(task, keys, engine.hyperparameters())
+    return with_ids(task, keys, hyperparameters())
 
 
 def _iteration(runs: Sequence[Run], coefficient: float, constraint: str, number: int) -> dict[str, Any]:

@@ -7,18 +7,21 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from cpd import engine
+from cpd.engine import checking
+from cpd.engine.batch import Batch
+from cpd.engine.checking import Checked
+from cpd.engine.train import hyperparameters, summaries
 from cpd.errors import CpdError, SpecError, closest
-from cpd.execution import Session
-from cpd.execution_options import Listener, Options
-from cpd.result import Result
-from cpd.schema import file_schema
-from cpd.searching import keys_at, searched
-from cpd.spec import Search, Task
-from cpd.spec import runs as expand
-from cpd.spec_overrides import Overrides
-from cpd.spec_reader import load_task
-from cpd.storing import Kind
+from cpd.results.result import Result
+from cpd.run.bisection import keys_at, searched
+from cpd.run.execution import Session
+from cpd.run.options import Listener, Options
+from cpd.run.recording import Kind
+from cpd.spec.models import Search, Task
+from cpd.spec.models import runs as expand
+from cpd.spec.overrides import Overrides
+from cpd.spec.reader import load_task
+from cpd.spec.schema import file_schema
 
 __all__ = [
     "Listener",
@@ -43,7 +46,7 @@ def load(task: str | Task, overrides: Overrides | None = None) -> Task:
     """
     if isinstance(task, Task):
         return task
-    return load_task(task, engine.hyperparameters(), overrides or Overrides())
+    return load_task(task, hyperparameters(), overrides or Overrides())
 
 
 def sweep(
@@ -94,7 +97,7 @@ def compare(
 def _sweep(kind: Kind, task: Task, options: Options | None, listener: Listener | None) -> Result:
     options = options or Options()
     with Session(kind, task, options, listener or Listener()) as session:
-        runs = session.train(expand(task, engine.hyperparameters()))
+        runs = session.train(expand(task, hyperparameters()))
         result = _ended(session, session.result(runs))
     return result
 
@@ -196,21 +199,21 @@ def _work(task: Task, runs: int) -> str:
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of task and sweep files, for editors."""
-    return file_schema(engine.hyperparameters(), engine.summaries())
+    return file_schema(hyperparameters(), summaries())
 
 
-def check(task: str, overrides: Overrides | None = None, device: str = "cpu") -> list[engine.Checked]:
+def check(task: str, overrides: Overrides | None = None, device: str = "cpu") -> list[Checked]:
     """Check a task without training.
 
     Raises:
         CpdError: The spec or the problem is not valid.
     """
     loaded = load(task, overrides)
-    runs = expand(loaded, engine.hyperparameters())
+    runs = expand(loaded, hyperparameters())
     first = runs[0] if runs else keys_at(loaded, [1.0])[0]
-    batch = engine.Batch(loaded.problem, loaded.constraints, loaded.train, (first,), device)
+    batch = Batch(loaded.problem, loaded.constraints, loaded.train, (first,), device)
     spec = f"{loaded.name}: {_work(loaded, len(runs))}"
     try:
-        return [engine.Checked("spec", True, spec), *engine.check(batch)]
+        return [Checked("spec", True, spec), *checking.check(batch)]
     except SpecError as error:
         raise error.located(loaded.at) from error

@@ -8,21 +8,28 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
-from cpd import engine
-from cpd.batching import MOST_FUSED, cut, default_fuse, default_jobs
-from cpd.engine import Batch, Hooks, ProblemRaised, Prune, Trained
+from cpd.engine.batch import Batch
+from cpd.engine.cost import Work, weigh
+from cpd.engine.loading import ProblemRaised
+from cpd.engine.preparing import check_device
+from cpd.engine.pruning import Prune
+from cpd.engine.threads import limit_threads
+from cpd.engine.train import Trained, forget
+from cpd.engine.training import Hooks
 from cpd.errors import CpdError, SpecError
-from cpd.execution_options import Listener, Options
-from cpd.executors import Done, Engine, Event, ExecutorLost, Item, Lost, Raised, Retrying, Where, WorkerLost
-from cpd.executors import engine as executor
+from cpd.executors.queue import Done, Event, ExecutorLost, Item, Lost, Raised, Retrying, WorkerLost
+from cpd.executors.start import Engine, Where
+from cpd.executors.start import engine as executor
 from cpd.outcome import Run, RunKey, Status
-from cpd.result import Result
-from cpd.spec import Task
-from cpd.stopping import StopSignals
-from cpd.storing import Kind, Storing
+from cpd.results.result import Result
+from cpd.run.options import Listener, Options
+from cpd.run.plan import MOST_FUSED, cut, default_fuse, default_jobs
+from cpd.run.recording import Kind, Storing
+from cpd.run.signals import StopSignals
+from cpd.run.tracking import Tracking
+from cpd.run.worker import checkpoint_folder, halves, train_batch, train_here, worker_versions
+from cpd.spec.models import Task
 from cpd.trackers import open_trackers
-from cpd.tracking import Tracking
-from cpd.working import checkpoint_folder, halves, train_batch, train_here, worker_versions
 
 CLUSTER_BATCHES = 16
 """Batches to cut for where it is not known how many workers a cluster has."""
@@ -55,7 +62,7 @@ class Session:
     tracking: Tracking = field(init=False)
     pruning: bool = field(init=False)
     _waits: bool = False
-    _weighed: list[engine.Work | None] = field(default_factory=list)
+    _weighed: list[Work | None] = field(default_factory=list)
     _search: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
@@ -63,9 +70,9 @@ class Session:
 
     def __enter__(self) -> Session:
         for device in self.options.devices:
-            engine.check_device(device, "--devices")
+            check_device(device, "--devices")
         if not self.options.devices and self.options.backend == "local":
-            engine.check_device(self.options.device)  # a cluster's workers have their own, or say that they have not
+            check_device(self.options.device)  # a cluster's workers have their own, or say that they have not
         self._note(*self.task.notes)
         trackers = open_trackers(self.options.trackers, self._note)
         self.tracking = Tracking(trackers, self.kind, self.task, self.options.gap)
@@ -148,7 +155,7 @@ class Session:
         work = self._work(keys)
         return MOST_FUSED if work is None else default_fuse(work.memory)
 
-    def _work(self, keys: Sequence[RunKey]) -> engine.Work | None:
+    def _work(self, keys: Sequence[RunKey]) -> Work | None:
         """What a run takes, counted once: all runs of a command have the same model, data and steps.
 
         Only where this process may train: a problem that kills its process, or whose data is on the workers alone,
@@ -156,7 +163,7 @@ class Session:
         """
         here = self.options.backend == "local" and self.options.jobs in (None, 1) and not self.options.devices
         if here and keys and not self._weighed:
-            self._weighed.append(engine.weigh(self._batch(tuple(keys[:1]))))
+            self._weighed.append(weigh(self._batch(tuple(keys[:1]))))
         return self._weighed[0] if self._weighed else None
 
     def _batches(self, groups: Sequence[tuple[RunKey, ...]], done: dict[str, Run]) -> list[Batch]:
@@ -164,7 +171,7 @@ class Session:
         for group, rest in zip(groups, left, strict=True):
             # Killed between storing it and forgetting it; or another sweep has stored it; or nothing old is wanted.
             if rest != group or self.options.fresh:
-                engine.forget(self._batch(group))
+                forget(self._batch(group))
         return [self._batch(group) for group in left if group]
 
     def _jobs(self, keys: Sequence[RunKey]) -> int:
@@ -191,7 +198,7 @@ class Session:
             here = options.backend == "local" and jobs == 1 and not options.devices
             work = partial(train_here, self._hooks()) if here else train_batch
             with self.stop.interruptible():
-                self.workers = executor(where, work, setup=engine.limit_threads, probe=worker_versions)
+                self.workers = executor(where, work, setup=limit_threads, probe=worker_versions)
             self._waits = not here
             if self.workers.threads > 1:
                 self._note(
@@ -280,7 +287,7 @@ class Session:
             return
         again = "whole" if len(event.parts) == 1 else "in halves"
         if len(event.parts) > 1:
-            engine.forget(event.payload)
+            forget(event.payload)
         self._note(f"a batch of {len(event.payload.keys)} runs: {event.reason}; tried again {again}")
 
     def _ended(self, batch: Batch, runs: list[Run]) -> list[Run]:
@@ -289,7 +296,7 @@ class Session:
             if run.status is Status.FAILED:
                 self.listener.run_failed(run)
         if self.storing.keep(runs):
-            engine.forget(batch)
+            forget(batch)
         self.tracking.ended(runs)
         return runs
 

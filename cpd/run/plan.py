@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from cpd.executors import usable_cores
+from cpd.executors.start import usable_cores
 from cpd.outcome import RunKey
 
 LEAST_FUSED = 2

@@ -8,14 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from cpd import engine
+from cpd.engine.train import hyperparameters
 from cpd.errors import CpdError, StoreError
-from cpd.execution_options import Options
 from cpd.outcome import Run, RunKey, Status
-from cpd.provenance import git_commit, machine, versions
-from cpd.spec import Task, task_to_json, with_defaults
-from cpd.stopping import Stopped
-from cpd.store import Store, SweepRecord, open_store
+from cpd.run.options import Options
+from cpd.run.provenance import git_commit, machine, versions
+from cpd.run.signals import Stopped
+from cpd.spec.models import Task, task_to_json, with_defaults
+from cpd.store.records import SweepRecord
+from cpd.store.store import Store, open_store
 
 Kind = Literal["sweep", "bisect", "compare"]
 
@@ -123,6 +124,6 @@ def _record(kind: Kind, task: Task, options: Options) -> SweepRecord:
         machine=machine(options.device),
         options={
             "gap": options.gap,
-            "defaults": {name: with_defaults(name, {}, engine.hyperparameters()) for name in task.methods},
+            "defaults": {name: with_defaults(name, {}, hyperparameters()) for name in task.methods},
         },
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cpd import verdict
 from cpd.outcome import Run, RunKey
-from cpd.spec import Task
+from cpd.spec.models import Task
 from cpd.trackers import Trackers
+from cpd.verdict.document import document
 
 
 class Tracking:
@@ -68,7 +68,7 @@ class Tracking:
         }
 
     def _document(self, runs: Sequence[Run], search: Mapping[str, Any] | None) -> dict[str, Any]:
-        return verdict.document(self._task, runs, gap=self._gap, search=search, summary=not self._searches)
+        return document(self._task, runs, gap=self._gap, search=search, summary=not self._searches)
 
 
 def _named(key: RunKey) -> dict[str, Any]:

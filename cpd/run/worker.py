@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from cpd import engine, executors
-from cpd.checkpoint import batch_folder
-from cpd.engine import Batch, Hooks, Interrupted, Trained
+from cpd.engine.batch import Batch
+from cpd.engine.checkpoint_file import batch_folder
+from cpd.engine.train import Trained, train
+from cpd.engine.training import Hooks, Interrupted
 from cpd.errors import CpdError
+from cpd.executors.worker import cancelled, device
 from cpd.outcome import RunKey
-from cpd.provenance import versions
+from cpd.run.provenance import versions
 
 Outcome = Trained | CpdError | None
 """None: asked to stop."""
@@ -23,16 +25,16 @@ alone = threading.Lock()
 
 def train_batch(batch: Batch) -> Outcome:
     """Train a batch in a worker process, on the worker's own device if it is bound to one."""
-    bound = executors.device()
+    bound = device()
     with alone:
-        hooks = Hooks(stop=executors.cancelled)
+        hooks = Hooks(stop=cancelled)
         return train_here(hooks, batch if bound is None else replace(batch, device=bound))
 
 
 def train_here(hooks: Hooks, batch: Batch) -> Outcome:
     """Train a batch; what is wrong with the problem itself is a result too, for exceptions do not all travel."""
     try:
-        return engine.train(batch, hooks)
+        return train(batch, hooks)
     except Interrupted:
         return None
     except CpdError as error:

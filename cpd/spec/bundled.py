@@ -67,5 +67,5 @@ def find(name: str, beside: Path | None = None) -> tuple[Path, str]:
 
 def _folder(name: str) -> Path:
     """Inside the package in a wheel, beside it in a checkout."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     return package / name if (package / name).is_dir() else package.parent / name

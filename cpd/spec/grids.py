@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cpd.errors import closest
-from cpd.spec_validation import InvalidError, finite, one_of, shown, whole
+from cpd.spec.validation import InvalidError, finite, one_of, shown, whole
 
 DIGITS = 12
 """Significant digits of a computed grid point: 0.3 and not 0.30000000000000004."""

@@ -10,10 +10,10 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
-from cpd.bundled import find
 from cpd.errors import CpdError, closest
-from cpd.spec_validation import shown
-from cpd.yaml_loader import load_yaml, scalar
+from cpd.spec.bundled import find
+from cpd.spec.validation import shown
+from cpd.spec.yaml import load_yaml, scalar
 
 KEYS = (
     "description", "problem", "arguments", "objective", "constraints", "train", "seeds", "methods", "levels", "search",

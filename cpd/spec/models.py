@@ -13,8 +13,8 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, mo
 
 from cpd.errors import closest
 from cpd.outcome import RunKey
-from cpd.settings import Registry, Setting
-from cpd.spec_validation import Checked, InvalidError, at_least, finite, one_of, shown, whole, word
+from cpd.spec.settings import Registry, Setting
+from cpd.spec.validation import Checked, InvalidError, at_least, finite, one_of, shown, whole, word
 
 ENGINE_VERSION = 1
 """Part of every run's id: raised when the engine's numbers change beyond rounding."""

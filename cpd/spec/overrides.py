@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from cpd.errors import CpdError, closest
-from cpd.spec_layers import Layer, nested
-from cpd.yaml_loader import parse_value
+from cpd.spec.layers import Layer, nested
+from cpd.spec.yaml import parse_value
 
 SETTABLE = ("arguments", "constraints", "levels", "objective", "search", "seeds", "train")
 """Top-level keys that ``--set`` may begin with, besides the methods' names."""

@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from cpd.bundled import describe
 from cpd.errors import CpdError, closest
-from cpd.grids import Grid, read_grid
-from cpd.problem_source import find_source
-from cpd.settings import Registry, Setting, SettingGrid, read_methods
-from cpd.spec import Constraint, Optimizer, ProblemSource, Search, Task, Train, canonical_json, with_defaults
-from cpd.spec_layers import Layers, read_files
-from cpd.spec_overrides import Overrides
-from cpd.spec_validation import InvalidError, at_least, checked, finite, shown, word
+from cpd.spec.bundled import describe
+from cpd.spec.grids import Grid, read_grid
+from cpd.spec.layers import Layers, read_files
+from cpd.spec.models import Constraint, Optimizer, ProblemSource, Search, Task, Train, canonical_json, with_defaults
+from cpd.spec.overrides import Overrides
+from cpd.spec.settings import Registry, Setting, SettingGrid, read_methods
+from cpd.spec.source import find_source
+from cpd.spec.validation import InvalidError, at_least, checked, finite, shown, word
 
 __all__ = ["Overrides", "load_task"]
 

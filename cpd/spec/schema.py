@@ -8,10 +8,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from cpd.settings import Hyperparameter
-from cpd.spec import OPTIMIZERS, Constraint, Optimizer, Search, Train
-from cpd.spec_layers import KEYS
-from cpd.spec_validation import Checked
+from cpd.spec.layers import KEYS
+from cpd.spec.models import OPTIMIZERS, Constraint, Optimizer, Search, Train
+from cpd.spec.settings import Hyperparameter
+from cpd.spec.validation import Checked
 
 Schema = dict[str, Any]
 

@@ -10,8 +10,8 @@ from functools import partial
 from typing import Any, Protocol
 
 from cpd.errors import CpdError, closest
-from cpd.grids import Grid, read_grid
-from cpd.spec_validation import At, InvalidError, at_least, joined, one_of, shown
+from cpd.spec.grids import Grid, read_grid
+from cpd.spec.validation import At, InvalidError, at_least, joined, one_of, shown
 
 
 class Hyperparameter(Protocol):

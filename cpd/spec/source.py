@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cpd.errors import CpdError, closest
-from cpd.spec import ProblemSource
+from cpd.spec.models import ProblemSource
 
 _FORM = "write package.module:Class or file.py:Class"
 

@@ -19,10 +19,10 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
-from cpd import store_schema
 from cpd.errors import StoreError
-from cpd.file_lock import locked
-from cpd.store_errors import ELSEWHERE, FOREIGN, primary_code, reported
+from cpd.locks import locked
+from cpd.store import migrations
+from cpd.store.errors import ELSEWHERE, FOREIGN, primary_code, reported
 
 Mode = Literal["write", "read"]
 
@@ -136,7 +136,7 @@ def _open_to_write(path: Path) -> sqlite3.Connection:
         _refuse_untouched(path)
         with _closed_on_error(_connect(path, "rwc")) as connection:
             _check(connection, path)
-            store_schema.migrate(connection, path)
+            migrations.migrate(connection, path)
             _use_log(connection)
         return connection
 
@@ -151,7 +151,7 @@ def _open_to_read(path: Path) -> sqlite3.Connection:
         version = _check(connection, path)
         if version == 0:
             raise StoreError(FOREIGN[0], place=str(path), hint=FOREIGN[1])
-    if version < len(store_schema.MIGRATIONS):
+    if version < len(migrations.MIGRATIONS):
         connection.close()
         StoreFile(path, "write").close()
         return _connect_to_read(path)
@@ -162,7 +162,7 @@ def _connect_to_read(path: Path) -> sqlite3.Connection:
     """Read-only; where SQLite cannot make its own files beside the store, as one that nobody changes."""
     try:
         with _closed_on_error(_connect(path, "ro")) as connection:
-            store_schema.version(connection)
+            migrations.version(connection)
             return connection
     except sqlite3.OperationalError as error:
         if primary_code(error) not in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}:
@@ -188,8 +188,8 @@ def _check(connection: sqlite3.Connection, path: Path) -> int:
     """
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    version, ours = store_schema.version(connection), len(store_schema.MIGRATIONS)
-    if application != store_schema.APPLICATION_ID and (application or tables or version):
+    version, ours = migrations.version(connection), len(migrations.MIGRATIONS)
+    if application != migrations.APPLICATION_ID and (application or tables or version):
         raise StoreError("is another program's SQLite file; it was left as it is", place=str(path), hint=ELSEWHERE)
     if version > ours:
         message = f"was written by a newer cpd (format {version}, this one knows {ours}); it was left as it is"

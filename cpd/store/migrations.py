@@ -11,7 +11,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from cpd import durable
+from cpd import files
 
 APPLICATION_ID = 0x63706431
 """``cpd1``, in the file's header: how a store is told from any other SQLite file."""
@@ -115,7 +115,7 @@ def back_up(connection: sqlite3.Connection, target: Path) -> None:
     with unfinished.open("rb") as file:
         os.fsync(file.fileno())
     os.replace(unfinished, target)
-    durable.sync_folder(target.parent)
+    files.sync_folder(target.parent)
 
 
 def _apply(connection: sqlite3.Connection, statements: tuple[str, ...], number: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cpd.store_rows import COLUMNS
+from cpd.store.rows import COLUMNS
 
 _RUN = ", ".join(f"runs.{name}" for name in COLUMNS)
 _NEW = ", ".join(COLUMNS)

@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from cpd.errors import CpdError, closest
 from cpd.outcome import Run
-from cpd.store_packing import DamagedError
-from cpd.store_rows import text, to_json
+from cpd.store.packing import DamagedError
+from cpd.store.rows import text, to_json
 
 _LISTED = 10
 

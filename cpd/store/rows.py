@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from cpd.outcome import ConstraintOutcome, Curves, Number, Run, RunKey, Status
-from cpd.store_packing import DamagedError, pack, unpack
+from cpd.store.packing import DamagedError, pack, unpack
 
 COLUMNS = ("id", "method", "setting", "levels", "seed", "status", "numbers", "steps", "seconds", "error", "digest")
 """The columns of ``runs`` that make up a run."""

@@ -11,12 +11,31 @@ from sqlite3 import Connection
 from types import TracebackType
 from typing import Any
 
-from cpd import store_queries, store_rows, store_running
 from cpd.errors import CpdError, StoreError
 from cpd.outcome import Run
-from cpd.store_file import Mode, StoreFile
-from cpd.store_packing import DamagedError
-from cpd.store_records import (
+from cpd.store import running
+from cpd.store.file import Mode, StoreFile
+from cpd.store.packing import DamagedError
+from cpd.store.queries import (
+    ADD_RECORDING,
+    ADD_RUN,
+    BEGIN_SWEEP,
+    COUNT_STORED,
+    END_SWEEP,
+    FINISHED,
+    KNOWN,
+    LINK_COMPUTED,
+    LINK_PLANNED,
+    NAMES,
+    RECORD,
+    REMOVE_RUNS,
+    REMOVE_SPECS,
+    RUNS,
+    RUNS_AND_CURVES,
+    SWEEP,
+    SWEEPS,
+)
+from cpd.store.records import (
     Removed,
     StoredSweep,
     SweepInfo,
@@ -28,7 +47,8 @@ from cpd.store_records import (
     spec_digest,
     stored_sweep,
 )
-from cpd.store_rows import to_json
+from cpd.store.rows import COLUMNS, from_row, pack_curves, pack_tails, to_json, to_row, with_curves, with_tails
+from cpd.store.running import Mark
 
 __all__ = ["Removed", "Store", "StoredSweep", "SweepInfo", "SweepRecord", "default_path", "open_store"]
 
@@ -59,7 +79,7 @@ class Store:
 
     def __init__(self, file: StoreFile) -> None:
         self._file = file
-        self._marks: dict[str, store_running.Mark] = {}
+        self._marks: dict[str, Mark] = {}
 
     @property
     def path(self) -> Path:
@@ -82,11 +102,11 @@ class Store:
 
     def finished(self, ids: Sequence[str]) -> set[str]:
         """Those of the ids that need no training: completed or diverged. Failed runs are tried again."""
-        return {row[0] for row in self._file.rows(store_queries.FINISHED, [json.dumps(list(ids))])}
+        return {row[0] for row in self._file.rows(FINISHED, [json.dumps(list(ids))])}
 
     def known(self, ids: Sequence[str]) -> dict[str, Run]:
         """The finished runs among the ids, with all that was recorded of them; see :meth:`finished`."""
-        rows = self._file.rows(store_queries.KNOWN, [json.dumps(list(ids))])
+        rows = self._file.rows(KNOWN, [json.dumps(list(ids))])
         return {run.key.id: run for run in self._runs(rows) if run.key.id is not None}
 
     def begin_sweep(self, record: SweepRecord) -> str:
@@ -100,13 +120,13 @@ class Store:
             while connection.execute("SELECT 1 FROM sweeps WHERE id = ?", [identity]).fetchone():
                 identity = new_sweep_id(record.started)
             values = [identity, _spec(connection, record.spec), *record_columns(record)]
-            connection.execute(store_queries.BEGIN_SWEEP, values)
-            self._marks[identity] = store_running.Mark(self._file.place, identity)
+            connection.execute(BEGIN_SWEEP, values)
+            self._marks[identity] = Mark(self._file.place, identity)
         return identity
 
     def is_running(self, sweep: str) -> bool:
         """Whether the process that began a sweep works on it still."""
-        return store_running.is_running(self._file.place, sweep)
+        return running.is_running(self._file.place, sweep)
 
     def link(self, sweep: str, ids: Sequence[str]) -> set[str]:
         """Let a sweep show these runs after those that it shows already, whether they are finished or still to do.
@@ -132,7 +152,7 @@ class Store:
         Returns:
             How many are new, or took the place of an earlier one.
         """
-        packed = [(store_rows.to_row(run), store_rows.pack_tails(run), store_rows.pack_curves(run)) for run in runs]
+        packed = [(to_row(run), pack_tails(run), pack_curves(run)) for run in runs]
         with self._file.transaction() as connection:
             number, spec = _sweep(connection, sweep)
             shared = {"spec": spec, "stored": now(), "fresh": fresh}
@@ -145,22 +165,22 @@ class Store:
         values = [now(), int(exit_status), None if search is None else to_json(search), sweep]
         with self._file.transaction() as connection:
             _sweep(connection, sweep)
-            connection.execute(store_queries.END_SWEEP, values)
+            connection.execute(END_SWEEP, values)
         self._unmark(sweep)
 
     def remove(self, sweep: str) -> Removed:
         """Remove a sweep and the runs that no other sweep shows; the file reuses their space, it does not shrink."""
         with self._file.transaction() as connection:
             number, _ = _sweep(connection, sweep)
-            (stored,) = connection.execute(store_queries.COUNT_STORED, [number]).fetchone()
-            gone = connection.execute(store_queries.REMOVE_RUNS, {"sweep": number}).rowcount
+            (stored,) = connection.execute(COUNT_STORED, [number]).fetchone()
+            gone = connection.execute(REMOVE_RUNS, {"sweep": number}).rowcount
             connection.execute("DELETE FROM sweeps WHERE number = ?", [number])
-            connection.execute(store_queries.REMOVE_SPECS)
+            connection.execute(REMOVE_SPECS)
         return Removed(runs=gone, kept=stored - gone)
 
     def sweeps(self) -> list[SweepInfo]:
         """All sweeps, the newest first."""
-        return [SweepInfo(*row) for row in self._file.rows(store_queries.SWEEPS)]
+        return [SweepInfo(*row) for row in self._file.rows(SWEEPS)]
 
     def info(self, sweep: str) -> SweepInfo:
         """One sweep's line of :meth:`sweeps`, without reading its runs.
@@ -168,7 +188,7 @@ class Store:
         Raises:
             CpdError: There is no such sweep.
         """
-        infos = self._file.rows(store_queries.SWEEP, [sweep])
+        infos = self._file.rows(SWEEP, [sweep])
         if not infos:
             raise CpdError(f"no sweep '{sweep}'", place=str(self.path))
         return SweepInfo(*infos[0])
@@ -186,8 +206,8 @@ class Store:
         """
         with self._file.snapshot():
             info = self.info(sweep)
-            (record,) = self._file.rows(store_queries.RECORD, [sweep])
-            rows = self._file.rows(store_queries.RUNS_AND_CURVES if curves else store_queries.RUNS, [sweep])
+            (record,) = self._file.rows(RECORD, [sweep])
+            rows = self._file.rows(RUNS_AND_CURVES if curves else RUNS, [sweep])
         with self._undamaged():
             return stored_sweep(info, record, self._runs(rows))
 
@@ -200,7 +220,7 @@ class Store:
         Raises:
             CpdError: It means none or several; the message lists what there is.
         """
-        return resolved(ref, self._file.rows(store_queries.NAMES), str(self.path))
+        return resolved(ref, self._file.rows(NAMES), str(self.path))
 
     def _unmark(self, sweep: str) -> None:
         if (mark := self._marks.pop(sweep, None)) is not None:
@@ -208,10 +228,10 @@ class Store:
 
     def _runs(self, rows: Sequence[tuple[Any, ...]]) -> list[Run]:
         """Rows of a run's columns, its tails, and its curves where they were asked for."""
-        width = len(store_rows.COLUMNS)
+        width = len(COLUMNS)
         with self._undamaged():
-            runs = [store_rows.with_tails(store_rows.from_row(row[:width]), row[width]) for row in rows]
-            return [store_rows.with_curves(run, *row[width + 1 :]) for run, row in zip(runs, rows, strict=True)]
+            runs = [with_tails(from_row(row[:width]), row[width]) for row in rows]
+            return [with_curves(run, *row[width + 1 :]) for run, row in zip(runs, rows, strict=True)]
 
     @contextmanager
     def _undamaged(self) -> Iterator[None]:
@@ -242,13 +262,13 @@ def _spec(connection: Connection, spec: Mapping[str, Any]) -> int:
 
 def _add(connection: Connection, shared: Mapping[str, Any], row: tuple[Any, ...], recording: Sequence[Any]) -> bool:
     """Store one run, unless its result is there already."""
-    values = {**dict(zip(store_rows.COLUMNS, row, strict=True)), **shared}
-    stored = connection.execute(store_queries.ADD_RUN, values).fetchone()
+    values = {**dict(zip(COLUMNS, row, strict=True)), **shared}
+    stored = connection.execute(ADD_RUN, values).fetchone()
     if stored is not None:
-        connection.execute(store_queries.ADD_RECORDING, [*stored, *recording])
+        connection.execute(ADD_RECORDING, [*stored, *recording])
     return stored is not None
 
 
 def _link(connection: Connection, sweep: int, ids: Sequence[str], *, computed: bool) -> None:
-    statement = store_queries.LINK_COMPUTED if computed else store_queries.LINK_PLANNED
+    statement = LINK_COMPUTED if computed else LINK_PLANNED
     connection.execute(statement, {"sweep": sweep, "ids": json.dumps(list(ids))})

@@ -10,8 +10,8 @@ from statistics import fmean
 from typing import Any
 
 from cpd.outcome import ConstraintOutcome, Curves, Diagnosis, Run, Status
-from cpd.sentences import DIAGNOSES
 from cpd.verdict.feasibility import Bound, finite, holds, slack, violation
+from cpd.verdict.sentences import DIAGNOSES
 
 SENTENCES = {Diagnosis(name): sentence for name, sentence in DIAGNOSES.items()}
 """What each diagnosis means and what to do about it."""

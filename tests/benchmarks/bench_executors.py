@@ -17,9 +17,10 @@ from pathlib import Path
 
 from bench_store import RECORD, identity, template
 
-from cpd.executors import Done, Engine, Item, Where, engine
+from cpd.executors.queue import Done, Item
+from cpd.executors.start import Engine, Where, engine
 from cpd.outcome import Curves, Run
-from cpd.store import Store, open_store
+from cpd.store.store import Store, open_store
 
 BATCH_LIMIT = 50.0
 ITEM_LIMIT = 2.0

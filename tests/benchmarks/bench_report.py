@@ -14,11 +14,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 import sample_documents as samples
 from browser import missing, start
 
-from cpd import report
+from cpd.views.report.page import write_report
 
 MOST_BYTES, MOST_SECONDS = 10_000_000, 3.0
 TRIES = 5
@@ -50,7 +50,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "report.html")
         started = time.perf_counter()
-        report.write_report(file, document, curves, {})
+        write_report(file, document, curves, {})
         print(f"{time.perf_counter() - started:8.2f} s   to write a report of {runs} runs")
         size = file.stat().st_size
         print(f"{size / 1e6:8.2f} MB  its size")

@@ -22,9 +22,10 @@ from typing import Any
 import measuring
 
 from cpd.outcome import ConstraintOutcome, Curves, Run, RunKey, Status
-from cpd.runner import load
-from cpd.spec import task_to_json
-from cpd.store import Store, SweepRecord, open_store
+from cpd.run.commands import load
+from cpd.spec.models import task_to_json
+from cpd.store.records import SweepRecord
+from cpd.store.store import Store, open_store
 
 LIMIT = 1.0
 SHARE = 0.05

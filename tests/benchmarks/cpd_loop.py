@@ -12,16 +12,18 @@ import resource
 import time
 from dataclasses import replace
 
-from cpd import engine, runner
-from cpd.engine.building import Builder, Prepared
-from cpd.engine.choice import choose
-from cpd.engine.keeping import Keeper
+from cpd.engine.batch import Batch
+from cpd.engine.checkpointing import Keeper
+from cpd.engine.preparing import Builder, Prepared
+from cpd.engine.steppers.choice import choose
 from cpd.engine.threads import threads_for
-from cpd.engine.training import Training
-from cpd.spec import runs as expand
+from cpd.engine.train import hyperparameters
+from cpd.engine.training import Hooks, Training
+from cpd.run import commands
+from cpd.spec.models import runs as expand
 
 
-def loop(batch: engine.Batch) -> float:
+def loop(batch: Batch) -> float:
     """Seconds of one training of a batch."""
     group = next(iter(Builder(batch).groups()))
     assert isinstance(group, Prepared)
@@ -29,7 +31,7 @@ def loop(batch: engine.Batch) -> float:
         training = Training.begin(group, batch.constraints, batch.train)
         advance = choose(batch, training)
         started = time.perf_counter()
-        training.run(engine.Hooks(), Keeper(batch, print), advance)
+        training.run(Hooks(), Keeper(batch, print), advance)
         return time.perf_counter() - started
 
 
@@ -40,11 +42,11 @@ def main() -> None:
     parser.add_argument("--runs", type=int)
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
-    task = runner.load(arguments.task)
-    keys = expand(task, engine.hyperparameters())
+    task = commands.load(arguments.task)
+    keys = expand(task, hyperparameters())
     wanted = arguments.runs or len(keys)
     keys = [replace(keys[k % len(keys)], id=str(k)) for k in range(wanted)]
-    batch = engine.Batch(
+    batch = Batch(
         task.problem, task.constraints, task.train, tuple(keys), device=arguments.device, engine=arguments.engine
     )
     loop(replace(batch, train=batch.train.model_copy(update={"steps": 60, "epochs": None})))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from command_line import InProcess
-from conftest import ROOT
+from commands import ROOT
 
 Json = dict[str, Any]
 

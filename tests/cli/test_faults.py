@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Finished
+from commands import Finished
 from fault_tasks import FULL_BATCH, write_tasks
 from forked_cpd import Forked, Moment, until
 from sweep_results import CHECKPOINTS, STORE, assert_whole, document, query, stored
 
-from cpd import checkpoint
+from cpd.engine import checkpoint_file
 
 GO_ON = "what was done is stored: run the same command again to go on"
 
@@ -83,8 +83,8 @@ def steps_kept(folder: Path, batches: list[list[str]], steps: int) -> int:
         if ids[0] in there:
             kept += steps
             continue
-        for path in Path(checkpoint.batch_folder(folder / CHECKPOINTS, ids)).glob("*.checkpoint"):
-            loaded = checkpoint.load(path)
+        for path in Path(checkpoint_file.batch_folder(folder / CHECKPOINTS, ids)).glob("*.checkpoint"):
+            loaded = checkpoint_file.load(path)
             assert loaded is not None
             kept += loaded[1]["done"]
     return kept
@@ -129,7 +129,7 @@ def test_a_compiled_sweep_that_was_killed_equals_one_never_interrupted(cpd: Fork
         moment = Moment("os.rename", ".checkpoint", luck.randint(2, 40))
         assert cpd(*command, "--checkpoint-every", "0", at=moment).rc == -signal.SIGKILL
         (path,) = (cpd.folder / CHECKPOINTS).glob("*/*.checkpoint")
-        loaded = checkpoint.load(path)
+        loaded = checkpoint_file.load(path)
         assert loaded is not None
         assert done < loaded[1]["done"] < 10_000
         done = loaded[1]["done"]

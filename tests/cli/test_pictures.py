@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from command_line import SPEC, InProcess
+from commands import ROOT
 
 pytest.importorskip("matplotlib", reason="the extra 'plot' is not installed")
 
@@ -209,7 +210,7 @@ def test_a_report_goes_to_html_alone(stored: InProcess) -> None:
 
 
 def test_the_pictures_of_the_docs_are_remade_by_a_command(tmp_path: Path) -> None:
-    program = Path(__file__).parents[1] / "docs" / "make_pictures.py"
+    program = ROOT / "docs" / "make_pictures.py"
     done = subprocess.run(
         [sys.executable, "-P", str(program), "table1", "--into", str(tmp_path / "made")],
         env={**os.environ, "OMP_NUM_THREADS": "1"},

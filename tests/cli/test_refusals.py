@@ -10,9 +10,9 @@ import pytest
 import torch
 import typer
 from command_line import SPEC, InProcess
-from conftest import Command, Finished
+from commands import Command, Finished
 
-from cpd.cli import app
+from cpd.cli.main import app
 
 METHODS = "penalized, quadratic_penalty, lagrangian, nupi, augmented_lagrangian"
 NUMBER = "write a number like 0.5 or 1e-3"

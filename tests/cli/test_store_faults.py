@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from command_line import PROBLEM, SPEC
-from conftest import Finished
+from commands import TESTS, Finished
 from fault_tasks import write_tasks
 from file_systems import grow, read_only, small_disk
 from forked_cpd import Forked
@@ -187,7 +187,7 @@ def test_a_file_that_is_no_store_is_left_as_it_is(
 def test_a_newer_cpds_store_is_left_as_it_is(command: tuple[str, ...], cpd: Forked, tmp_path: Path) -> None:
     store = tmp_path / "newer" / "runs.sqlite"
     store.parent.mkdir()
-    shutil.copy(Path(__file__).with_name("stores") / "version-1.sqlite", store)
+    shutil.copy(TESTS / "stores" / "version-1.sqlite", store)
     connection = sqlite3.connect(store)
     connection.execute("PRAGMA user_version = 99")
     connection.close()

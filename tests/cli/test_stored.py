@@ -14,12 +14,14 @@ from typing import Any
 import pandas
 import pytest
 from command_line import InProcess
+from commands import TESTS
 
 import cpd
 from cpd.errors import StoreError
-from cpd.store import Store, SweepRecord, open_store
+from cpd.store.records import SweepRecord
+from cpd.store.store import Store, open_store
 
-SHIPPED = Path(__file__).with_name("stores") / "version-1.sqlite"
+SHIPPED = TESTS / "stores" / "version-1.sqlite"
 STORE = Path(".cpd", "runs.sqlite")
 MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00"
 
@@ -358,7 +360,7 @@ def test_python_returns_what_the_command_line_prints(command: InProcess) -> None
     assert (sweep.document, sweep.found) == (swept, 4)
     assert cpd.compare("penalized", "lagrangian", task="mine.yaml").document == compared
     assert sweep.id == ids(command)[1]
-    search = cpd.runner.aim("mine.yaml", {"target": "0.5", "max_trainings": 4}).search
+    search = cpd.run.commands.aim("mine.yaml", {"target": "0.5", "max_trainings": 4}).search
     result = cpd.bisect("mine.yaml", search)
     assert result.document == searched
     assert cpd.sweep("mine.yaml", options=cpd.Options(keep=False)).id is None

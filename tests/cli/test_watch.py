@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Command
+from commands import Command
 
-from cpd import runner
 from cpd.outcome import ConstraintOutcome, Run, RunKey, Status
-from cpd.spec import task_to_json
-from cpd.store import Store, SweepRecord, open_store
+from cpd.run import commands
+from cpd.spec.models import task_to_json
+from cpd.store.records import SweepRecord
+from cpd.store.store import Store, open_store
 
 STARTED = "2026-01-31T14:25:30.123+00:00"
 
@@ -30,7 +31,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def record() -> SweepRecord:
-    task = runner.load("rate")
+    task = commands.load("rate")
     return SweepRecord("sweep", "rate", task.text, task_to_json(task), "cpd sweep rate", started=STARTED)
 
 

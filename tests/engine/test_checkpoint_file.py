@@ -17,8 +17,9 @@ import numpy as np
 import pytest
 import torch
 
-from cpd import checkpoint, durable
-from cpd.checkpoint import CheckpointStore
+from cpd import files
+from cpd.engine import checkpoint_file
+from cpd.engine.checkpoint_file import CheckpointStore
 from cpd.errors import StoreError
 
 META = {"done": 500, "seconds": 1.5, "taken": [1, 2], "optimizer": {"weight": ["step"]}, "name": "ü", "none": None}
@@ -62,8 +63,8 @@ def forge(path: Path, content: bytes) -> None:
 
 def test_a_checkpoint_comes_back_bit_by_bit(path: Path) -> None:
     saved = tensors()
-    checkpoint.save(path, saved, META)
-    loaded = checkpoint.load(path)
+    checkpoint_file.save(path, saved, META)
+    loaded = checkpoint_file.load(path)
     assert loaded is not None
     assert loaded[1] == META
     assert loaded[0].keys() == saved.keys()
@@ -74,7 +75,7 @@ def test_a_checkpoint_comes_back_bit_by_bit(path: Path) -> None:
 
 
 def test_a_slice_does_not_carry_what_it_was_cut_from(path: Path) -> None:
-    checkpoint.save(path, {"row": torch.zeros(1000, 1000)[0]}, {})
+    checkpoint_file.save(path, {"row": torch.zeros(1000, 1000)[0]}, {})
     assert path.stat().st_size < 20_000
 
 
@@ -96,7 +97,7 @@ def test_a_store_of_checkpoints_keeps_one_a_batch_until_it_is_done(tmp_path: Pat
 @pytest.mark.parametrize("value", [np.float32(1), np.array([1.0]), Path("x"), torch.zeros(1), {1, 2}, object])
 def test_what_could_not_be_loaded_is_not_saved(path: Path, value: Any) -> None:
     with pytest.raises(TypeError, match=r"^meta\.a\.0 cannot be in a checkpoint"):
-        checkpoint.save(path, {}, {"a": [value]})
+        checkpoint_file.save(path, {}, {"a": [value]})
     assert not path.exists()
 
 
@@ -112,10 +113,10 @@ def test_what_could_not_be_loaded_is_not_saved(path: Path, value: Any) -> None:
     ids=["half", "empty", "short", "flipped", "format"],
 )
 def test_a_damaged_checkpoint_is_refused(path: Path, harm: Callable[[bytes], bytes]) -> None:
-    checkpoint.save(path, tensors(), META)
+    checkpoint_file.save(path, tensors(), META)
     path.write_bytes(harm(path.read_bytes()))
     message = f"{path}: the checkpoint does not match its checksum; remove it: its batch then starts again"
-    assert refusal(lambda: checkpoint.load(path)) == message
+    assert refusal(lambda: checkpoint_file.load(path)) == message
 
 
 class Evil:
@@ -137,7 +138,7 @@ def test_an_evil_checkpoint_is_refused_and_not_executed(
     evil = {"tensors": {}, "meta": Evil(canary)}
     torch.save(evil, buffer) if writer == "torch" else pickle.dump(evil, buffer, protocol=2)
     forge(path, buffer.getvalue())
-    assert refusal(lambda: checkpoint.load(path)) == (
+    assert refusal(lambda: checkpoint_file.load(path)) == (
         f"{path}: the checkpoint holds something else than tensors and plain values; nothing of it was executed; "
         "remove it: its batch then starts again"
     )
@@ -149,12 +150,12 @@ def test_an_evil_checkpoint_is_refused_and_not_executed(
 @pytest.mark.parametrize("content", [b"", b"not a file of torch's", b"PK\x03\x04 broken"])
 def test_a_checkpoint_of_other_content_is_refused(path: Path, content: bytes) -> None:
     forge(path, content)
-    assert refusal(lambda: checkpoint.load(path)).startswith(f"{path}: the checkpoint holds something else")
+    assert refusal(lambda: checkpoint_file.load(path)).startswith(f"{path}: the checkpoint holds something else")
 
 
 def test_any_forged_byte_is_loaded_or_refused(path: Path) -> None:
     luck = random.Random(0)
-    checkpoint.save(path, tensors(), META)
+    checkpoint_file.save(path, tensors(), META)
     _, _, content = path.read_bytes().partition(b"\n")
     refused = 0
     for _ in range(300):
@@ -163,7 +164,7 @@ def test_any_forged_byte_is_loaded_or_refused(path: Path) -> None:
             forged[luck.randrange(len(forged))] = luck.randrange(256)
         forge(path, bytes(forged))
         try:
-            checkpoint.load(path)
+            checkpoint_file.load(path)
         except StoreError:
             refused += 1
     assert refused
@@ -173,7 +174,7 @@ def test_a_checkpoint_of_another_shape_is_refused(path: Path) -> None:
     buffer = io.BytesIO()
     torch.save([1, 2], buffer)
     forge(path, buffer.getvalue())
-    assert refusal(lambda: checkpoint.load(path)).startswith(f"{path}: the checkpoint is not a checkpoint of cpd")
+    assert refusal(lambda: checkpoint_file.load(path)).startswith(f"{path}: the checkpoint is not a checkpoint of cpd")
 
 
 def test_a_checkpoint_that_cannot_be_written_is_an_error_of_the_store(tmp_path: Path) -> None:
@@ -195,7 +196,7 @@ for k in range(10**9):
 
 def test_a_killed_writer_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
     luck, path = random.Random(0), tmp_path / "table.json"
-    durable.write(path, "0" * 200_000)
+    files.write(path, "0" * 200_000)
     stale = 0
     for _ in range(15):
         process = subprocess.Popen([sys.executable, "-c", REWRITER, str(path)], stdout=subprocess.PIPE)
@@ -208,24 +209,24 @@ def test_a_killed_writer_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> N
         text = path.read_text()
         assert len(text) == 200_000
         assert len(set(text)) == 1
-        stale += durable.sweep_stale(tmp_path)
+        stale += files.sweep_stale(tmp_path)
         assert list(tmp_path.iterdir()) == [path]
     assert stale, "no kill fell into a write: the test shows nothing"
 
 
 def test_a_file_being_written_is_not_swept(tmp_path: Path) -> None:
-    with durable.replacing(tmp_path / "a.csv") as file:
+    with files.replacing(tmp_path / "a.csv") as file:
         file.write(b"1")
-        assert durable.sweep_stale(tmp_path) == 0
+        assert files.sweep_stale(tmp_path) == 0
     assert (tmp_path / "a.csv").read_bytes() == b"1"
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
-    durable.write(path, "old")
+    files.write(path, "old")
 
     def fail() -> None:
-        with durable.replacing(path) as file:
+        with files.replacing(path) as file:
             file.write(b"new")
             raise KeyboardInterrupt
 
@@ -237,7 +238,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_told_and_the_old_file_stays(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
-    durable.write(path, "old")
+    files.write(path, "old")
     program = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "from pathlib import Path; from cpd import durable\n"
@@ -251,26 +252,26 @@ def test_a_full_disk_is_told_and_the_old_file_stays(tmp_path: Path) -> None:
 
 def test_a_replaced_file_keeps_its_mode_and_its_links(tmp_path: Path) -> None:
     real, link = tmp_path / "real.csv", tmp_path / "link.csv"
-    durable.write(real, "old")
+    files.write(real, "old")
     real.chmod(0o640)
     link.symlink_to(real)
-    durable.write(link, "new")
+    files.write(link, "new")
     assert link.is_symlink()
     assert real.read_text() == "new"
     assert real.stat().st_mode & 0o777 == 0o640
 
 
 def test_a_new_file_may_be_read_by_whoever_may_read_others(tmp_path: Path) -> None:
-    durable.write(tmp_path / "a", "")
+    files.write(tmp_path / "a", "")
     (tmp_path / "b").touch()
     assert (tmp_path / "a").stat().st_mode == (tmp_path / "b").stat().st_mode
 
 
 def test_a_device_is_written_directly() -> None:
-    durable.write(Path(os.devnull), "x")
+    files.write(Path(os.devnull), "x")
     assert not Path(os.devnull).is_file()
 
 
 def test_a_write_into_a_file_named_at_the_limit(tmp_path: Path) -> None:
-    durable.write(tmp_path / ("x" * 251 + ".csv"), "x")
+    files.write(tmp_path / ("x" * 251 + ".csv"), "x")
     assert (tmp_path / ("x" * 251 + ".csv")).read_text() == "x"

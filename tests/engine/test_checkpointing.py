@@ -10,13 +10,20 @@ import torch
 from command_line import InProcess
 from engine_batches import begun, constraint, key, numbers, quadratic, recipe, source
 
-from cpd import durable, execution
-from cpd.checkpoint import CheckpointStore, batch_folder
-from cpd.engine import Batch, Hooks, Interrupted, Prune, compiled, keeping, train
-from cpd.engine.compiled import Compiled
-from cpd.engine.keeping import Keeper
+from cpd import files
+from cpd.engine import checkpointing as keeping
+from cpd.engine.batch import Batch
+from cpd.engine.checkpoint_file import CheckpointStore, batch_folder
+from cpd.engine.checkpointing import Keeper
+from cpd.engine.pruning import Prune
+from cpd.engine.steppers import compiled
+from cpd.engine.steppers.compiled import Compiled
+from cpd.engine.train import train
+from cpd.engine.training import Hooks, Interrupted
 from cpd.errors import StoreError
-from cpd.working import halves
+from cpd.executors.start import engine
+from cpd.run import execution
+from cpd.run.worker import halves
 
 ONE_BY_ONE = Batch(
     source("Branching"),
@@ -89,7 +96,7 @@ def test_a_folder_that_another_sweep_removes_meanwhile_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = CheckpointStore(tmp_path / "batches" / "one")
-    real, removed = durable.replacing, []
+    real, removed = files.replacing, []
 
     def unlucky(path: Path) -> Any:
         if len(removed) < 3:
@@ -98,11 +105,11 @@ def test_a_folder_that_another_sweep_removes_meanwhile_is_made_again(
             path.parent.parent.rmdir()
         return real(path)
 
-    monkeypatch.setattr(durable, "replacing", unlucky)
+    monkeypatch.setattr(files, "replacing", unlucky)
     store.save("a", {"x": torch.ones(1)}, {"done": 1})
     assert removed
     assert store.load("a") == ({"x": torch.ones(1)}, {"done": 1})
-    monkeypatch.setattr(durable, "replacing", lambda path: real(tmp_path / "gone" / "x"))
+    monkeypatch.setattr(files, "replacing", lambda path: real(tmp_path / "gone" / "x"))
     with pytest.raises(StoreError, match="cannot read or write the checkpoint"):
         store.save("a", {"x": torch.ones(1)}, {"done": 2})
 
@@ -159,7 +166,7 @@ def test_checkpoints_of_batches_that_are_stored_are_removed_later(
     command: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:  # as if killed after each batch was stored
-        patch.setattr(execution.engine, "forget", lambda batch: None)
+        patch.setattr(execution, "forget", lambda batch: None)
         command("sweep", "mine.yaml", "--fuse", "2", "--checkpoint-every", "0")
     folder = command.folder / ".cpd" / "runs-checkpoints"
     assert len(list(folder.iterdir())) == 2
@@ -177,7 +184,7 @@ def test_what_is_stored_does_not_change_the_number_of_workers(
         started.append(where.jobs)
         return real(replace(where, jobs=1), *rest, **more)
 
-    real = execution.executor
+    real = engine
     monkeypatch.setattr(execution, "executor", in_process)
     monkeypatch.setattr(execution, "train_batch", None)  # never called: two workers are wanted, one process does it
     done = command("sweep", "mine.yaml", "--jobs", "2", "--quiet")

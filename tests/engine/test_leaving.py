@@ -8,11 +8,13 @@ import pytest
 import torch
 from engine_batches import ADAM, SGD, assert_close, constraint, key, numbers, quadratic, recipe, source
 
-from cpd.engine import Batch, Hooks, Interrupted, building, train
+from cpd.engine import preparing as building
+from cpd.engine.batch import Batch
 from cpd.engine.pruning import Prune, given_up
-from cpd.engine.training import Training
+from cpd.engine.train import train
+from cpd.engine.training import Hooks, Interrupted, Training
 from cpd.outcome import RunKey, Status
-from cpd.spec import Optimizer
+from cpd.spec.models import Optimizer
 
 LEVELS = {"each": 0.5, "total": 2.0}
 WILD = [key("quadratic_penalty", LEVELS, coefficient=c) for c in (1e9, 2e9, 3e9, 4e9, 5e9)]

@@ -5,7 +5,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from conftest import Command
+from commands import Command
 from engine_problems import __file__ as PROBLEMS  # noqa: N812
 
 TASK = """

@@ -21,12 +21,16 @@ from engine_batches import (
     source,
 )
 
-from cpd.checkpoint import CheckpointStore
-from cpd.engine import Batch, Hooks, Interrupted, ProblemRaised, building, train
+from cpd.engine import preparing as building
+from cpd.engine.batch import Batch
+from cpd.engine.checkpoint_file import CheckpointStore
+from cpd.engine.loading import ProblemRaised
 from cpd.engine.minibatches import Minibatches
+from cpd.engine.train import train
+from cpd.engine.training import Hooks, Interrupted
 from cpd.errors import CpdError
 from cpd.outcome import Status
-from cpd.spec import Optimizer
+from cpd.spec.models import Optimizer
 
 
 @pytest.mark.parametrize("name", list(BUNDLED))

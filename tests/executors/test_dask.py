@@ -13,11 +13,12 @@ from typing import Any
 import executor_work as works
 import pytest
 from dask_cluster import Cluster
+from executor_events import alive, attempts, items, of, results, squares, until
 from executor_work import halve, square
-from test_executors import alive, attempts, items, of, results, squares, until
 
 from cpd.errors import CpdError
-from cpd.executors import Done, ExecutorLost, Item, Lost, Raised, Retrying, Stalled, Where, WorkerLost, engine
+from cpd.executors.queue import Done, ExecutorLost, Item, Lost, Raised, Retrying, Stalled, WorkerLost
+from cpd.executors.start import Where, engine
 
 pytest.importorskip("distributed", reason="the extra 'dask' is not installed")
 
@@ -124,7 +125,7 @@ def test_a_scheduler_that_dies_midway_is_said_after_what_arrived(start: Start) -
 
 
 def test_all_workers_gone_is_said(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cpd.executors import dask
+    from cpd.executors.start import dask
 
     monkeypatch.setattr(dask, "ABANDONED", 1)
     there = start(2, "--no-nanny")
@@ -151,7 +152,7 @@ def test_a_stall_is_said(cluster: Cluster) -> None:
 
 @pytest.mark.parametrize("way", ["nobody", "silent", "other"])
 def test_a_scheduler_that_cannot_be_reached(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cpd.executors import dask
+    from cpd.executors.start import dask
 
     assert dask.CONNECT < 10  # the promise
     monkeypatch.setattr(dask, "CONNECT", 1)
@@ -193,7 +194,7 @@ def test_a_process_that_cannot_reach_its_scheduler_ends_at_once(tmp_path: Path) 
 
 
 def test_a_scheduler_without_workers(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cpd.executors import dask
+    from cpd.executors.start import dask
 
     monkeypatch.setattr(dask, "ARRIVE", 1)
     there = start(0)

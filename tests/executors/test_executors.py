@@ -4,8 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import dedent
 from types import SimpleNamespace
@@ -13,60 +12,18 @@ from typing import Any
 
 import executor_work as works
 import pytest
+from executor_events import alive, attempts, items, of, results, squares, until
 from executor_work import halve, square
 
-from cpd import executors
 from cpd.errors import CpdError
-from cpd.executors import Done, Engine, Event, Item, Lost, Raised, Retrying, Stalled, Where, engine, faults
-from cpd.executors.faults import Queue, drain
+from cpd.executors import queue as faults
+from cpd.executors import start as executors
+from cpd.executors.queue import Done, Item, Lost, Queue, Raised, Retrying, Stalled, drain
+from cpd.executors.start import Engine, Where, engine
 from cpd.executors.worker import Died, Escaped, Returned
 
 LOCAL = Where("local", 1)
 LOKY = Where("loky", 2)
-
-
-def items(batches: int, size: int = 1, **more: Any) -> list[Item]:
-    """Batches of consecutive runs."""
-    return [Item({"runs": list(range(k * size, (k + 1) * size)), **more}, size) for k in range(batches)]
-
-
-def results(events: Iterable[Event]) -> dict[int, int]:
-    """Every run's result, each seen once."""
-    found: dict[int, int] = {}
-    for event in events:
-        if isinstance(event, Done):
-            assert found.keys().isdisjoint(event.result)
-            found |= event.result
-    return found
-
-
-def squares(runs: Iterable[int], without: Iterable[int] = ()) -> dict[int, int]:
-    return {run: run**2 for run in set(runs) - set(without)}
-
-
-def of(kind: type[Any], events: list[Event]) -> list[Any]:
-    return [event for event in events if isinstance(event, kind)]
-
-
-def attempts(folder: Path, what: str, run: int) -> int:
-    """How often a batch with this run was begun or done, from the files that its processes left."""
-    tags = (path.name.split("_")[:2] for path in folder.iterdir())
-    return sum(tag == what and str(run) in runs.split("-") for tag, runs in tags)
-
-
-def until(condition: Callable[[], Any]) -> Any:
-    """Wait for something that must happen, for as long as the test may take."""
-    while not (found := condition()):
-        time.sleep(0.02)
-    return found
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs; a zombie does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 @pytest.fixture
@@ -308,7 +265,7 @@ def test_an_exit_or_a_result_that_cannot_travel_is_an_error_of_its_item(start: S
 
 
 def test_workers_share_the_cores_and_ignore_signals(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cpd.executors import loky
+    from cpd.executors.start import loky
 
     monkeypatch.setattr(loky, "cpu_count", lambda: 6)
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import executor_work as works
 import pytest
+from executor_events import attempts, items, of, results, squares
 from executor_work import halve, square
-from test_executors import attempts, items, of, results, squares
 
 from cpd.errors import CpdError
-from cpd.executors import Done, Engine, Lost, Raised, Retrying, Where, engine
+from cpd.executors.queue import Done, Lost, Raised, Retrying
+from cpd.executors.start import Engine, Where, engine
 
 pytest.importorskip("ray", reason="the extra 'ray' is not installed")
 

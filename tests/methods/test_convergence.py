@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import torch
-from test_methods import setting
+from method_settings import setting
 from torch import Tensor
 
-from cpd.methods import REGISTRY
+from cpd.methods.registry import REGISTRY
 
 A = torch.tensor([2.0, 1.0, -1.0], dtype=torch.float64)
 # Rows: x1 + x2 <= 1 (binds), x3 <= 5 (does not), x1 - x3 = 1.

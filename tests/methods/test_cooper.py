@@ -7,10 +7,10 @@ import cooper
 import pytest
 import torch
 from cooper.optim import nuPIInitType
-from test_methods import setting
+from method_settings import setting
 from torch import Tensor
 
-from cpd.methods import REGISTRY
+from cpd.methods.registry import REGISTRY
 
 STEPS = 250
 LR = 0.02

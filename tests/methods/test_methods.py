@@ -4,23 +4,14 @@ from typing import Any
 
 import pytest
 import torch
+from method_settings import setting
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from cpd.methods import REGISTRY
 from cpd.methods.method import Method
+from cpd.methods.registry import REGISTRY
 
 INEQUALITY = torch.tensor([False])
 EQUALITY = torch.tensor([True])
-
-
-def setting(method: str, **given: Any) -> dict[str, Any]:
-    """A setting with the defaults filled in, numbers as tensors ``[1]``."""
-    values = {name: h.default for name, h in REGISTRY[method].hyperparameters.items()} | given
-    return {
-        n: v if isinstance(v, str | bool) else torch.as_tensor(v, dtype=torch.float64).reshape(-1)
-        for n, v in values.items()
-        if v is not None
-    }
 
 
 def states(name: str, errors: list[float], equality: torch.Tensor = INEQUALITY, **given: Any) -> list[Any]:

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 import sklearn.datasets
 import torch
+from commands import ROOT
 from sklearn.datasets import load_digits
 
 from cpd.errors import CpdError
 from cpd.problems.idx import read_idx
 from cpd.problems.images import TEST_FILES, TRAIN_FILES, load_images
 
-MNIST = Path(os.environ.get("CPD_TEST_MNIST", Path(__file__).parents[2] / "shared" / "data" / "mnist"))
+MNIST = Path(os.environ.get("CPD_TEST_MNIST", ROOT.parent / "shared" / "data" / "mnist"))
 NAMES = (
     "it must hold train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte "
     "(each may end in .gz; images with their labels are enough), "

@@ -5,9 +5,10 @@ import itertools
 import pytest
 from engine_batches import ADAM, bundled, constraint, key, recipe, source
 
-from cpd.batching import LEAST_FUSED, MEMORY, MOST_FUSED, WORTH, cut, default_fuse, default_jobs
-from cpd.engine import Batch, weigh
+from cpd.engine.batch import Batch
+from cpd.engine.cost import weigh
 from cpd.outcome import RunKey
+from cpd.run.plan import LEAST_FUSED, MEMORY, MOST_FUSED, WORTH, cut, default_fuse, default_jobs
 
 
 def keys(count: int, seeds: int = 1) -> list[RunKey]:

@@ -15,11 +15,12 @@ from typing import Any
 
 import executor_work as works
 import pytest
+from commands import ROOT
 from dask_cluster import Cluster, free_port
-from test_executors import alive, until
+from executor_events import alive, until
 
 import cpd
-from cpd.execution_options import Options
+from cpd.run.options import Options
 
 pytest.importorskip("distributed", reason="the extra 'dask' is not installed")
 
@@ -580,7 +581,7 @@ def test_a_sweep_that_ends_leaves_nothing_on_the_cluster(
 
 def block(marker: str) -> str:
     """A fenced block of the page on clusters, the one that contains the marker."""
-    page = Path(__file__).resolve().parents[1] / "docs" / "clusters.md"
+    page = ROOT / "docs" / "clusters.md"
     found = re.findall(r"^```\w+\n(.*?)^```$", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
     (text,) = [text for text in found if marker in text]
     return text

@@ -9,7 +9,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cpd.errors import CpdError
-from cpd.search import STRATEGIES, Outcome, State, observe, outcome, propose, start
+from cpd.search.bisection import propose
+from cpd.search.bracket import State, observe, start
+from cpd.search.ending import Outcome, outcome
+from cpd.search.strategies import STRATEGIES
 
 Response = Callable[[float], float | None]
 

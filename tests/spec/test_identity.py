@@ -9,12 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import TESTS
 from hypothesis import given
 from hypothesis import strategies as st
 from spec_files import PROBLEM, REGISTRY
 
 from cpd.outcome import RunKey
-from cpd.spec import ENGINE_VERSION, Constraint, Optimizer, ProblemSource, Task, Train, canonical_json, run_id, with_ids
+from cpd.spec.models import (
+    ENGINE_VERSION,
+    Constraint,
+    Optimizer,
+    ProblemSource,
+    Task,
+    Train,
+    canonical_json,
+    run_id,
+    with_ids,
+)
 
 FIXED = Task(
     name="fixed",
@@ -41,11 +52,11 @@ def test_an_id_stays_what_it_was() -> None:
 
 
 def test_an_id_is_the_same_in_every_process() -> None:
-    program = "import sys; sys.path[:0] = sys.argv[1:]\nfrom test_run_ids import fixed_id\nprint(fixed_id())\n"
+    program = "import sys; sys.path[:0] = sys.argv[1:]\nfrom test_identity import fixed_id\nprint(fixed_id())\n"
     found = set()
     for seed in ("0", "1", "2"):
         done = subprocess.run(
-            [sys.executable, "-c", program, str(Path(__file__).parent)],
+            [sys.executable, "-c", program, str(Path(__file__).parent), str(TESTS / "support")],
             env={**os.environ, "PYTHONHASHSEED": seed},
             capture_output=True,
             text=True,

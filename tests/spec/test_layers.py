@@ -6,8 +6,9 @@ import pytest
 from spec_files import METHODS, NUMBER, OPTIMIZERS, REGISTRY, Write, load, refusal, writer
 
 from cpd.errors import CpdError
-from cpd.spec import Constraint, Optimizer, Train
-from cpd.spec_reader import Overrides, load_task
+from cpd.spec.models import Constraint, Optimizer, Train
+from cpd.spec.overrides import Overrides
+from cpd.spec.reader import load_task
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from spec_files import PROBLEM, REGISTRY, Write, load, refusal, writer
 
-from cpd.bundled import bundled, describe
-from cpd.spec import Constraint, Optimizer, ProblemSource, Task, Train, runs, task_from_json, task_to_json
-from cpd.spec_reader import load_task
+from cpd.spec.bundled import bundled, describe
+from cpd.spec.models import Constraint, Optimizer, ProblemSource, Task, Train, runs, task_from_json, task_to_json
+from cpd.spec.reader import load_task
 
 
 @pytest.fixture
@@ -185,7 +185,7 @@ def test_a_path_means_the_file_before_the_bundled_spec(write: Write) -> None:
 
 
 def real_registry() -> dict[str, Any]:
-    from cpd.methods import REGISTRY as METHODS_BY_NAME
+    from cpd.methods.registry import REGISTRY as METHODS_BY_NAME
 
     return {name: method.hyperparameters for name, method in METHODS_BY_NAME.items()}
 

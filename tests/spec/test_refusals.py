@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from spec_files import METHODS, NUMBER, OPTIMIZERS, REGISTRY, Write, load, refusal, writer
 
-from cpd.spec import runs
+from cpd.spec.models import runs
 
 
 @pytest.fixture

@@ -5,17 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Command
+from commands import ROOT, Command
 
-from cpd import runner
-from cpd.bundled import bundled
 from cpd.errors import CpdError
-from cpd.schema import TEXTS
-from cpd.yaml_loader import load_yaml
+from cpd.run import commands
+from cpd.spec.bundled import bundled
+from cpd.spec.schema import TEXTS
+from cpd.spec.yaml import load_yaml
 
 jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed: the extra `test` has it")
 
-COPY = Path(__file__).resolve().parents[1] / "docs" / "task.schema.json"
+COPY = ROOT / "docs" / "task.schema.json"
 
 TASK = {
     "problem": "mine.py:Mine",
@@ -27,7 +27,7 @@ TASK = {
 
 @pytest.fixture(scope="module")
 def schema() -> dict[str, Any]:
-    return runner.schema()
+    return commands.schema()
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def accepted(schema: dict[str, Any], path: Path) -> tuple[bool, bool]:
     """Whether the schema accepts a file, and whether cpd does."""
     raw, _ = load_yaml(path, str(path))
     try:
-        runner.load(str(path))
+        commands.load(str(path))
         loaded = True
     except CpdError:
         loaded = False
@@ -174,11 +174,11 @@ def test_an_editors_line_is_not_the_description(folder: Path) -> None:
     written(folder, TASK).write_text(
         "# yaml-language-server: $schema=task.schema.json\n\n# Mine\n" + (folder / "task.yaml").read_text()
     )
-    assert runner.load("x.yaml").description == "Mine"
+    assert commands.load("x.yaml").description == "Mine"
 
 
 def test_every_hyperparameter_says_what_it_does() -> None:
-    from cpd.methods import REGISTRY
+    from cpd.methods.registry import REGISTRY
 
     silent = [f"{m.name}.{name}" for m in REGISTRY.values() for name, h in m.hyperparameters.items() if not h.meaning]
     assert silent == []

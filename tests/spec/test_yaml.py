@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cpd.errors import CpdError
-from cpd.yaml_loader import MAX_BYTES, load_yaml, parse_value, parse_yaml
+from cpd.spec.yaml import MAX_BYTES, load_yaml, parse_value, parse_yaml
 
 LOOK = "check indentation, brackets and quotes from there upwards"
 MAPPING = "write keys and values, e.g. problem: package.module:Class"

@@ -12,17 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import store_runs
 from file_systems import grow, read_only, small_disk
 from store_runs import ELSEWHERE, RECORD, fill, identity, make_run, refusal, writer
 
-from cpd import store as store_module
-from cpd import store_file
 from cpd.errors import StoreError
-from cpd.file_lock import locked
-from cpd.store import Store, open_store
-from cpd.store_errors import reported
+from cpd.locks import locked
+from cpd.store import file as store_file
+from cpd.store import store as store_module
+from cpd.store.errors import reported
+from cpd.store.store import Store, _link, open_store
 
-WRITER = Path(__file__).with_name("store_runs.py")
+WRITER = Path(store_runs.__file__)
 
 
 @pytest.fixture
@@ -124,7 +125,7 @@ def test_the_first_to_leave_does_not_disturb_the_others(path: Path) -> None:
 def test_an_exception_in_a_write_leaves_nothing_of_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with open_store(path, "write") as store:
         sweep = store.begin_sweep(RECORD)
-        link = store_module._link
+        link = _link
 
         def interrupted(*arguments: Any, **options: Any) -> None:
             link(*arguments, **options)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from store_runs import ELSEWHERE, RECORD, fill, make_run, refusal, writer
 
-from cpd import store_schema
-from cpd.store import open_store
+from cpd.store import migrations as store_schema
+from cpd.store.store import open_store
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from store_runs import RECORD, add, identity, ids, make_run
 
 from cpd.outcome import ConstraintOutcome, Curves, Run, RunKey, Status
-from cpd.store import Store
+from cpd.store.store import Store
 
 
 def test_a_run_comes_back_as_it_was(store: Store) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from store_runs import RECORD, add, identity, ids, make_run
 
-from cpd import store_schema
 from cpd.errors import CpdError, StoreError
 from cpd.outcome import Status
-from cpd.store import Removed, Store, default_path, open_store
+from cpd.store import migrations
+from cpd.store.records import Removed
+from cpd.store.store import Store, default_path, open_store
 
 
 def damage(path: Path, statement: str, *values: Any) -> None:
@@ -214,7 +215,7 @@ def test_an_older_store_is_copied_and_brought_up_to_date(path: Path, monkeypatch
     with open_store(path, "write") as store:
         sweep = add(store, make_run(1))
     second = ("ALTER TABLE sweeps ADD COLUMN note TEXT", "CREATE TABLE notes (x TEXT) STRICT")
-    monkeypatch.setattr(store_schema, "MIGRATIONS", (*store_schema.MIGRATIONS, second))
+    monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, second))
     with open_store(path, "read") as store:
         assert store.load(sweep, curves=True).runs == [make_run(1)]
     assert tables(path) >= {"notes"}
@@ -229,7 +230,7 @@ def test_a_migration_that_fails_leaves_the_store_as_it_was(path: Path, monkeypat
     with open_store(path, "write") as store:
         add(store, make_run(1))
     broken = ("CREATE TABLE notes (x TEXT) STRICT", "INSERT INTO nowhere VALUES (1)")
-    monkeypatch.setattr(store_schema, "MIGRATIONS", (*store_schema.MIGRATIONS, broken))
+    monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, broken))
     with pytest.raises(sqlite3.OperationalError, match="nowhere"):
         open_store(path, "write")
     assert "notes" not in tables(path)

@@ -4,9 +4,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Finished
+from commands import Finished
 
-from cpd import cli
+from cpd.cli.main import main
 
 PROBLEM = """\
 import torch
@@ -70,7 +70,7 @@ class InProcess:
         self.monkeypatch.setattr(sys, "argv", ["cpd", *arguments])
         self.capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            main()
         out, err = self.capsys.readouterr()
         code = ended.value.code
         assert isinstance(code, int)

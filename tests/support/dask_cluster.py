@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cpd.executors import Where
+from cpd.executors.start import Where
 
 ALLOWED_FAILURES = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"}
 """Dask's default is 3: four deaths before it blames an item. Two are as good, and sooner."""

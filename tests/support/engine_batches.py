@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from engine_problems import __file__ as PROBLEMS  # noqa: N812
 
-from cpd.engine import Batch, train
-from cpd.engine.building import Builder, Prepared
+from cpd.engine.batch import Batch
+from cpd.engine.preparing import Builder, Prepared
+from cpd.engine.train import train
 from cpd.engine.training import Training
 from cpd.outcome import Run, RunKey
-from cpd.spec import Constraint, Optimizer, ProblemSource, Train
+from cpd.spec.models import Constraint, Optimizer, ProblemSource, Train
 
 SGD = Optimizer(name="SGD", options={"lr": 0.05})
 ADAM = Optimizer(name="Adam", options={"lr": 0.01})

@@ -50,7 +50,7 @@ def kill_once(payload: Payload) -> dict[int, int]:
 
 def surroundings(payload: Payload) -> dict[str, Any]:
     """What a worker process looks like from inside."""
-    from cpd.executors import device
+    from cpd.executors.worker import device
 
     time.sleep(payload.get("seconds", 0))
     print("a problem that prints")
@@ -80,9 +80,9 @@ def fail_to_set_up(threads: int) -> None:
 
 def trains() -> bool:
     """Whether a batch is trained in this process now."""
-    from cpd import working
+    from cpd.run.worker import alone
 
-    return working.alone.locked()
+    return alone.locked()
 
 
 def start_a_child(payload: Payload) -> int | None:

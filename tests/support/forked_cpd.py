@@ -17,9 +17,17 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
-from conftest import Finished
+from commands import Finished
 
-IMPORTED = ["torch", "torch._dynamo", "pandas", "cpd.runner", "cpd.tables", "cpd.stored", "cpd.cli"]
+IMPORTED = [
+    "torch",
+    "torch._dynamo",
+    "pandas",
+    "cpd.run.commands",
+    "cpd.views.tables.render",
+    "cpd.results.history",
+    "cpd.cli.main",
+]
 
 
 @dataclass(frozen=True)
@@ -137,9 +145,9 @@ def _command(
         _await(moment)
     sys.argv = ["cpd", *arguments]
 
-    from cpd import cli
+    from cpd.cli.main import main
 
-    cli.main()
+    main()
 
 
 def _await(moment: Moment) -> None:

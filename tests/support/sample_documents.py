@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from cpd.outcome import ConstraintOutcome, Run, RunKey, Status
-from cpd.verdict import document
+from cpd.verdict.document import document
 
 Curves = list[dict[str, Any] | None]
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from cpd.errors import CpdError
-from cpd.spec import Task
-from cpd.spec_reader import Overrides, load_task
+from cpd.spec.models import Task
+from cpd.spec.overrides import Overrides
+from cpd.spec.reader import load_task
 
 
 @dataclass(frozen=True)

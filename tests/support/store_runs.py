@@ -11,7 +11,8 @@ from typing import Any
 
 from cpd.errors import StoreError
 from cpd.outcome import ConstraintOutcome, Curves, Run, RunKey, Status
-from cpd.store import Store, SweepRecord, open_store
+from cpd.store.records import SweepRecord
+from cpd.store.store import Store, open_store
 
 RECORD = SweepRecord("sweep", "rate", "problem: x\n", {"problem": {"source": "x = 1"}, "methods": ["b", "a"]})
 

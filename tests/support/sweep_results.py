@@ -5,7 +5,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from conftest import Finished
+from commands import Finished
 
 STORE = Path(".cpd", "runs.sqlite")
 CHECKPOINTS = Path(".cpd", "runs-checkpoints")

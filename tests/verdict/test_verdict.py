@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from cpd.outcome import ConstraintOutcome, Curves, Diagnosis, Run, RunKey, Status
-from cpd.verdict import SENTENCES, diagnose, document
+from cpd.verdict.diagnosis import SENTENCES, diagnose
+from cpd.verdict.document import document
 from cpd.verdict.summary import decades
 
 KEYS = [

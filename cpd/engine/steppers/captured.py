@@ -12,10 +12,10 @@ from torch.fx import GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils import _pytree as pytree
 
-from cpd.engine.draws import Draw, lift_draws
 from cpd.engine.minibatches import Minibatches
-from cpd.engine.recording import Record
+from cpd.engine.recorder import Record
 from cpd.engine.step import State, Step
+from cpd.engine.steppers.draws import Draw, lift_draws
 
 
 class Advance(Protocol):

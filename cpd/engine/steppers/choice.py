@@ -9,13 +9,13 @@ from pathlib import Path
 from torch import Tensor
 
 from cpd.engine.batch import Batch
-from cpd.engine.compiled import Compiled
-from cpd.engine.graphs import Graphed
 from cpd.engine.minibatches import Minibatches
-from cpd.engine.packaging import compile_seconds, missing_compiler
-from cpd.engine.program import Advance, Captured, Eager, Trace, is_first
-from cpd.engine.recording import Record
+from cpd.engine.recorder import Record
 from cpd.engine.step import State, Step
+from cpd.engine.steppers.captured import Advance, Captured, Eager, Trace, is_first
+from cpd.engine.steppers.compiled import Compiled
+from cpd.engine.steppers.cuda_graph import Graphed
+from cpd.engine.steppers.packaging import compile_seconds, missing_compiler
 from cpd.engine.training import Training
 
 CAPTURE_FROM = 200

@@ -9,12 +9,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from cpd.engine.draws import Draw
 from cpd.engine.minibatches import Minibatches
-from cpd.engine.packaging import HISTORY, Layout, load, package
-from cpd.engine.program import Captured, Trace, capture, is_first
-from cpd.engine.recording import Record
+from cpd.engine.recorder import Record
 from cpd.engine.step import State, Step
+from cpd.engine.steppers.captured import Captured, Trace, capture, is_first
+from cpd.engine.steppers.draws import Draw
+from cpd.engine.steppers.packaging import HISTORY, Layout, load, package
 
 DRAWN_BYTES = 2**25
 """Random numbers and places of examples that are kept for the steps of one call."""

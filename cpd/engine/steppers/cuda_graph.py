@@ -12,10 +12,10 @@ from torch.utils import _pytree as pytree
 
 from cpd.engine.memory import out_of_memory
 from cpd.engine.minibatches import Minibatches
-from cpd.engine.program import Captured, Trace
-from cpd.engine.recording import Record
-from cpd.engine.stacking import RandomState
+from cpd.engine.recorder import Record
+from cpd.engine.stacked import RandomState
 from cpd.engine.step import State, Step
+from cpd.engine.steppers.captured import Captured, Trace
 
 Work = Callable[[], None]
 WARM_UP = 3

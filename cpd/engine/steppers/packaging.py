@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from cpd.engine.program import Trace
-from cpd.engine.simplifying import share_exponentials
-from cpd.file_lock import locked
+from cpd.engine.steppers.captured import Trace
+from cpd.engine.steppers.exponentials import share_exponentials
+from cpd.locks import locked
 
 PATIENCE = 600.0
 """Seconds to wait for another process that compiles the same program."""

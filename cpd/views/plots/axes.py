@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from cpd.plots.log_axis import power_text
-from cpd.plots.quantities import Quantity, Spread
-from cpd.plots.style import COLUMN, FEASIBLE, PAGE, SHADE, wrapped
-from cpd.tables.numbers import number
+from cpd.views.plots.log_axis import power_text
+from cpd.views.plots.quantities import Quantity, Spread
+from cpd.views.plots.style import COLUMN, FEASIBLE, PAGE, SHADE, wrapped
+from cpd.views.tables.numbers import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cpd.errors import CpdError
-from cpd.plots.axes import crosses, quantity_axis
-from cpd.plots.labels import place_labels
-from cpd.plots.log_axis import LogAxis, draw_log_axis, log_axis
-from cpd.plots.quantities import Quantity, constraint, drawable
-from cpd.plots.style import COLORS, COLUMN, Key, look, note, put_legend
+from cpd.views.plots.axes import crosses, quantity_axis
+from cpd.views.plots.labels import place_labels
+from cpd.views.plots.log_axis import LogAxis, draw_log_axis, log_axis
+from cpd.views.plots.quantities import Quantity, constraint, drawable
+from cpd.views.plots.style import COLORS, COLUMN, Key, look, note, put_legend
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,16 +9,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cpd import durable
+from cpd import files
 from cpd.errors import CpdError, closest
-from cpd.plots.bisection import bisection_data, draw_bisection
-from cpd.plots.dynamics import draw_dynamics, dynamics_data
-from cpd.plots.front import draw_front, front_data
-from cpd.plots.selection import select
-from cpd.plots.sensitivity import draw_levels, levels_data
-from cpd.plots.style import RC
-from cpd.plots.tuning import can_tune, draw_tuning, tuning_data
-from cpd.tables.lines import lines, swept_levels
+from cpd.views.plots.bisection import bisection_data, draw_bisection
+from cpd.views.plots.dynamics import draw_dynamics, dynamics_data
+from cpd.views.plots.front import draw_front, front_data
+from cpd.views.plots.selection import select
+from cpd.views.plots.sensitivity import draw_levels, levels_data
+from cpd.views.plots.style import RC
+from cpd.views.plots.tuning import can_tune, draw_tuning, tuning_data
+from cpd.views.tables.lines import lines, swept_levels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -78,7 +78,7 @@ def plot(kind: str, document: Document, curves: Curves, to: Path, chosen: Sequen
     check_file(to)
     content = render(drawing(kind, document, curves, chosen), to.suffix.lower())
     try:
-        durable.write(to, content)
+        files.write(to, content)
     except OSError as error:
         raise CpdError(f"cannot be written: {error.strerror}", place=str(to), hint="choose another place") from None
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cpd.errors import CpdError
-from cpd.plots.axes import limits, log_scale, name_axis, name_lowest, on_log_scale, percent_ticks
-from cpd.plots.quantities import Quantity, constraint, drawable, level_label, objective
-from cpd.plots.settings import is_best
-from cpd.plots.style import COLUMN, FEASIBLE, PAGE, SHADE, Key, look, note, put_legend
-from cpd.tables.lines import constants, lines, setting_text
-from cpd.tables.section import clean
+from cpd.views.plots.axes import limits, log_scale, name_axis, name_lowest, on_log_scale, percent_ticks
+from cpd.views.plots.quantities import Quantity, constraint, drawable, level_label, objective
+from cpd.views.plots.settings import is_best
+from cpd.views.plots.style import COLUMN, FEASIBLE, PAGE, SHADE, Key, look, note, put_legend
+from cpd.views.tables.lines import constants, lines, setting_text
+from cpd.views.tables.section import clean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

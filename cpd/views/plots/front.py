@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cpd.errors import CpdError
-from cpd.plots.axes import quantity_axis
-from cpd.plots.quantities import Quantity, constraint, objective
-from cpd.plots.settings import is_best
-from cpd.plots.style import COLUMN, PAGE, Key, look, note, put_legend
-from cpd.tables.lines import lines, setting_text
-from cpd.tables.section import clean
+from cpd.views.plots.axes import quantity_axis
+from cpd.views.plots.quantities import Quantity, constraint, objective
+from cpd.views.plots.settings import is_best
+from cpd.views.plots.style import COLUMN, PAGE, Key, look, note, put_legend
+from cpd.views.tables.lines import lines, setting_text
+from cpd.views.tables.section import clean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

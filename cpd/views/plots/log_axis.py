@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cpd.tables.numbers import number
+from cpd.views.tables.numbers import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any, Literal
 
-from cpd.tables.lines import worst_component
-from cpd.tables.numbers import is_share, number
-from cpd.tables.section import clean
+from cpd.views.tables.lines import worst_component
+from cpd.views.tables.numbers import is_share, number
+from cpd.views.tables.section import clean
 
 Document = Mapping[str, Any]
 Run = Mapping[str, Any]

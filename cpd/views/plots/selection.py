@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cpd.errors import CpdError, closest
-from cpd.tables.numbers import setting_value
-from cpd.tables.section import clean
+from cpd.views.tables.numbers import setting_value
+from cpd.views.tables.section import clean
 
 PLACE = "--runs"
 MOST_CHOSEN = 14

@@ -8,11 +8,20 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from cpd.errors import CpdError
-from cpd.plots.axes import crosses, name_axis, percent_ticks, quantity_axis, quantity_values
-from cpd.plots.quantities import Quantity, Spread, constraint, drawable, level_label, objective, several_seeds, spread
-from cpd.plots.style import COLUMN, PAGE, Key, look, note, put_legend
-from cpd.tables.lines import Line, lines, setting_text, swept_levels
-from cpd.tables.section import clean
+from cpd.views.plots.axes import crosses, name_axis, percent_ticks, quantity_axis, quantity_values
+from cpd.views.plots.quantities import (
+    Quantity,
+    Spread,
+    constraint,
+    drawable,
+    level_label,
+    objective,
+    several_seeds,
+    spread,
+)
+from cpd.views.plots.style import COLUMN, PAGE, Key, look, note, put_legend
+from cpd.views.tables.lines import Line, lines, setting_text, swept_levels
+from cpd.views.tables.section import clean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cpd.plots.quantities import level_label
-from cpd.tables.lines import Line, lines, setting_text, swept_levels
-from cpd.tables.section import clean
+from cpd.views.plots.quantities import level_label
+from cpd.views.tables.lines import Line, lines, setting_text, swept_levels
+from cpd.views.tables.section import clean
 
 Document = Mapping[str, Any]
 

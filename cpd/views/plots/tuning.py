@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cpd.errors import CpdError
-from cpd.plots.axes import crosses, name_lowest, panels, quantity_axis, quantity_values
-from cpd.plots.log_axis import LogAxis, draw_log_axis, log_axis
-from cpd.plots.quantities import Quantity, Spread, quantities, several_seeds, spread
-from cpd.plots.settings import all_feasible, groups, is_best
-from cpd.plots.style import Key, look, note, put_legend
-from cpd.tables.lines import Line, setting_text
+from cpd.views.plots.axes import crosses, name_lowest, panels, quantity_axis, quantity_values
+from cpd.views.plots.log_axis import LogAxis, draw_log_axis, log_axis
+from cpd.views.plots.quantities import Quantity, Spread, quantities, several_seeds, spread
+from cpd.views.plots.settings import all_feasible, groups, is_best
+from cpd.views.plots.style import Key, look, note, put_legend
+from cpd.views.tables.lines import Line, setting_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,18 +8,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from cpd.errors import CpdError
-from cpd.plots import bisection_data, dynamics_data, front_data, levels_data, tuning_data
-from cpd.plots.axes import quantity_values
-from cpd.plots.bisection import Bisection
-from cpd.plots.dynamics import Course, Dynamics
-from cpd.plots.front import Front, Panel
-from cpd.plots.log_axis import LogAxis
-from cpd.plots.quantities import Quantity
-from cpd.plots.sensitivity import Levels, reach, tangent
-from cpd.plots.style import wrapped
-from cpd.plots.tuning import Series, Setting, Tuning
-from cpd.report.panels import Panels, rounded
-from cpd.tables.numbers import measured, number
+from cpd.views.plots.axes import quantity_values
+from cpd.views.plots.bisection import Bisection, bisection_data
+from cpd.views.plots.dynamics import Course, Dynamics, dynamics_data
+from cpd.views.plots.front import Front, Panel, front_data
+from cpd.views.plots.log_axis import LogAxis
+from cpd.views.plots.quantities import Quantity
+from cpd.views.plots.sensitivity import Levels, levels_data, reach, tangent
+from cpd.views.plots.style import wrapped
+from cpd.views.plots.tuning import Series, Setting, Tuning, tuning_data
+from cpd.views.report.panels import Panels, rounded
+from cpd.views.tables.numbers import measured, number
 
 Figure = dict[str, Any]
 

@@ -6,10 +6,10 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cpd.tables.lines import error_line
-from cpd.tables.numbers import measured, setting_value
-from cpd.tables.records import records
-from cpd.tables.section import Section
+from cpd.views.tables.lines import error_line
+from cpd.views.tables.numbers import measured, setting_value
+from cpd.views.tables.records import records
+from cpd.views.tables.section import Section
 
 MOST_ROWS = 5000
 """Rows of the table of all runs: a page of more opens slowly."""

@@ -12,13 +12,13 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from cpd import durable
+from cpd import files
 from cpd.errors import CpdError
-from cpd.report.figures import figures
-from cpd.report.html_tables import pairs_table, runs_table, section_table
-from cpd.tables import sections as table_sections
-from cpd.tables.headline import subtitle, title, verdict_sentences
-from cpd.tables.section import clean
+from cpd.views.report.figures import figures
+from cpd.views.report.html_tables import pairs_table, runs_table, section_table
+from cpd.views.tables.headline import subtitle, title, verdict_sentences
+from cpd.views.tables.render import sections as table_sections
+from cpd.views.tables.section import clean
 
 __all__ = ["page", "write_report"]
 
@@ -46,7 +46,7 @@ def write_report(to: Path, document: Document, curves: Curves, provenance: Mappi
         raise CpdError(f"no folder '{to.parent}'", place=f"--to {to}", hint="make it, or choose another place")
     content = page(document, curves, provenance)
     try:
-        durable.write(to, content)
+        files.write(to, content)
     except OSError as error:
         message = f"cannot be written: {error.strerror}"
         raise CpdError(message, place=f"--to {to}", hint="choose another place") from None
@@ -122,7 +122,7 @@ def _plotly() -> str:
 
 
 def _own(name: str) -> str:
-    return resources.files("cpd.report").joinpath(name).read_text(encoding="utf-8")
+    return resources.files("cpd.views.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def _anchor(name: str) -> str:

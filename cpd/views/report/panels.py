@@ -7,9 +7,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from cpd.plots.axes import limits, on_log_scale
-from cpd.plots.quantities import Quantity
-from cpd.plots.style import FEASIBLE, look, wrapped
+from cpd.views.plots.axes import limits, on_log_scale
+from cpd.views.plots.quantities import Quantity
+from cpd.views.plots.style import FEASIBLE, look, wrapped
 
 PANEL_HEIGHT = 190
 DIGITS = 6

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cpd.tables.lines import (
+from cpd.views.tables.lines import (
     Document,
     Line,
     best_line,
@@ -18,8 +18,8 @@ from cpd.tables.lines import (
     share_decimals,
     varied_setting,
 )
-from cpd.tables.numbers import measured, number
-from cpd.tables.section import clean
+from cpd.views.tables.numbers import measured, number
+from cpd.views.tables.section import clean
 
 
 def title(document: Document) -> str:

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cpd.sentences import DIAGNOSES
-from cpd.tables.numbers import decimals, is_share, setting_value
-from cpd.tables.section import clean
+from cpd.verdict.sentences import DIAGNOSES
+from cpd.views.tables.numbers import decimals, is_share, setting_value
+from cpd.views.tables.section import clean
 
 Document = Mapping[str, Any]
 Run = Mapping[str, Any]

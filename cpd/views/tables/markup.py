@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from cpd.tables.section import Column, Section
+from cpd.views.tables.section import Column, Section
 
 LATEX = {
     "\\": r"\textbackslash{}",

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cpd.tables.section import ESCAPES, clean
+from cpd.views.tables.section import ESCAPES, clean
 
 if TYPE_CHECKING:
     import pandas

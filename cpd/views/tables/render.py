@@ -9,15 +9,15 @@ from typing import Any, TextIO
 
 from rich.console import Console
 
-from cpd.tables.headline import subtitle, title, verdict_sentence, verdict_sentences
-from cpd.tables.markup import escape_latex, escape_markdown, latex, markdown
-from cpd.tables.numbers import setting_value
-from cpd.tables.records import Document, records, to_csv, to_frame
-from cpd.tables.runs import runs_section
-from cpd.tables.search import IterationPrinter, search_section
-from cpd.tables.section import Column, Section, clean
-from cpd.tables.summary import summary_section
-from cpd.tables.terminal import print_line, print_section, print_wrapped
+from cpd.views.tables.headline import subtitle, title, verdict_sentence, verdict_sentences
+from cpd.views.tables.markup import escape_latex, escape_markdown, latex, markdown
+from cpd.views.tables.numbers import setting_value
+from cpd.views.tables.records import Document, records, to_csv, to_frame
+from cpd.views.tables.runs import runs_section
+from cpd.views.tables.search import IterationPrinter, search_section
+from cpd.views.tables.section import Column, Section, clean
+from cpd.views.tables.summary import summary_section
+from cpd.views.tables.terminal import print_line, print_section, print_wrapped
 
 __all__ = [
     "FORMATS",

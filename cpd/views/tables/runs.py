@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from cpd.tables.lines import (
+from cpd.views.tables.lines import (
     Document,
     Line,
     best_line,
@@ -18,8 +18,8 @@ from cpd.tables.lines import (
     varied,
     worst_component,
 )
-from cpd.tables.numbers import distinct, is_share, signed, spread
-from cpd.tables.section import ALWAYS, Column, Section, clean
+from cpd.views.tables.numbers import distinct, is_share, signed, spread
+from cpd.views.tables.section import ALWAYS, Column, Section, clean
 
 VALUE, VIOLATION, HELD, METRIC, MULTIPLIER = 1, 2, 3, 4, 5
 """Ranks of columns: what is left out first stands last. The first constraint's value always stays."""

@@ -8,11 +8,11 @@ from typing import Any, TextIO
 
 from rich.console import Console
 
-from cpd.tables.headline import nearest_iteration
-from cpd.tables.lines import Document, lines, notes_of, share_decimals
-from cpd.tables.numbers import distinct, is_share, measured, number
-from cpd.tables.section import Column, Section, clean
-from cpd.tables.terminal import fit, joined, print_header, print_line, print_wrapped
+from cpd.views.tables.headline import nearest_iteration
+from cpd.views.tables.lines import Document, lines, notes_of, share_decimals
+from cpd.views.tables.numbers import distinct, is_share, measured, number
+from cpd.views.tables.section import Column, Section, clean
+from cpd.views.tables.terminal import fit, joined, print_header, print_line, print_wrapped
 
 Iteration = Mapping[str, Any]
 

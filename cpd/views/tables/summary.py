@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cpd.tables.lines import (
+from cpd.views.tables.lines import (
     Document,
     Line,
     best_line,
@@ -16,8 +16,8 @@ from cpd.tables.lines import (
     varied_setting,
     worst_component,
 )
-from cpd.tables.numbers import distinct, measured, spread
-from cpd.tables.section import ALWAYS, Column, Section, clean
+from cpd.views.tables.numbers import distinct, measured, spread
+from cpd.views.tables.section import ALWAYS, Column, Section, clean
 
 Entry = Mapping[str, Any]
 

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from cpd.tables.section import ALWAYS, Column, Section
+from cpd.views.tables.section import ALWAYS, Column, Section
 
 GAP = 2
 DEVIATION = " ± "

@@ -10,10 +10,12 @@ import pytest
 import torch
 from engine_batches import BUNDLED, DROPOUT, NOISY, STEPS, assert_close, begun, constraint, key, numbers, recipe, source
 
-from cpd.engine import Batch, Hooks, Interrupted, train
-from cpd.engine.choice import Auto, choose
-from cpd.engine.compiled import Compiled
-from cpd.engine.program import Captured, Eager
+from cpd.engine.batch import Batch
+from cpd.engine.steppers.captured import Captured, Eager
+from cpd.engine.steppers.choice import Auto, choose
+from cpd.engine.steppers.compiled import Compiled
+from cpd.engine.train import train
+from cpd.engine.training import Hooks, Interrupted
 
 compiler = pytest.mark.skipif(
     not any(shutil.which(name) for name in ("g++", "clang++", "c++")), reason="there is no C++ compiler"

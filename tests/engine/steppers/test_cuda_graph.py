@@ -11,12 +11,15 @@ import pytest
 import torch
 from engine_batches import ADAM, BUNDLED, DROPOUT, NOISY, STEPS, assert_close, begun, key, numbers, recipe, source
 
-from cpd.engine import Batch, Hooks, Prune, train
-from cpd.engine.finishing import finished_runs
-from cpd.engine.graphs import WARM_UP, Graphed, Work
-from cpd.engine.keeping import Keeper
-from cpd.engine.program import Advance, Captured
+from cpd.engine.batch import Batch
+from cpd.engine.checkpointing import Keeper
+from cpd.engine.pruning import Prune
+from cpd.engine.results import finished_runs
 from cpd.engine.step import Step
+from cpd.engine.steppers.captured import Advance, Captured
+from cpd.engine.steppers.cuda_graph import WARM_UP, Graphed, Work
+from cpd.engine.train import train
+from cpd.engine.training import Hooks
 from cpd.outcome import Run
 
 cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")

@@ -8,7 +8,7 @@ from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn import functional
 
-from cpd.engine.simplifying import share_exponentials
+from cpd.engine.steppers.exponentials import share_exponentials
 
 LABELS = torch.tensor([0.0, 1.0], dtype=torch.float64).repeat(7)
 LOGITS = torch.tensor([0.0, 1e-9, -0.3, 2.0, -5.0, 36.0, -50.0], dtype=torch.float64).repeat_interleave(2)

@@ -11,17 +11,19 @@ from typing import Any
 import pytest
 import sample_documents as samples
 
-from cpd import plots
 from cpd.errors import CpdError
-from cpd.plots.axes import spread_out
-from cpd.plots.dynamics import choose
-from cpd.plots.front import non_dominated
-from cpd.plots.labels import free_places
-from cpd.plots.log_axis import log_axis, power_text
-from cpd.plots.quantities import constraint
-from cpd.plots.selection import select
-from cpd.plots.sensitivity import slope, tangent
-from cpd.plots.style import wrapped
+from cpd.views.plots.axes import spread_out
+from cpd.views.plots.bisection import bisection_data
+from cpd.views.plots.draw import check_file, default_kind, drawing, plot, render
+from cpd.views.plots.dynamics import choose, dynamics_data
+from cpd.views.plots.front import front_data, non_dominated
+from cpd.views.plots.labels import free_places
+from cpd.views.plots.log_axis import log_axis, power_text
+from cpd.views.plots.quantities import constraint
+from cpd.views.plots.selection import select
+from cpd.views.plots.sensitivity import levels_data, slope, tangent
+from cpd.views.plots.style import wrapped
+from cpd.views.plots.tuning import tuning_data
 
 pytest.importorskip("matplotlib", reason="the extra 'plot' is not installed")
 
@@ -29,13 +31,13 @@ pytest.importorskip("matplotlib", reason="the extra 'plot' is not installed")
 def drawn(kind: str, document: dict[str, Any], curves: samples.Curves | None = None) -> Any:
     """The figure as it is saved, laid out, in the style of papers; its ``png`` is the file."""
     kept: list[Any] = []
-    draw = plots.drawing(kind, document, curves or [None] * len(document["runs"]))
+    draw = drawing(kind, document, curves or [None] * len(document["runs"]))
 
     def keep(figure: Any) -> None:
         draw(figure)
         kept.append(figure)
 
-    content = plots.render(keep, ".png")
+    content = render(keep, ".png")
     kept[0].png = content
     return kept[0]
 
@@ -121,7 +123,7 @@ def test_legend_is_outside_of_the_data(figure: Any) -> None:
 
 
 def test_tuning_has_each_settings_numbers() -> None:
-    data = plots.tuning_data(samples.figure2())
+    data = tuning_data(samples.figure2())
     assert [q.name for q in data.quantities] == ["class0_rate", "cross_entropy", "accuracy", "margin"]
     penalized, lagrangian = data.series
     assert (penalized.swept, lagrangian.swept) == ("coefficient", "dual_lr")
@@ -135,7 +137,7 @@ def test_tuning_has_each_settings_numbers() -> None:
 
 
 def test_tuning_over_seeds_has_mean_and_deviation() -> None:
-    data = plots.tuning_data(samples.figure2(3))
+    data = tuning_data(samples.figure2(3))
     first = data.series[0].settings[0].values[1]
     assert (first.mean, first.deviation, first.count) == (pytest.approx(0.03), pytest.approx(0.01), 3)
     assert any(
@@ -144,7 +146,7 @@ def test_tuning_over_seeds_has_mean_and_deviation() -> None:
 
 
 def test_tuning_cuts_lines_by_level_and_by_what_else_varies() -> None:
-    data = plots.tuning_data(samples.two_constraints())
+    data = tuning_data(samples.two_constraints())
     assert [line.label for line in data.series] == ["lagrangian, rate ≤ 20 %", "lagrangian, rate ≤ 40 %"]
     assert data.quantities[1].label == "parts, worst of 2"
     assert data.series[0].settings[0].values[1].mean == pytest.approx(0.91)
@@ -202,17 +204,17 @@ def test_levels_are_labelled_in_percent_where_they_are_shares() -> None:
 
 
 def test_bisection_numbers_its_iterations() -> None:
-    data = plots.bisection_data(samples.table2())
+    data = bisection_data(samples.table2())
     assert [k for k, _, _ in data.iterations] == [1, 2, 3, 4, 5, 6, 7]
     assert data.found == 7
     assert data.quantity.feasible_region() == pytest.approx((0.49, 0.51))
     shown = [t.get_text() for t in texts(drawn("bisection", samples.table2()))]
     assert {"1", "2", "3", "4", "5", "6", "7", "= 50 %"} <= set(shown)
-    assert plots.bisection_data(samples.table2("out_of_budget")).found is None
+    assert bisection_data(samples.table2("out_of_budget")).found is None
 
 
 def test_bisection_numbers_iterations_without_a_value_on_the_axis() -> None:
-    data = plots.bisection_data(samples.lost_iterations())
+    data = bisection_data(samples.lost_iterations())
     assert [k for k, _, value in data.iterations if value is None] == [3, 5]
     figure = drawn("bisection", samples.lost_iterations())
     bottom = figure.axes[0].get_ylim()[0]
@@ -245,7 +247,7 @@ def test_close_labels_are_spread_out() -> None:
 
 
 def test_front_has_every_run_and_the_non_dominated() -> None:
-    data = plots.front_data(samples.figure2())
+    data = front_data(samples.figure2())
     [panel] = data.panels
     assert len(panel.runs) == 39
     assert data.missing == 1
@@ -256,13 +258,13 @@ def test_front_has_every_run_and_the_non_dominated() -> None:
 
 
 def test_table1_is_a_concave_front() -> None:
-    [panel] = plots.front_data(samples.table1()).panels
+    [panel] = front_data(samples.table1()).panels
     assert panel.front == [(k / 10, pytest.approx(math.sqrt(1 - k * k / 100))) for k in range(1, 9)]
     assert panel.quantity.levels == pytest.approx([k / 10 for k in range(1, 9)])
 
 
 def test_no_point_dominates_at_a_single_equality() -> None:
-    panels = plots.front_data(samples.three_constraints()).panels
+    panels = front_data(samples.three_constraints()).panels
     assert [panel.quantity.name for panel in panels if panel.front] == ["parts", "budget"]
 
 
@@ -275,7 +277,7 @@ def test_non_dominated_in_both_directions() -> None:
 
 def test_dynamics_have_violations_not_values() -> None:
     document, curves = with_curves()
-    data = plots.dynamics_data(document, curves, [1, 39])
+    data = dynamics_data(document, curves, [1, 39])
     assert data.left_out == 37
     assert [c.label for c in data.courses] == ["penalized, coefficient 0.0001", "lagrangian, dual_lr 100"]
     for course, place in zip(data.courses, [1, 39], strict=True):
@@ -295,7 +297,7 @@ def test_dynamics_of_a_vector_show_the_worst_component() -> None:
         "constraints": points,
         "multipliers": {"parts": [[1, 3]] * 2},
     }
-    [course] = plots.dynamics_data(document, [curve] * 12, [0]).courses
+    [course] = dynamics_data(document, [curve] * 12, [0]).courses
     assert course.violations == {"rate": [pytest.approx(0.3), None], "parts": [0.5, 1.0]}
     assert course.multipliers == {"parts": [3, 3]}
     assert course.objective == [1.0, None]
@@ -312,7 +314,7 @@ def test_dynamics_choose_the_best_and_each_diagnosis() -> None:
 
 
 def test_levels_have_the_best_setting_and_the_slope() -> None:
-    [(quantity, [line])] = plots.levels_data(samples.table1()).panels
+    [(quantity, [line])] = levels_data(samples.table1()).panels
     assert quantity.name == "g"
     for place, point in enumerate(line.solved):
         level = (place + 1) / 10
@@ -325,7 +327,7 @@ def test_levels_have_the_best_setting_and_the_slope() -> None:
 
 
 def test_levels_without_anything_feasible_are_marked() -> None:
-    [(_, [line])] = plots.levels_data(samples.two_constraints()).panels
+    [(_, [line])] = levels_data(samples.two_constraints()).panels
     assert line.unsolved == [0.2]
     assert [point.level for point in line.solved] == [0.4]
     assert line.solved[0].text == "dual_lr 0.1"
@@ -351,7 +353,7 @@ def test_slope_has_the_sign_of_the_sense() -> None:
     ],
 )
 def test_default_kind_is_the_papers_figure(make: Callable[[], dict[str, Any]], kind: str) -> None:
-    assert plots.default_kind(make()) == kind
+    assert default_kind(make()) == kind
 
 
 @pytest.mark.parametrize(
@@ -361,7 +363,7 @@ def test_each_format_is_the_same_each_time(suffix: str, start: bytes, tmp_path: 
     document = samples.table1()
     files = [tmp_path / f"{name}{suffix}" for name in ("one", "two")]
     for file in files:
-        plots.plot("front", document, [None] * 8, file)
+        plot("front", document, [None] * 8, file)
     contents = [file.read_bytes() for file in files]
     assert contents[0].startswith(start)
     assert contents[0] == contents[1]
@@ -388,27 +390,27 @@ def test_what_cannot_be_drawn_is_said(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(CpdError) as caught:
-        plots.plot(kind, samples.table1(), [None] * 8, Path(name))
+        plot(kind, samples.table1(), [None] * 8, Path(name))
     assert str(caught.value).startswith(message)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_no_levels_and_no_completed_runs_are_said() -> None:
     with pytest.raises(CpdError, match="no level is swept"):
-        plots.levels_data(samples.figure2())
+        levels_data(samples.figure2())
     document = samples.table1()
     for run in document["runs"]:
         run["status"] = "failed"
     with pytest.raises(CpdError, match="no run completed"):
-        plots.front_data(document)
+        front_data(document)
 
 
 def test_missing_matplotlib_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(CpdError, match=r"^--to: needs matplotlib; pip install 'cpd\[plot\]'$"):
-        plots.plot("front", samples.table1(), [None] * 8, tmp_path / "a.png")
+        plot("front", samples.table1(), [None] * 8, tmp_path / "a.png")
     with pytest.raises(CpdError, match=r"^--plot: needs matplotlib"):
-        plots.check_file(tmp_path / "a.png", "--plot")
+        check_file(tmp_path / "a.png", "--plot")
 
 
 def test_long_texts_are_broken_at_spaces_then_underscores_and_keep_their_unit() -> None:

@@ -11,7 +11,7 @@ import pytest
 import sample_documents as samples
 from browser import missing, start
 
-from cpd import report
+from cpd.views.report.page import page, write_report
 
 pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 pytest.importorskip("plotly", reason="the extra 'report' is not installed")
@@ -42,7 +42,7 @@ def console(browser: Any) -> Any:
 
 def opened(browser: Any, folder: Path, document: dict[str, Any], curves: samples.Curves, **provenance: Any) -> str:
     """Write a report and open it; its address."""
-    report.write_report(folder / "report.html", document, curves, provenance)
+    write_report(folder / "report.html", document, curves, provenance)
     address = (folder / "report.html").as_uri()
     browser.get(address)
     return address
@@ -166,7 +166,7 @@ def test_hostile_texts_do_not_run(browser: Any, console: Any, tmp_path: Path) ->
 
 def test_even_unescaped_markup_would_not_run(browser: Any, tmp_path: Path) -> None:
     document = samples.table1()
-    content = report.page(document, [None] * 8, {})
+    content = page(document, [None] * 8, {})
     injected = content.replace("</h1>", "</h1><script>window.ran = 1</script><img src=x onerror='window.ran = 2'>")
     assert injected != content
     (tmp_path / "report.html").write_text(injected, encoding="utf-8")

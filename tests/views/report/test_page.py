@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 import sample_documents as samples
 
-from cpd import report
 from cpd.errors import CpdError
-from cpd.report.figures import MOST_COURSES, figures
-from cpd.report.html_tables import MOST_ROWS, runs_table
-from cpd.report.panels import rounded
+from cpd.views.report import page as report
+from cpd.views.report.figures import MOST_COURSES, figures
+from cpd.views.report.html_tables import MOST_ROWS, runs_table
+from cpd.views.report.page import write_report
+from cpd.views.report.panels import rounded
 
 pytest.importorskip("plotly", reason="the extra 'report' is not installed")
 
@@ -203,7 +204,7 @@ def test_nothing_is_loaded_from_elsewhere(content: str) -> None:
 
 def test_a_report_of_1000_runs_is_small_enough(tmp_path: Path) -> None:
     document, curves = samples.many_runs(1000)
-    report.write_report(tmp_path / "r.html", document, curves, PROVENANCE)
+    write_report(tmp_path / "r.html", document, curves, PROVENANCE)
     assert (tmp_path / "r.html").stat().st_size < 10_000_000
     assert [path.name for path in tmp_path.iterdir()] == ["r.html"]
 
@@ -239,12 +240,12 @@ def test_no_provenance_and_no_runs_make_a_page() -> None:
 )
 def test_what_cannot_be_written_is_said(name: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(CpdError) as caught:
-        report.write_report(tmp_path / name, samples.table1(), [None] * 8, {})
+        write_report(tmp_path / name, samples.table1(), [None] * 8, {})
     assert message in str(caught.value)
 
 
 def test_missing_plotly_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "plotly.offline", None)
     with pytest.raises(CpdError, match=r"^--to: needs plotly; pip install 'cpd\[report\]'"):
-        report.write_report(tmp_path / "r.html", samples.table1(), [None] * 8, {})
+        write_report(tmp_path / "r.html", samples.table1(), [None] * 8, {})
     assert list(tmp_path.iterdir()) == []

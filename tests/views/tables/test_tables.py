@@ -5,19 +5,22 @@ import io
 import json
 import math
 import re
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from commands import TESTS
 from rich.console import Console
 
-from cpd import tables
 from cpd.outcome import ConstraintOutcome, Run, RunKey, Status
-from cpd.sentences import DIAGNOSES
-from cpd.tables.markup import escape_latex, escape_markdown, latex_cell
-from cpd.tables.numbers import distinct, is_share, measured, number, signed, spread
-from cpd.verdict import document
+from cpd.verdict.document import document
+from cpd.verdict.sentences import DIAGNOSES
+from cpd.views.tables.headline import verdict_sentence
+from cpd.views.tables.markup import escape_latex, escape_markdown, latex_cell
+from cpd.views.tables.numbers import distinct, is_share, measured, number, signed, spread
+from cpd.views.tables.records import records, to_frame
+from cpd.views.tables.render import FORMATS, print_rows, render, sections, show, text
+from cpd.views.tables.search import IterationPrinter
 
 ERROR = 'Traceback (most recent call last):\n  File "rate.py", line 3\nValueError: [red]no[/red]\x1b[2J'
 HOSTILE = "[red]x[/red]\x1b[31m\n|<b>&_$%#{}~^\\`*\u202e"
@@ -109,11 +112,11 @@ def hostile() -> dict[str, Any]:
 
 def printed(document: dict[str, Any], form: str = "table", width: int = 80, **console: Any) -> str:
     stream = io.StringIO()
-    tables.render(document, form, Console(file=stream, width=width, **console))
+    render(document, form, Console(file=stream, width=width, **console))
     return stream.getvalue()
 
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = TESTS / "golden"
 DOCUMENTS = {f.__name__: f for f in (compared, several_seeds, swept_levels, searched, hostile)}
 
 
@@ -159,7 +162,7 @@ def test_tables_fit_and_never_cut_a_number(name: str, width: int) -> None:
 def test_a_pipe_is_plain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     stream = io.StringIO()
-    tables.show(compared(), "table", stream)
+    show(compared(), "table", stream)
     assert stream.getvalue() == printed(compared(), width=80)
     assert stream.getvalue().isascii()
 
@@ -193,13 +196,13 @@ def test_data_formats_ignore_the_console(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_stream_that_is_not_unicode_gets_ascii() -> None:
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="ascii")
-    for form in tables.FORMATS:
-        tables.show(several_seeds(), form, stream)
+    for form in FORMATS:
+        show(several_seeds(), form, stream)
     stream.flush()
     assert b"0.3550 +- 0.0071" in raw.getvalue()
 
 
-@pytest.mark.parametrize("form", tables.FORMATS)
+@pytest.mark.parametrize("form", FORMATS)
 def test_hostile_names_reach_no_terminal(form: str) -> None:
     text = printed(hostile(), form)
     assert not set(text) & {"\x1b", "\u202e"}
@@ -224,7 +227,7 @@ def test_hostile_names_do_not_break_a_markdown_table() -> None:
 def test_json_is_the_document() -> None:
     assert json.loads(printed(compared(), "json")) == compared()
     with pytest.raises(ValueError, match="not JSON compliant"):
-        tables.text({**compared(), "gap": math.nan}, "json")
+        text({**compared(), "gap": math.nan}, "json")
 
 
 def test_csv_is_flat_and_in_full_precision() -> None:
@@ -242,7 +245,7 @@ def test_a_vector_has_a_column_per_component_even_beside_a_failed_run() -> None:
     key = RunKey("lagrangian", {}, {"g": 0.5}, 1)
     done = Run(key, Status.COMPLETED, 1.0, {"g": ConstraintOutcome([0.4, 0.7], [0.4, 0.7], [0.0, 3.0], [[0.4, 0.7]])})
     judged = document(task(constraints={"g": bound}), [Run(key, Status.FAILED, error="no"), done])
-    failed, row = tables.records(judged)
+    failed, row = records(judged)
     assert list(failed) == list(row)
     assert {name: x for name, x in row.items() if name.startswith("constraints.")} == {
         "constraints.g.value.0": 0.4,
@@ -260,8 +263,8 @@ def test_a_vector_has_a_column_per_component_even_beside_a_failed_run() -> None:
 
 
 def test_a_frame_has_a_row_per_run() -> None:
-    frame = tables.to_frame(compared())
-    assert list(frame.columns) == list(tables.records(compared())[0])
+    frame = to_frame(compared())
+    assert list(frame.columns) == list(records(compared())[0])
     assert frame["feasible"].sum() == 4
     assert frame["objective"].isna().sum() == 2
     assert frame["setting.coefficient"].dtype == float
@@ -269,7 +272,7 @@ def test_a_frame_has_a_row_per_run() -> None:
 
 def test_a_document_without_runs_is_printed() -> None:
     empty = document(task(), [])
-    for form in tables.FORMATS:
+    for form in FORMATS:
         printed(empty, form)
     assert printed(empty, "csv") == ""
     assert "0 of 0 runs feasible." in printed(empty)
@@ -284,17 +287,17 @@ def test_each_diagnosis_is_said_once() -> None:
 
 
 def test_the_verdict_of_a_search() -> None:
-    assert tables.verdict_sentence(searched()) == (
+    assert verdict_sentence(searched()) == (
         "solved: for density 50 %, coefficient 0.220673 gives 49.51 %, after 3 trainings."
     )
-    assert tables.verdict_sentence(searched("unattainable")) == (
+    assert verdict_sentence(searched("unattainable")) == (
         "unattainable: density 50 % was not reached after 3 trainings; coefficient 0.001 gives 98 % and "
         "coefficient 0.220673 gives 49.51 %."
     )
 
 
 def test_the_verdict_of_a_search_that_ran_out_names_the_nearest() -> None:
-    assert tables.verdict_sentence(searched("out_of_budget")) == (
+    assert verdict_sentence(searched("out_of_budget")) == (
         "out_of_budget: density 50 % was not reached after 3 trainings; coefficient 0.220673 gives 49.51 %, "
         "the nearest."
     )
@@ -303,7 +306,7 @@ def test_the_verdict_of_a_search_that_ran_out_names_the_nearest() -> None:
 def test_a_best_setting_that_did_not_hold_all_along_says_so() -> None:
     tail = [0.7] * 199 + [0.6]
     runs = [run({"coefficient": 0.1}, 0.35, 0.7, tail=tail), run({"coefficient": 1}, 0.36, 0.7)]
-    assert tables.verdict_sentence(document(task(), runs)) == (
+    assert verdict_sentence(document(task(), runs)) == (
         "penalized: 2 of 2 settings feasible, 2 useful over 1.00 decades, "
         "best coefficient 0.1 with cross_entropy 0.3500 (held in 99 % of the last steps)."
     )
@@ -316,14 +319,14 @@ def test_a_best_setting_that_held_at_the_last_step_only_is_not_marked_in_the_sum
         run({"dual_lr": 1}, 0.36, 0.6, method="lagrangian"),
     ]
     judged = document(task(), runs)
-    (summary,) = [section for section in tables.sections(judged) if section.name == "summary"]
+    (summary,) = [section for section in sections(judged) if section.name == "summary"]
     (best,) = [column for column in summary.columns if column.name == "best setting"]
     assert list(best.cells) == ["dual_lr 0.1 (last step only)"]
     assert list(summary.marks) == [""]
 
 
 def test_the_verdict_of_a_comparison() -> None:
-    assert tables.verdict_sentence(compared()) == (
+    assert verdict_sentence(compared()) == (
         "penalized: 2 of 3 settings feasible, none useful, best coefficient 2.154 with cross_entropy 0.3952. "
         "lagrangian: 2 of 4 settings feasible (1 of them at the last step only), 2 useful over 1.00 decades, "
         "best dual_lr 0.01 with cross_entropy 0.3507. 1 of 7 runs diverged. 1 of 7 runs failed."
@@ -335,7 +338,7 @@ def test_the_verdict_of_a_comparison() -> None:
 
 def test_iterations_are_printed_one_by_one() -> None:
     stream = io.StringIO()
-    printer = tables.IterationPrinter(stream, "density", "loss", "sparsity: a search", width=80)
+    printer = IterationPrinter(stream, "density", "loss", "sparsity: a search", width=80)
     for iteration in searched()["search"]["iterations"]:
         printer(iteration)
     printer.iteration({"iteration": 3, "coefficient": 9.0, "value": None, "objective": None, "metrics": {}})
@@ -353,7 +356,7 @@ def test_iterations_are_printed_one_by_one() -> None:
 
 def test_iterations_that_were_shown_are_not_shown_again() -> None:
     stream = io.StringIO()
-    tables.show(searched(), "table", stream, iterations_shown=True)
+    show(searched(), "table", stream, iterations_shown=True)
     assert stream.getvalue() == ("\nsolved: for density 50 %, coefficient 0.220673 gives 49.51 %, after 3 trainings.\n")
 
 
@@ -369,7 +372,7 @@ def test_any_list_of_records_is_printed_in_any_format(monkeypatch: pytest.Monkey
 
     def shown(form: str) -> str:
         stream = io.StringIO()
-        tables.print_rows(rows, form, "tasks", stream)
+        print_rows(rows, form, "tasks", stream)
         return stream.getvalue()
 
     assert shown("table") == (
@@ -387,8 +390,8 @@ def test_any_list_of_records_is_printed_in_any_format(monkeypatch: pytest.Monkey
 
 def test_an_empty_list_is_printed() -> None:
     stream = io.StringIO()
-    tables.print_rows([], "table", "tasks", stream)
-    tables.print_rows([], "json", "tasks", stream)
+    print_rows([], "table", "tasks", stream)
+    print_rows([], "json", "tasks", stream)
     assert json.loads(stream.getvalue()) == {"tasks": []}
 
 

@@ -1,0 +1,1 @@
+"""How constraints enter training: one file per method; importable without torch."""

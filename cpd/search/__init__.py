@@ -1,0 +1,1 @@
+"""Search for a coefficient: propose and observe, pure arithmetic."""

@@ -1,0 +1,1 @@
+"""From YAML and words to a checked task."""

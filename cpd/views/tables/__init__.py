@@ -1,0 +1,1 @@
+"""Documents as text: one producer of rows, five printers."""
