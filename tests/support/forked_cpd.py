@@ -20,13 +20,8 @@ from typing import Any
 from commands import Finished
 
 IMPORTED = [
-    "torch",
-    "torch._dynamo",
-    "pandas",
-    "cpd.run.commands",
-    "cpd.views.tables.render",
-    "cpd.results.history",
-    "cpd.cli.main",
+    *("torch", "torch._dynamo", "pandas"),
+    *("cpd.run.commands", "cpd.views.tables.render", "cpd.results.history", "cpd.cli.main"),
 ]
 
 
