@@ -11,6 +11,7 @@ from typing import Any
 from cpd.errors import CpdError, closest
 from cpd.methods.registry import REGISTRY, swept, with_defaults
 from cpd.spec.bundled import describe
+from cpd.spec.depends import read_depends
 from cpd.spec.grids import Grid, read_grid
 from cpd.spec.identity import canonical_json
 from cpd.spec.layers import Layers, read_files
@@ -72,6 +73,7 @@ class _Spec:
             text=self._text(),
             description=self._description(),
             problem=problem,
+            depends=read_depends(self.raw.get("depends"), self.layers.folder("depends"), self.layers.at),
             objective=self._checked("objective", word, "objective"),
             constraints=constraints,
             train=train,

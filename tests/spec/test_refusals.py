@@ -45,7 +45,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
             "object",
             "f",
             "x.yaml: object: unknown key 'object'; did you mean 'objective'? Valid: task, description, problem, "
-            "arguments, objective, constraints, train, seeds, methods, levels, search",
+            "arguments, depends, objective, constraints, train, seeds, methods, levels, search",
         ),
         (
             "objective",
