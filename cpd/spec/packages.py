@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from importlib.metadata import packages_distributions, version
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, distribution, packages_distributions, version
 
 from cpd.spec.imports import imports
 from cpd.spec.models import Task
@@ -14,6 +15,22 @@ def imported_packages(task: Task) -> dict[str, str]:
     texts = [task.problem.source, *task.problem.modules.values()]
     names = {one.name.split(".")[0] for text in texts for one in imports(text)}
     own = {path.split("/")[0].split(".")[0] for path in task.problem.modules}
-    known = packages_distributions()
-    wanted = {package for name in names - own - sys.stdlib_module_names for package in known.get(name, ())}
-    return {package: version(package) for package in sorted(wanted)}
+    return {package: version(package) for package in sorted(_distributions(names - own - sys.stdlib_module_names))}
+
+
+def _distributions(names: Iterable[str]) -> set[str]:
+    """What brings these top-level modules: ``sklearn`` comes with ``scikit-learn``."""
+    same = {name for name in names if _brings(name)}
+    others = set(names) - same
+    # Reads the files of everything installed, a third of a second: only where a name alone does not tell.
+    known = packages_distributions() if others else {}
+    return same | {package for name in others for package in known.get(name, ())}
+
+
+def _brings(name: str) -> bool:
+    """Whether the distribution of a module's name has that module."""
+    try:
+        modules = distribution(name).read_text("top_level.txt")
+    except PackageNotFoundError:
+        return False
+    return name in (modules or name).split()
