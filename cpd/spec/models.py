@@ -80,7 +80,7 @@ class Train(Checked):
         if value is None or value == "all":
             return None
         if isinstance(value, str):
-            raise InvalidError(f"{shown(value)} is not a batch size", "write a whole number from 1 on, or all")
+            raise InvalidError(f"expected an integer >= 1 or all, got {shown(value)}")
         return whole(1)(value)
 
     @model_validator(mode="after")

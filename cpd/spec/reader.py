@@ -40,7 +40,7 @@ def load_task(name: str, overrides: Overrides | None = None) -> Task:
         overrides: The command line's words.
 
     Raises:
-        CpdError: The message names the place, the value, the valid choices and the mend.
+        CpdError: The message names the place, the value, the valid choices and how to fix it.
     """
     overrides = overrides or Overrides()
     layers = Layers((*overrides.layers(), *read_files(name)))
