@@ -134,9 +134,8 @@ FORMS = cooper.formulations
 def assert_same(one: list[tuple[Tensor, Tensor]], other: list[tuple[Tensor, Tensor]]) -> None:
     assert len(one) == len(other) == STEPS
     for step, ((x, multiplier), (x_there, multiplier_there)) in enumerate(zip(one, other, strict=True)):
-        close = {"rtol": 1e-9, "atol": 1e-12}
-        torch.testing.assert_close(x, x_there, **close, msg=lambda m, k=step: f"model at step {k}: {m}")
-        torch.testing.assert_close(multiplier, multiplier_there, **close, check_dtype=False)
+        torch.testing.assert_close(x, x_there, rtol=1e-9, atol=1e-12, msg=f"model at step {step}")
+        torch.testing.assert_close(multiplier, multiplier_there, rtol=1e-9, atol=1e-12, check_dtype=False)
     assert torch.isfinite(one[-1][0]).all()
 
 

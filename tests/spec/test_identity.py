@@ -15,7 +15,6 @@ from golden import golden
 from hypothesis import given
 from hypothesis import strategies as st
 from identity_tasks import write_project
-from pydantic import create_model
 from spec_files import PROBLEM
 
 from cpd.methods.hyperparameter import Hyperparameter
@@ -90,7 +89,7 @@ def test_an_id_is_the_same_in_every_process() -> None:
     assert found == {GOLDEN}
 
 
-SAME = {
+SAME: dict[str, dict[str, Any]] = {
     "name": {"name": "other", "place": "elsewhere.yaml", "text": "...", "description": "x", "notes": ("x",)},
     "objective's name": {"objective": "loss"},
     "tolerance": {"constraints": {n: c.model_copy(update={"tolerance": 9.0}) for n, c in FIXED.constraints.items()}},
@@ -157,7 +156,17 @@ class Schedule(Checked):
     start: float = 0.0
 
 
-LaterTrain = create_model("LaterTrain", __base__=Train, schedule=(Schedule | None, None), clip=(float, 1.0))
+class LaterTrain(Train):
+    """A recipe of a later version."""
+
+    schedule: Schedule | None = None
+    clip: float = 1.0
+
+
+class LaterOptimizer(Optimizer):
+    """Likewise."""
+
+    warm: bool = False
 
 
 def with_recipe(**later: Any) -> str:
@@ -176,10 +185,12 @@ def test_a_field_that_was_added_counts_where_it_is_not_its_default() -> None:
 
 
 def test_an_option_that_is_added_to_the_optimizer_moves_no_id() -> None:
-    later = create_model("LaterOptimizer", __base__=Optimizer, warm=(bool, False))
-    options = {"name": "SGD", "options": {"lr": 0.1}}
-    assert fixed_id(train=FIXED.train.model_copy(update={"optimizer": later(**options)})) == GOLDEN
-    assert fixed_id(train=FIXED.train.model_copy(update={"optimizer": later(**options, warm=True)})) != GOLDEN
+    def moved(**given: bool) -> str:
+        later = LaterOptimizer(name="SGD", options={"lr": 0.1}, **given)
+        return fixed_id(train=FIXED.train.model_copy(update={"optimizer": later}))
+
+    assert moved() == moved(warm=False) == GOLDEN
+    assert moved(warm=True) != GOLDEN
 
 
 def add_hyperparameter(monkeypatch: pytest.MonkeyPatch, default: float) -> None:

@@ -1,11 +1,11 @@
 """A spec is read, or refused, by a process that loads nothing heavy."""
 
 import json
-import resource
 import subprocess
 import sys
 from pathlib import Path
 from textwrap import dedent, indent
+from typing import Any
 
 import pytest
 from spec_files import Write, writer
@@ -19,7 +19,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
     return writer(tmp_path, monkeypatch)
 
 
-def run_fresh(program: str) -> dict[str, object]:
+def run_fresh(program: str) -> dict[str, Any]:
     """Run a program in a fresh interpreter; the packages that it has loaded, its CPU seconds, its error."""
     wrapped = (
         "import json, resource, sys\nfrom cpd.errors import CpdError\nerror = None\ntry:\n"
@@ -31,7 +31,7 @@ def run_fresh(program: str) -> dict[str, object]:
     )
     done = subprocess.run([sys.executable, "-P", "-c", wrapped], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    found: dict[str, object] = json.loads(done.stdout)
+    found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
@@ -53,11 +53,7 @@ def test_a_spec_is_read_without_torch(program: str, error: str | None, write: Wr
     Path("mine.py").write_text("import numpy\nimport helper\nclass Mine: pass\n")
     write("misspelt.yaml", train=None, trian="{steps: 1}")
     found = run_fresh(program)
-    assert "cpd" in found["loaded"]  # type: ignore[operator]
-    assert HEAVY.isdisjoint(found["loaded"])  # type: ignore[call-overload]
-    if error is None:
-        assert found["error"] is None
-    else:
-        assert str(found["error"]).startswith(error)
-    if hasattr(resource, "RUSAGE_SELF"):
-        assert found["seconds"] < MOST_SECONDS  # type: ignore[operator]
+    assert "cpd" in found["loaded"]
+    assert HEAVY.isdisjoint(found["loaded"])
+    assert found["error"] is None if error is None else found["error"].startswith(error)
+    assert found["seconds"] < MOST_SECONDS
