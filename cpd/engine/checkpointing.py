@@ -57,8 +57,9 @@ class Keeper:
                 if saved is not None:
                     resume(training, *saved)
             except (OtherFormat, Misfit) as error:
+                said = f"the checkpoint is of another training: {error}" if isinstance(error, Misfit) else str(error)
                 aside = self._store.leave_aside(name)
-                raise StoreError(f"{error}; left aside as {aside.name}", place=str(self._store.path(name))) from error
+                raise StoreError(f"{said}; left aside as {aside.name}", place=str(self._store.path(name))) from error
             except StoreError:
                 self._store.remove(name)
                 raise

@@ -179,8 +179,8 @@ def rprop(at: Moment, kept: Kept, o: Options) -> tuple[Tensor, Kept]:
     """Steps that grow while the gradient keeps its sign. Source: Riedmiller and Braun (1993)."""
     shrink, grow = o["etas"]
     agrees = at.g * kept["prev"]
-    factor = torch.where(agrees > 0, grow, torch.where(agrees < 0, shrink, 1.0)).to(at.p.dtype)
-    size = (kept["step_size"] * factor).clamp(*o["step_sizes"])
+    size = kept["step_size"]  # each factor in the precision of the rows: a number's own would be the default one
+    size = torch.where(agrees > 0, size * grow, torch.where(agrees < 0, size * shrink, size)).clamp(*o["step_sizes"])
     gradient = torch.where(agrees < 0, 0.0, at.g)
     return torch.addcmul(at.p, gradient.sign(), size, value=-1), {"prev": gradient, "step_size": size}
 
