@@ -9,13 +9,11 @@ from types import TracebackType
 from typing import Any
 
 from cpd.engine.batch import Batch
-from cpd.engine.cost import Work, weigh
+from cpd.engine.cost import Work, limit_threads, weigh
 from cpd.engine.loading import ProblemRaised
 from cpd.engine.preparing import check_device
 from cpd.engine.pruning import Prune
-from cpd.engine.threads import limit_threads
-from cpd.engine.train import Trained, forget
-from cpd.engine.training import Hooks
+from cpd.engine.train import Hooks, Trained, forget
 from cpd.errors import CpdError, SpecError
 from cpd.executors.queue import Done, Event, ExecutorLost, Item, Lost, Raised, Retrying, WorkerLost
 from cpd.executors.start import Engine, Where
@@ -218,7 +216,7 @@ class Session:
             keys=keys,
             device=self.options.device,
             fuse=self.options.fuse != 1,
-            engine=self.options.engine,
+            stepper=self.options.engine,
             uses=_USES[self.kind],
             prune=self._prune(),
             checkpoint=self._checkpoint_folder(keys),
