@@ -1,4 +1,4 @@
-"""What a method's hyperparameter may be; no torch, so that a spec can be read without it."""
+"""A method's hyperparameter: its default and its valid values."""
 
 from dataclasses import dataclass
 

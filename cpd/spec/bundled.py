@@ -20,7 +20,7 @@ class Bundled(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """What to call it in errors."""
+        """Its name in errors."""
         return f"{self.kind}s/{self.path.name}"
 
 

@@ -1,4 +1,4 @@
-"""What a task says that its numbers depend on besides its code: files, and environment variables.
+"""Files and environment variables that a task says its numbers depend on, besides its code.
 
 ``depends: [data.csv, "tables/**/*.csv", "env:CORPUS"]``. A file counts by its content and by its path from the spec's
 folder, so that a project that is moved keeps its runs. A variable counts by its value, unset being a value of its own;

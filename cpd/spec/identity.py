@@ -88,7 +88,7 @@ def run_id(task: Task, key: RunKey) -> str:
 
 
 def _shared_identity(task: Task) -> dict[str, Any]:
-    """What every run of a task has in common and its number depends on."""
+    """The part of an id that all runs of a task share."""
     problem = task.problem
     file, _, name = problem.target.rpartition(":")
     later = {"modules": {path: _hash(text) for path, text in problem.modules.items()}, "depends": task.depends}

@@ -82,6 +82,6 @@ def _absolute(node: ast.ImportFrom, package: str) -> str:
 
 
 def _for_types_alone(test: ast.expr) -> bool:
-    """Whether a condition is ``TYPE_CHECKING`` or ``typing.TYPE_CHECKING``."""
+    """Tell whether a condition is ``TYPE_CHECKING`` or ``typing.TYPE_CHECKING``."""
     name = test.attr if isinstance(test, ast.Attribute) else test.id if isinstance(test, ast.Name) else ""
     return name == "TYPE_CHECKING"

@@ -19,7 +19,7 @@ KEYS = (
     "description", "problem", "arguments", "depends", "objective", "constraints", "train", "seeds", "methods", "levels",
     "search",
 )  # fmt: skip
-"""What a task may have; a sweep has ``task`` too."""
+"""Keys that a task may have; a sweep has ``task`` too."""
 
 _SHORT_FORM = re.compile(r"\s*(<=|>=|==)\s*(\S+)\s*")
 _INDEX = re.compile(r"\[\d+\]")
@@ -68,7 +68,7 @@ class Layers:
         return [layer for layer in self.layers if not layer.option]
 
     def at(self, key: str) -> str:
-        """What to call a key in errors: ``"tasks/rate.yaml: train.steps"``, or the option that sets it."""
+        """The place of a key in errors: ``"tasks/rate.yaml: train.steps"``, or the option that sets it."""
         best = max(self.layers, key=lambda layer: layer.depth(key))
         best = best if best.depth(key) else self.files[0]
         return best.place if best.option else f"{best.place}: {key}"

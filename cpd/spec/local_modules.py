@@ -125,7 +125,7 @@ def _top(name: str, path: list[str]) -> ModuleSpec | None:
 
 
 def _is_local(spec: ModuleSpec) -> bool:
-    """Whether a module is of the user's own; a namespace package may hold such modules."""
+    """Tell whether a module is of the user's own; a namespace package may hold such modules."""
     if not spec.has_location or spec.origin is None:
         return spec.submodule_search_locations is not None
     file = os.path.realpath(spec.origin)

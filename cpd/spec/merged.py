@@ -30,7 +30,7 @@ class Merged:
         return self.layers.files[0]
 
     def at(self, key: str) -> str:
-        """What to call a key in errors."""
+        """The place of a key in errors."""
         return self.layers.at(key)
 
     def mapping(self, key: str) -> dict[str, Any]:
@@ -75,5 +75,5 @@ class Merged:
             raise CpdError(f"no constraint '{name}'", place=self.at(key), hint=closest(name, constraints))
 
     def missing(self, key: str, example: str) -> CpdError:
-        """What to raise where the files lack a key."""
+        """The error for a key that the files lack."""
         return CpdError(f"the key '{key}' is missing", place=self.top.place, hint=f"add {example}")

@@ -1,4 +1,4 @@
-"""What a spec says, as validated objects."""
+"""A spec as validated objects."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ class Task(Checked):
     places: dict[str, str] = Field(default_factory=dict)
 
     def at(self, key: str) -> str:
-        """What to call a key in errors, e.g. ``"tasks/rate.yaml: arguments.x"``."""
+        """The place of a key in errors, e.g. ``"tasks/rate.yaml: arguments.x"``."""
         return self.places.get(key, f"{self.place}: {key}")
 
 

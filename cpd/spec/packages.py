@@ -19,7 +19,7 @@ def imported_packages(task: Task) -> dict[str, str]:
 
 
 def _distributions(names: Iterable[str]) -> set[str]:
-    """What brings these top-level modules: ``sklearn`` comes with ``scikit-learn``."""
+    """The distributions that these top-level modules come with: ``scikit-learn`` for ``sklearn``."""
     same = {name for name in names if _brings(name)}
     others = set(names) - same
     # Reads the files of everything installed, a third of a second: only where a name alone does not tell.
@@ -28,7 +28,7 @@ def _distributions(names: Iterable[str]) -> set[str]:
 
 
 def _brings(name: str) -> bool:
-    """Whether the distribution of a module's name has that module."""
+    """Tell whether the distribution of a module's name has that module."""
     try:
         modules = distribution(name).read_text("top_level.txt")
     except PackageNotFoundError:

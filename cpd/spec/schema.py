@@ -36,7 +36,7 @@ TEXTS = {
     "levels": "Constraint levels to sweep, by constraint; others keep their own.",
     "search": "The search for a penalty coefficient that brings a constraint's value to a target.",
 }
-"""What each top-level key is, by its name."""
+"""A sentence on each top-level key, by its name."""
 
 
 def file_schema() -> Schema:
@@ -73,7 +73,7 @@ def file_schema() -> Schema:
 
 
 def texts(kind: type[Checked]) -> dict[str, str]:
-    """What a model's docstring says of each of its fields."""
+    """The lines of a model's docstring on its fields, by field."""
     section = (inspect.getdoc(kind) or "").partition("Attributes:\n")[2]
     found = re.findall(r"^ {4}(\w+): (.*(?:\n {5,}.*)*)", section, re.MULTILINE)
     plain = (re.sub(r" \([^)]*\bNone\b[^)]*\)", "", text) for _, text in found)  # a file leaves it out
@@ -81,7 +81,7 @@ def texts(kind: type[Checked]) -> dict[str, str]:
 
 
 def _whole() -> Schema:
-    """What a task must have, for nothing is below it."""
+    """The keys that a task must have, for nothing is below it."""
     whole_constraint = {"if": {"type": "object"}, "then": {"required": ["level", "sense"]}}
     return {
         "required": ["problem", "constraints", "train"],

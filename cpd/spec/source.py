@@ -111,7 +111,7 @@ def _statements(node: ast.AST) -> Iterator[ast.stmt]:
 
 
 def _may_bind(node: ast.stmt, name: str) -> bool:
-    """Whether a statement other than a class definition may give the name its meaning."""
+    """Tell whether a statement other than a class definition may give the name its meaning."""
     if isinstance(node, ast.Import | ast.ImportFrom):
         return any((alias.asname or alias.name) in (name, "*") for alias in node.names)
     targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []

@@ -23,7 +23,7 @@ FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 UNPRINTABLE = yaml.reader.Reader.NON_PRINTABLE
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-"""What only an escape in double quotes can bring into a string."""
+"""Characters that only an escape in double quotes can bring into a string."""
 
 WORDS = {"": None, "~": None, "null": None, "Null": None, "NULL": None} | {
     word: value for value in (True, False) for word in (str(value).lower(), str(value), str(value).upper())
