@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, distribution, packages_distributions, version
 
 from cpd.spec.imports import imports
@@ -18,10 +17,10 @@ def imported_packages(task: Task) -> dict[str, str]:
     return {package: version(package) for package in sorted(_distributions(names - own - sys.stdlib_module_names))}
 
 
-def _distributions(names: Iterable[str]) -> set[str]:
+def _distributions(names: set[str]) -> set[str]:
     """The distributions that these top-level modules come with: ``scikit-learn`` for ``sklearn``."""
     same = {name for name in names if _brings(name)}
-    others = set(names) - same
+    others = names - same
     # Reads the files of everything installed, a third of a second: only where a name alone does not tell.
     known = packages_distributions() if others else {}
     return same | {package for name in others for package in known.get(name, ())}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sqlite3
 from pathlib import Path
 
 from commands import Command
@@ -40,16 +41,25 @@ def sweep(command: Command) -> tuple[str, list[float]]:
     return done.stderr.strip(), [run["objective"] for run in document["runs"]]
 
 
+def recorded_versions(folder: Path) -> dict[str, str]:
+    store = sqlite3.connect(folder / ".cpd" / "runs.sqlite")
+    ((text,),) = store.execute("SELECT versions FROM sweeps").fetchall()
+    store.close()
+    found: dict[str, str] = json.loads(text)
+    return found
+
+
 def test_an_edited_module_is_trained_again(tmp_path: Path, cpd_command: Command) -> None:
     scale, unused = tmp_path / "layers" / "scale.py", tmp_path / "layers" / "unused.py"
     scale.parent.mkdir()
-    scale.write_text("SCALE = 1.0\n")
+    scale.write_text("import yaml\n\nSCALE = 1.0\n")
     unused.write_text("")
     (tmp_path / "mine.py").write_text(PROBLEM)
     (tmp_path / "mine.yaml").write_text(SPEC)
     (tmp_path / "data.txt").write_text("1")
     said, first = sweep(cpd_command)
     assert said == ""
+    assert "PyYAML" in recorded_versions(tmp_path)
     unused.write_text("# edited\n")
     assert sweep(cpd_command) == ("2 of 2 runs found in the store, 0 to do", first)
     scale.write_text("SCALE = 2.00\n")
