@@ -316,19 +316,19 @@ CODE = {
         "import torch\n",
         "import torch\nimport numpi\n",
         "mine.yaml: problem: 'mine.py' cannot be imported: ModuleNotFoundError: No module named 'numpi' "
-        "(line 2 of mine.py); mend the file, or install what it needs",
+        "(line 2 of mine.py); fix the file, or install what it needs",
     ),
     "raises when imported": (
         "import torch\n",
         "import torch\n1 / 0\n",
         "mine.yaml: problem: 'mine.py' cannot be imported: ZeroDivisionError: division by zero "
-        "(line 2 of mine.py); mend the file, or install what it needs",
+        "(line 2 of mine.py); fix the file, or install what it needs",
     ),
     "ends Python": (
         "import torch\n",
         "import torch\nraise SystemExit(0)\n",
         "mine.yaml: problem: 'mine.py' cannot be imported: SystemExit: 0 "
-        "(line 2 of mine.py); mend the file, or install what it needs",
+        "(line 2 of mine.py); fix the file, or install what it needs",
     ),
     "no cpd.Problem": (
         "(cpd.Problem)",
