@@ -103,7 +103,7 @@ class DaskPool:
         return arrivals
 
     def cancel(self) -> None:
-        """Take back what has not begun; work that has begun can ask, see :func:`cpd.executors.cancelled`."""
+        """Take back what has not begun; work that has begun can ask, see :func:`cpd.executors.worker.cancelled`."""
         self._arrived.clear()
         if self._tickets and self._client.status == "running":
             self._client.cancel(list(self._tickets), force=True)

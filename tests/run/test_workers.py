@@ -326,7 +326,7 @@ class Reads(cpd.Problem):
 
 
 def test_workers_one_for_each_device_share_the_cores_and_read_a_dataset_once_each(tmp_path: Path) -> None:
-    from joblib import cpu_count
+    from loky import cpu_count
 
     (tmp_path / "small.py").write_text(READS.format(folder=str(tmp_path)))
     (tmp_path / "small.yaml").write_text(
