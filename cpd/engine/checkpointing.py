@@ -13,7 +13,7 @@ from cpd.engine.checkpoint_file import CheckpointStore
 from cpd.engine.resuming import checkpoint, resume
 from cpd.errors import StoreError
 from cpd.outcome import RunKey
-from cpd.spec.models import canonical_json
+from cpd.spec.identity import canonical_json
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -16,7 +16,8 @@ import torch
 
 from cpd.errors import CpdError, SpecError, closest
 from cpd.problem import Problem
-from cpd.spec.models import ProblemSource, canonical_json
+from cpd.spec.identity import canonical_json
+from cpd.spec.models import ProblemSource
 
 _INSIDE = (str(Path(__file__).parent), str(Path(torch.__file__).parent), "<frozen")
 """Where frames of a traceback are that say nothing about the user's code."""

@@ -6,7 +6,6 @@ import shutil
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -23,7 +22,6 @@ from cpd.engine.steppers.choice import choose
 from cpd.engine.threads import limit_threads, threads_for
 from cpd.engine.training import Hooks, Interrupted, Training
 from cpd.errors import CpdError
-from cpd.methods.registry import REGISTRY
 from cpd.outcome import Run, Status
 
 __all__ = [
@@ -38,9 +36,7 @@ __all__ = [
     "check",
     "check_device",
     "forget",
-    "hyperparameters",
     "limit_threads",
-    "summaries",
     "train",
     "weigh",
 ]
@@ -52,16 +48,6 @@ class Trained:
 
     runs: list[Run]
     notes: list[str] = field(default_factory=list)
-
-
-def hyperparameters() -> dict[str, Any]:
-    """Every method's hyperparameters by name, for reading specs."""
-    return {name: method.hyperparameters for name, method in REGISTRY.items()}
-
-
-def summaries() -> dict[str, str]:
-    """What every method does, in a line."""
-    return {name: method.summary for name, method in REGISTRY.items()}
 
 
 def train(batch: Batch, hooks: Hooks | None = None) -> Trained:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from torch import Tensor
+from typing import TYPE_CHECKING, NamedTuple
 
 from cpd.methods.hyperparameter import Hyperparameter
 from cpd.methods.method import Method, Setting
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class State(NamedTuple):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from cpd.engine.train import hyperparameters
 from cpd.errors import CpdError
 from cpd.outcome import Run, RunKey, Status
 from cpd.results.result import Result
@@ -14,7 +13,8 @@ from cpd.search.bisection import propose
 from cpd.search.bracket import observe, start
 from cpd.search.ending import Outcome, outcome
 from cpd.search.strategies import STRATEGIES
-from cpd.spec.models import Search, Task, with_ids
+from cpd.spec.identity import with_ids
+from cpd.spec.models import Search, Task
 
 
 def searched(session: Session, parallel: int) -> Result:
@@ -95,7 +95,7 @@ def keys_at(task: Task, coefficients: Sequence[float]) -> list[RunKey]:
     """The penalised runs of these coefficients, every seed."""
     levels = {n: c.level for n, c in task.constraints.items()}
     keys = [RunKey("penalized", {"coefficient": c}, levels, seed) for c in coefficients for seed in task.seeds]
-    return with_ids(task, keys, hyperparameters())
+    return with_ids(task, keys)
 
 
 def _iteration(runs: Sequence[Run], coefficient: float, constraint: str, number: int) -> dict[str, Any]:

@@ -10,15 +10,14 @@ from typing import Any
 from cpd.engine import checking
 from cpd.engine.batch import Batch
 from cpd.engine.checking import Checked
-from cpd.engine.train import hyperparameters, summaries
 from cpd.errors import CpdError, SpecError, closest
 from cpd.results.result import Result
 from cpd.run.bisection import keys_at, searched
 from cpd.run.execution import Session
 from cpd.run.options import Listener, Options
 from cpd.run.recording import Kind
+from cpd.spec.identity import runs as expand
 from cpd.spec.models import Search, Task
-from cpd.spec.models import runs as expand
 from cpd.spec.overrides import Overrides
 from cpd.spec.reader import load_task
 from cpd.spec.schema import file_schema
@@ -46,7 +45,7 @@ def load(task: str | Task, overrides: Overrides | None = None) -> Task:
     """
     if isinstance(task, Task):
         return task
-    return load_task(task, hyperparameters(), overrides or Overrides())
+    return load_task(task, overrides)
 
 
 def sweep(
@@ -97,7 +96,7 @@ def compare(
 def _sweep(kind: Kind, task: Task, options: Options | None, listener: Listener | None) -> Result:
     options = options or Options()
     with Session(kind, task, options, listener or Listener()) as session:
-        runs = session.train(expand(task, hyperparameters()))
+        runs = session.train(expand(task))
         result = _ended(session, session.result(runs))
     return result
 
@@ -199,7 +198,7 @@ def _work(task: Task, runs: int) -> str:
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of task and sweep files, for editors."""
-    return file_schema(hyperparameters(), summaries())
+    return file_schema()
 
 
 def check(task: str, overrides: Overrides | None = None, device: str = "cpu") -> list[Checked]:
@@ -209,7 +208,7 @@ def check(task: str, overrides: Overrides | None = None, device: str = "cpu") ->
         CpdError: The spec or the problem is not valid.
     """
     loaded = load(task, overrides)
-    runs = expand(loaded, hyperparameters())
+    runs = expand(loaded)
     first = runs[0] if runs else keys_at(loaded, [1.0])[0]
     batch = Batch(loaded.problem, loaded.constraints, loaded.train, (first,), device)
     spec = f"{loaded.name}: {_work(loaded, len(runs))}"

@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from cpd.engine.train import hyperparameters
 from cpd.errors import CpdError, StoreError
+from cpd.methods.registry import with_defaults
 from cpd.outcome import Run, RunKey, Status
 from cpd.run.options import Options
 from cpd.run.provenance import git_commit, machine, versions
 from cpd.run.signals import Stopped
-from cpd.spec.models import Task, task_to_json, with_defaults
+from cpd.spec.models import Task, task_to_json
 from cpd.store.records import SweepRecord
 from cpd.store.store import Store, open_store
 
@@ -124,6 +124,6 @@ def _record(kind: Kind, task: Task, options: Options) -> SweepRecord:
         machine=machine(options.device),
         options={
             "gap": options.gap,
-            "defaults": {name: with_defaults(name, {}, hyperparameters()) for name in task.methods},
+            "defaults": {name: with_defaults(name, {}) for name in task.methods},
         },
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from cpd.errors import CpdError, closest
+from cpd.methods.registry import REGISTRY
 from cpd.spec.layers import Layer, nested
 from cpd.spec.yaml import parse_value
 
@@ -35,31 +35,28 @@ class Overrides:
     seeds: str | None = None
     max_runs: int = 100_000
 
-    def layers(self, methods: Iterable[str]) -> list[Layer]:
+    def layers(self) -> list[Layer]:
         """One layer for each assignment, the last one given on top.
-
-        Args:
-            methods: Names of all methods there are.
 
         Raises:
             CpdError: A word that is no assignment, or of something that cannot be set.
         """
-        words = [*(self._set(word, list(methods)) for word in self.set), *(_level(word) for word in self.levels)]
+        words = [*(self._set(word) for word in self.set), *(_level(word) for word in self.levels)]
         if self.seeds is not None:
             words.append(Layer("--seeds", {"seeds": self.seeds}, option="seeds"))
         return words[::-1]
 
-    def _set(self, assignment: str, methods: list[str]) -> Layer:
+    def _set(self, assignment: str) -> Layer:
         key, text = _split(assignment, "--set")
         place = f"--set {key}"
         first = key.split(".")[0]
-        if first in methods:
+        if first in REGISTRY:
             if self.methods and first not in self.methods:
                 hint = f"add --method {first}, or leave this out"
                 raise CpdError(f"'{first}' is not among the methods asked for", place=place, hint=hint)
             key = f"methods.{key}"
         elif first not in SETTABLE:
-            hint = closest(first, (*methods, *SETTABLE))
+            hint = closest(first, (*REGISTRY, *SETTABLE))
             raise CpdError(f"'{first}' is neither a method nor a key that can be set", place=place, hint=hint)
         return _assigned(key, text, place)
 

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from cpd.errors import CpdError, closest
+from cpd.methods.registry import REGISTRY, swept, with_defaults
 from cpd.spec.bundled import describe
 from cpd.spec.grids import Grid, read_grid
+from cpd.spec.identity import canonical_json
 from cpd.spec.layers import Layers, read_files
-from cpd.spec.models import Constraint, Optimizer, ProblemSource, Search, Task, Train, canonical_json, with_defaults
+from cpd.spec.models import Constraint, Optimizer, ProblemSource, Search, Task, Train
 from cpd.spec.overrides import Overrides
-from cpd.spec.settings import Registry, Setting, SettingGrid, read_methods
+from cpd.spec.settings import Setting, SettingGrid, read_methods
 from cpd.spec.source import find_source
 from cpd.spec.validation import InvalidError, at_least, checked, finite, shown, word
 
@@ -27,30 +29,28 @@ _SEED = re.compile(r"\s*[0-9]{1,18}\s*")
 _SEED_RANGE = re.compile(r"\s*([0-9]{1,18})\s*:\s*([0-9]{1,18})\s*")
 
 
-def load_task(name: str, registry: Registry, overrides: Overrides | None = None) -> Task:
+def load_task(name: str, overrides: Overrides | None = None) -> Task:
     """Read a task or sweep by bundled name or path, apply the overrides and check everything.
 
     Nothing is trained and no code of the problem is run.
 
     Args:
         name: ``rate``, ``sweeps/figure2.yaml`` or a path.
-        registry: The methods there are, and their hyperparameters.
         overrides: The command line's words.
 
     Raises:
         CpdError: The message names the place, the value, the valid choices and the mend.
     """
     overrides = overrides or Overrides()
-    layers = Layers((*overrides.layers(registry), *read_files(name)))
-    return _Spec(layers, registry, overrides).task()
+    layers = Layers((*overrides.layers(), *read_files(name)))
+    return _Spec(layers, overrides).task()
 
 
 class _Spec:
     """A merged spec on its way to a task."""
 
-    def __init__(self, layers: Layers, registry: Registry, overrides: Overrides) -> None:
+    def __init__(self, layers: Layers, overrides: Overrides) -> None:
         self.layers = layers
-        self.registry = registry
         self.overrides = overrides
         self.raw = layers.merged()
         self.notes: list[str] = []
@@ -148,20 +148,19 @@ class _Spec:
         raw = self._mapping("methods")
         asked = dict.fromkeys(self.overrides.methods)
         for name in asked:
-            if name not in self.registry:
-                raise CpdError(f"unknown method '{name}'", hint=closest(name, self.registry))
+            if name not in REGISTRY:
+                raise CpdError(f"unknown method '{name}'", hint=closest(name, REGISTRY))
             if name not in raw:
-                swept = next(iter(self.registry[name]))
-                hint = f"give some: --set {name}.{swept}=VALUES; it has: {', '.join(raw) or 'none'}"
+                hint = f"give some: --set {name}.{swept(name)}=VALUES; it has: {', '.join(raw) or 'none'}"
                 raise CpdError(f"no settings for '{name}'", place=f"{self.layers.files[0].place}: methods", hint=hint)
         if not raw and not optional:
             raise self._missing("methods", "methods: {penalized: {coefficient: {values: [0.1, 1]}}}")
         chosen = {name: raw[name] for name in asked} if asked else raw
-        return read_methods(chosen, self.registry, list(constraints), self.layers.at)
+        return read_methods(chosen, list(constraints), self.layers.at)
 
     def _settings(self, method: str, grids: list[SettingGrid]) -> tuple[Setting, ...]:
         settings = (setting for grid in grids for setting in grid.expand())
-        identity = lambda setting: canonical_json(with_defaults(method, setting, self.registry))  # noqa: E731
+        identity = lambda setting: canonical_json(with_defaults(method, setting))  # noqa: E731
         return self._unique(f"methods.{method}", settings, identity)
 
     def _levels(self, constraints: Iterable[str]) -> dict[str, Grid]:

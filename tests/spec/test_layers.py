@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from spec_files import METHODS, NUMBER, OPTIMIZERS, REGISTRY, Write, load, refusal, writer
+from spec_files import METHODS, NUMBER, OPTIMIZERS, Write, load, refusal, writer
 
 from cpd.errors import CpdError
 from cpd.spec.models import Constraint, Optimizer, Train
@@ -240,5 +240,5 @@ def test_words_of_the_command_line_are_refused(words: dict[str, str], message: s
         seeds=words.get("seeds"),
     )
     with pytest.raises(CpdError) as caught:
-        load_task(write(), REGISTRY, overrides)
+        load_task(write(), overrides)
     assert str(caught.value) == message

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from spec_files import METHODS, NUMBER, OPTIMIZERS, REGISTRY, Write, load, refusal, writer
+from spec_files import METHODS, NUMBER, OPTIMIZERS, Write, load, refusal, writer
 
-from cpd.spec.models import runs
+from cpd.spec.identity import runs
 
 
 @pytest.fixture
@@ -223,7 +223,7 @@ def test_a_key_is_refused(key: str, value: str | None, message: str, write: Writ
             "{nupi: {dual_lr: 1, kp: [1, 2]}}",
             "methods.nupi.kp: [1, 2] is a list, where one number belongs; to try each, write {values: [1, 2]}",
         ),
-        ("{nupi: {dual_lr: 0}}", "methods.nupi.dual_lr: 0 is out of range; write a number above 0"),
+        ("{nupi: {dual_lr: 1, nu: -1}}", "methods.nupi.nu: -1 is out of range; write a number above -1"),
     ],
 )
 def test_methods_are_refused(methods: str, message: str, write: Write) -> None:
@@ -270,7 +270,7 @@ def test_runs_are_counted_before_they_are_built(write: Write) -> None:
     )
     four = write(methods="{penalized: {coefficient: {values: [1, 2]}}}", seeds="[1, 2]")
     assert refusal(four, max_runs=3) == "x.yaml: makes 4 runs; at most 3; make its grids shorter, or raise --max-runs"
-    assert len(runs(load(four, max_runs=4), REGISTRY)) == 4
+    assert len(runs(load(four, max_runs=4))) == 4
 
 
 def test_many_settings_are_told_apart_quickly(write: Write) -> None:
