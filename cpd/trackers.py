@@ -16,7 +16,7 @@ __all__ = ["TensorBoard", "Tracker", "Trackers", "open_trackers"]
 
 Plain = Mapping[str, Any]
 
-FORM = "write tensorboard:DIR or package.module:Class"
+FORM = "tensorboard:DIR or package.module:Class"
 
 
 class Tracker:
@@ -239,7 +239,7 @@ def _maker(text: str) -> Callable[[], Tracker]:
         return lambda: TensorBoard(rest)
     named = all(part.isidentifier() for part in head.split(".")) and rest.isidentifier()
     if not colon or not named:
-        raise CpdError(f"'{text}' is no tracker", place="--log", hint=FORM)
+        raise CpdError(f"expected {FORM}, got '{text}'", place="--log")
     return _class(text, head, rest)
 
 
@@ -259,7 +259,7 @@ def _class(text: str, module_name: str, class_name: str) -> type[Tracker]:
         raise CpdError(f"no class '{class_name}' in '{module_name}'", place=f"--log {text}", hint=hint)
     if not _is_tracker(found):
         hint = "derive it from cpd.trackers.Tracker"
-        raise CpdError(f"'{class_name}' is no tracker", place=f"--log {text}", hint=hint)
+        raise CpdError(f"'{class_name}' is not a tracker", place=f"--log {text}", hint=hint)
     tracker: type[Tracker] = found
     return tracker
 

@@ -63,7 +63,20 @@ PACKAGES = {
 SEARCH_MODULES = {"__future__", "collections", "dataclasses", "itertools", "math", "types", "typing"}
 """The search is pure arithmetic: from the standard library it takes ``math`` and what declares types, no more."""
 
-HEAVY = {"torch", "numpy", "pandas", "matplotlib", "plotly", "joblib", "loky", "dask", "distributed", "ray", "sklearn", "scipy"}
+HEAVY = {
+    "torch",
+    "numpy",
+    "pandas",
+    "matplotlib",
+    "plotly",
+    "joblib",
+    "loky",
+    "dask",
+    "distributed",
+    "ray",
+    "sklearn",
+    "scipy",
+}
 
 JUNK_DRAWERS = {
     "utils",

@@ -95,7 +95,8 @@ def seal(work: Work, payload: Any) -> bytes:
 
 def unseal(outcome: bytes) -> Outcome:
     """Unpack what :func:`attempt_sealed` gave."""
-    return pickle.loads(outcome)
+    found: Outcome = pickle.loads(outcome)
+    return found
 
 
 def attempt_sealed(sealed: bytes) -> bytes:

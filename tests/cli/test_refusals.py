@@ -487,7 +487,7 @@ def test_debug_shows_the_traceback(cpd: InProcess) -> None:
     assert (loud.rc, loud.stdout) == (2, "")
     assert loud.stderr.startswith("Traceback (most recent call last):\n")
     assert loud.stderr.endswith(f"\n{quiet.stderr}")
-    assert re.search(r'File ".*yaml_loader\.py", line \d+, in load_yaml', loud.stderr)
+    assert re.search(r'File ".*yaml\.py", line \d+, in load_yaml', loud.stderr)
 
 
 # --- the words after cpd
@@ -502,11 +502,11 @@ WORDS = {
     ),
     "--engine fast": "--engine: 'fast' is not a valid choice; valid: auto, eager, captured, compiled",
     "--backend dusk": "--backend: 'dusk' is not a valid choice; did you mean 'dask'? Valid: local, dask, ray",
-    "--jobs two": "--jobs: 'two' does not fit; write a whole number from 1 on",
-    "-j 0": "--jobs: '0' does not fit; write a number from 1 on",
-    "--gap=-1": "--gap: '-1' does not fit; write a number from 0 on",
-    "--fuse many": "--fuse: 'many' is no number of runs; write a number, auto or off",
-    "--fuse 0": "--fuse: '0' is no number of runs; write a number, auto or off",
+    "--jobs two": "--jobs: expected an integer >= 1, got 'two'",
+    "-j 0": "--jobs: expected an integer >= 1, got '0'",
+    "--gap=-1": "--gap: expected a number >= 0, got '-1'",
+    "--fuse many": "--fuse: expected an integer >= 1, auto or off, got 'many'",
+    "--fuse 0": "--fuse: expected an integer >= 1, auto or off, got '0'",
     "--seeds 5:5": "--seeds: '5:5' gives no seeds; write e.g. 1,2,7, or 0:5 for 0 to 4",
     "--seeds 1,x": "--seeds: '1,x' gives no seeds; write e.g. 1,2,7, or 0:5 for 0 to 4",
     "--seeds 0:1000000": (
@@ -567,15 +567,15 @@ COMMAND_LINES = {
     "bisect mine.yaml": "--target: no target; write --target-g VALUE",
     "bisect mine.yaml --target-g": "--target: no target; write --target-g VALUE",
     "bisect mine.yaml --target high": "--target: 'high' is not a number; give a number, e.g. 0.5",
-    "bisect mine.yaml --target-g nan": "--target-g: nan is not finite; give a finite number",
+    "bisect mine.yaml --target-g nan": "--target-g: NaN is not a number; write a number like 0.5 or 1e-3",
     "bisect mine.yaml --target-h 0.5": "--target-h: no constraint 'h'; valid: g",
-    "bisect mine.yaml --target 1 --low 1": "--high: 1 is not above --low, 1; swap them",
-    "bisect mine.yaml --target 1 --low 0": "--low: 0 is out of range; write a finite number above 0",
-    "bisect mine.yaml --target 1 --high inf": "--high: inf is out of range; write a finite number above 0",
-    "bisect mine.yaml --target 1 --tolerance 0": "--tolerance: 0 is out of range; write a finite number above 0",
-    "bisect mine.yaml --target 1 --tolerance x": "--tolerance: 'x' does not fit; write a number",
+    "bisect mine.yaml --target 1 --low 1": "--low: low 1 is not below high 1; the search needs two different ends",
+    "bisect mine.yaml --target 1 --low 0": "--low: 0.0 is out of range; write a number above 0",
+    "bisect mine.yaml --target 1 --high inf": "--high: Infinity is not a number; write a number like 0.5 or 1e-3",
+    "bisect mine.yaml --target 1 --tolerance 0": "--tolerance: 0.0 is out of range; write a number above 0",
+    "bisect mine.yaml --target 1 --tolerance x": "--tolerance: expected a number, got 'x'",
     "bisect mine.yaml --target 1 --max-trainings 1": (
-        "--max-trainings: 1 is too few; write a whole number from 2 on: both ends are trained"
+        "--max-trainings: 1 is not a whole number from 2 on; write e.g. 2"
     ),
     "bisect mine.yaml --target 1 --strategy newton": (
         "--strategy: 'newton' is not a valid choice; valid: bisection, illinois"

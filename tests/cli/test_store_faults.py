@@ -203,6 +203,6 @@ def test_a_newer_cpds_store_is_left_as_it_is(command: tuple[str, ...], cpd: Fork
 
 @pytest.mark.parametrize("command", [("runs",), ("show",), ("rm", "last")], ids=["runs", "show", "rm"])
 def test_a_store_that_is_not_there(command: tuple[str, ...], cpd: Forked, tmp_path: Path) -> None:
-    mend = "run a sweep first, or name one with --store PATH or CPD_STORE"
-    assert refused(cpd(*command)) == f"cpd: .cpd/runs.sqlite: there is no store of runs here; {mend}"
+    fix = "run a sweep first, or name one with --store PATH or CPD_STORE"
+    assert refused(cpd(*command)) == f"cpd: .cpd/runs.sqlite: there is no store of runs here; {fix}"
     assert not (tmp_path / ".cpd").exists()

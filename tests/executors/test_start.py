@@ -7,8 +7,8 @@ import executor_work as works
 import pytest
 from executor_work import square
 
+import cpd.executors
 from cpd.errors import CpdError
-from cpd.executors import start as executors
 from cpd.executors.queue import Item
 from cpd.executors.start import Where, start
 
@@ -51,7 +51,7 @@ def test_bad_usage_is_one_line(where: Where, message: str) -> None:
 def test_a_backend_that_is_not_installed(backend: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.delitem(sys.modules, f"cpd.executors.{backend}", raising=False)
-    monkeypatch.delattr(executors, backend, raising=False)
+    monkeypatch.delattr(cpd.executors, backend, raising=False)
     with pytest.raises(CpdError) as caught:
         start(Where(backend, address="tcp://127.0.0.1:1"), square)
     assert str(caught.value) == f"--backend {backend}: cannot import {package}; pip install 'cpd[{backend}]'"

@@ -8,9 +8,8 @@ import pytest
 from commands import ROOT, Command
 
 from cpd.errors import CpdError
-from cpd.run import commands
 from cpd.spec.bundled import bundled
-from cpd.spec.schema import TEXTS
+from cpd.spec.schema import TEXTS, file_schema
 from cpd.spec.yaml import load_yaml
 
 jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed: the extra `test` has it")
@@ -27,7 +26,7 @@ TASK = {
 
 @pytest.fixture(scope="module")
 def schema() -> dict[str, Any]:
-    return commands.schema()
+    return file_schema()
 
 
 @pytest.fixture
