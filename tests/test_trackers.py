@@ -18,8 +18,9 @@ from cpd.errors import CpdError
 from cpd.outcome import Status
 from cpd.run.events import Event, Noted, Sink
 from cpd.run.target import with_target
+from cpd.run.trackers import open_trackers
 from cpd.spec.reader import load_task
-from cpd.trackers import Tracker, curves, open_trackers, run_name
+from cpd.trackers import Tracker, curves, run_name
 
 PAGE = ROOT / "docs" / "trackers.md"
 HOOKS = ("sweep_start", "run_start", "points", "run_end", "sweep_end")

@@ -28,10 +28,10 @@ from cpd.run.options import Options
 from cpd.run.plan import Plan, plan
 from cpd.run.recording import Recording
 from cpd.run.signals import StopSignals
+from cpd.run.trackers import open_trackers
 from cpd.run.tracking import Tracking
 from cpd.run.worker import train_batch, train_here, worker_versions
 from cpd.spec.models import Task
-from cpd.trackers import open_trackers
 
 Raised = list[tuple[Batch, ProblemRaised]]
 """Batches whose code raised before their first step, which others may or may not do too."""

@@ -66,9 +66,10 @@ class Options:
     ] = None
     keep: Annotated[bool, Option("Keep nothing.", ("--no-store",))] = True
     fresh: Annotated[bool, Option("Train again what the store has.", ("--fresh",))] = False
-    checkpoint_every: Annotated[float, Option("Seconds of work that may be lost when the machine dies.", least=0.0)] = (
-        60.0
-    )
+    checkpoint_every: Annotated[
+        float,
+        Option("Seconds of work that may be lost when the machine dies.", least=0.0),
+    ] = 60.0
     prune: Annotated[
         bool,
         Option(
@@ -78,9 +79,15 @@ class Options:
         ),
     ] = False
     retries: Annotated[int, Option("Times a batch is tried again after its worker died.", least=0)] = 1
-    stall_timeout: Annotated[float, Option("Seconds without a result after which a sweep gives up.", least=1.0)] = 600.0
+    stall_timeout: Annotated[
+        float,
+        Option("Seconds without any result after which a sweep gives up.", least=1.0),
+    ] = 600.0
     fail_fast: Annotated[bool, Option("Stop at the first failed run.", ("--fail-fast",))] = False
-    gap: Annotated[float, Option("A setting is useful within this share of the best objective.", least=0.0)] = GAP
+    gap: Annotated[
+        float,
+        Option("A setting is useful within this share of the best feasible objective.", least=0.0),
+    ] = GAP
     trackers: Annotated[
         tuple[str, ...],
         Option("Tell a tracker: tensorboard:DIR or package.module:Class; may be given again.", ("--log",)),

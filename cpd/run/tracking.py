@@ -7,8 +7,8 @@ from typing import Any
 
 from cpd.outcome import Run, RunKey
 from cpd.run.events import Event, Planned, RunsEnded, SweepEnded
+from cpd.run.trackers import Trackers
 from cpd.spec.models import Task
-from cpd.trackers import Trackers
 from cpd.verdict.document import document
 
 

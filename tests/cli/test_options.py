@@ -44,8 +44,8 @@ def test_every_word_is_read(parse: Any) -> None:
     words = (
         "-m nupi --method penalized --set a=1 --set b=2 --levels g=1 --seeds 0:3 --max-runs 7 --device cuda "
         "--devices 'cuda:0, cuda:1' -j 2 --backend dask --scheduler tcp://x:1 --engine eager --fuse 5 "
-        "--store here.sqlite --no-store --fresh --checkpoint-every 3 --prune --retries 0 --stall-timeout 9 --fail-fast --gap 0.1 "
-        "--log tensorboard:x --log a:B --plot x.png -f json -q"
+        "--store here.sqlite --no-store --fresh --checkpoint-every 3 --prune --retries 0 --stall-timeout 9 "
+        "--fail-fast --gap 0.1 --log tensorboard:x --log a:B --plot x.png -f json -q"
     )
     overrides, options, output = parse(words)
     assert overrides == Overrides(("nupi", "penalized"), ("a=1", "b=2"), ("g=1",), "0:3", 7)

@@ -212,8 +212,8 @@ def test_a_stored_sweep_is_judged_anew(command: InProcess) -> None:
 def test_stored_sweeps_need_no_torch(command: InProcess) -> None:
     command("sweep", "mine.yaml")
     program = (
-        "import sys\nfrom cpd import cli\nsys.argv = ['cpd', *sys.argv[1:]]\n"
-        "try:\n    cli.main()\nfinally:\n    assert 'torch' not in sys.modules, 'torch was imported'\n"
+        "import sys\nfrom cpd.cli.main import main\nsys.argv = ['cpd', *sys.argv[1:]]\n"
+        "try:\n    main()\nfinally:\n    assert 'torch' not in sys.modules, 'torch was imported'\n"
     )
     for words in (
         ["runs"],

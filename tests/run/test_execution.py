@@ -169,10 +169,12 @@ def test_closers_are_called_last_first_and_told_the_first_error() -> None:
         seen.append(("second", error))
         raise boom
 
-    with pytest.raises(Boom) as caught, Closers() as closers:
-        closers.add(lambda error: seen.append(("first", error)))
-        closers.add(second)
-        closers.add(lambda error: seen.append(("third", error)))
+    closers = Closers()
+    closers.add(lambda error: seen.append(("first", error)))
+    closers.add(second)
+    closers.add(lambda error: seen.append(("third", error)))
+    with pytest.raises(Boom) as caught, closers:
+        pass
     assert caught.value is boom
     assert seen == [("third", None), ("second", None), ("first", boom)]
 
