@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
+from typing import Any
 
 from cpd.errors import CpdError, closest
 from cpd.trackers import Plain, TensorBoard, Tracker

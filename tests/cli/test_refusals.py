@@ -5,6 +5,7 @@ import io
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -34,6 +35,11 @@ def cpd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 def refused(done: Finished, line: str) -> None:
     """The one line and nothing else."""
     assert (done.rc, done.stdout, done.stderr) == (2, "", f"cpd: {line}\n")
+
+
+def all_commands() -> list[str]:
+    group: Any = typer.main.get_command(app)
+    return list(group.commands)
 
 
 def no_store(cpd: InProcess) -> None:
@@ -73,7 +79,7 @@ def test_a_task_that_may_not_be_read(cpd: InProcess) -> None:
     refused(cpd("sweep", "mine.yaml"), line)
 
 
-BAD_TEXTS = {
+BAD_TEXTS: dict[str, tuple[str | bytes, str]] = {
     "empty": (
         "",
         "x.yaml: is empty, a mapping was expected; write keys and values, e.g. problem: package.module:Class",
@@ -590,7 +596,7 @@ def test_a_command_line(words: str, cpd: InProcess) -> None:
 
 
 def test_an_unknown_command_names_them_all(cpd: InProcess) -> None:
-    names = list(typer.main.get_command(app).commands)
+    names = all_commands()
     assert {"sweep", "compare", "bisect", "tasks", "check"} <= set(names)
     refused(cpd("swep", "mine.yaml"), f"no command 'swep'; did you mean 'sweep'? Valid: {', '.join(names)}")
 

@@ -113,8 +113,8 @@ def test_a_disk_that_is_full_from_the_start_is_told_before_any_training(cpd: For
 def test_a_search_whose_store_fails_late_prints_what_it_knows(cpd: Forked, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(PROBLEM)
     (tmp_path / "mine.yaml").write_text(SPEC)
-    search = ("bisect", "mine.yaml", "--target-g", "0.5", "--tolerance", "1e-12", "--set", "train.steps=100")
-    search += ("--max-trainings", "40", "--format", "json")
+    target = ("--target-g", "0.5", "--tolerance", "1e-12", "--max-trainings", "40")
+    search = ("bisect", "mine.yaml", *target, "--set", "train.steps=100", "--format", "json")
     whole = json.loads(cpd(*search, "--no-store").stdout)
     done = cpd(*search, largest_file=170_000)
     assert done.rc == 4

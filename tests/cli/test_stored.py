@@ -235,8 +235,8 @@ def test_stored_sweeps_need_no_torch(command: InProcess) -> None:
 
 
 def test_a_sweep_is_meant_by_id_prefix_task_or_last(command: InProcess) -> None:
-    for seed in ("1", "2"):
-        command("sweep", "mine.yaml", "--seeds", seed)
+    for number in ("1", "2"):
+        command("sweep", "mine.yaml", "--seeds", number)
     command.write("other.yaml", (command.folder / "mine.yaml").read_text())
     command("sweep", "other.yaml", "--seeds", "3")
     other, second, first = ids(command)
@@ -249,8 +249,8 @@ def test_a_sweep_is_meant_by_id_prefix_task_or_last(command: InProcess) -> None:
 
 
 def test_what_no_sweep_or_several_are_called_is_refused(command: InProcess) -> None:
-    for seed in ("1", "2"):
-        command("sweep", "mine.yaml", "--seeds", seed)
+    for number in ("1", "2"):
+        command("sweep", "mine.yaml", "--seeds", number)
     none = command("show", "mien")
     assert (none.rc, none.stdout) == (2, "")
     assert none.stderr == (

@@ -16,7 +16,7 @@ from dask_cluster import Cluster
 from executor_events import attempts, items, of, results, squares
 from executor_work import halve
 
-from cpd.executors.queue import Done, Item, Lost, Raised, Retrying, Stalled
+from cpd.executors.queue import Done, Event, Item, Lost, Raised, Retrying, Stalled
 from cpd.executors.start import Executor, Where, start
 
 # Ray warns about itself; a scheduler that goes away leaves sockets to the garbage collector.
@@ -183,7 +183,8 @@ def test_closing_the_results_early_ends_what_is_under_way(up: Executor) -> None:
 def test_a_stall_is_said_after_what_arrived(processes: Executor) -> None:
     # Workers that are up already: their start does not count as a stall here.
     assert results(processes.results(items(8, seconds=0.05))) == squares(range(8))
-    endless, found = Item({"runs": [99], "until": "cancelled"}, 2), []
+    endless = Item({"runs": [99], "until": "cancelled"}, 2)
+    found: list[Event] = []
     with pytest.raises(Stalled, match="nothing finished for 3 s, with 1 batches under way on 2 workers") as caught:
         found.extend(processes.results([endless, *items(3)], stall_timeout=3))
     assert results(found) == squares(range(3))

@@ -13,7 +13,7 @@ from typing import Any
 import executor_work as works
 import pytest
 from dask_cluster import Cluster
-from executor_events import alive, attempts, items, of, results, squares, until
+from executor_events import alive, attempts, items, of, only, results, squares, until
 from executor_work import halve, square
 
 from cpd.errors import CpdError
@@ -193,7 +193,7 @@ def test_workers_that_cannot_import_the_work(cluster: Cluster, tmp_path: Path, m
     import only_here  # type: ignore[import-not-found]
 
     with start(cluster.where, only_here.work) as up:
-        (event,) = up.results([Item(1)])
+        event = only(Raised, up.results([Item(1)]))
         assert "No module named 'only_here'" in event.error
     with pytest.raises(CpdError, match=r"cannot be used: .*No module named 'only_here'"):
         start(cluster.where, square, probe=only_here.versions)

@@ -11,7 +11,7 @@ from typing import Any
 
 import executor_work as works
 import pytest
-from executor_events import alive, attempts, items, of, results, squares, until
+from executor_events import alive, attempts, items, of, only, results, squares, until
 from executor_work import halve, square
 
 from cpd.executors.queue import Done, Item, Lost, Raised, Retrying
@@ -54,7 +54,7 @@ def test_a_worker_killed_midway_costs_nothing(begin: Begin, tmp_path: Path) -> N
 
 def test_a_worker_killed_from_outside_midway_costs_nothing(begin: Begin) -> None:
     up = begin(work=works.surroundings)
-    pid = next(iter(up.results([Item({})]))).result["pid"]
+    pid = only(Done, up.results([Item({})])).result["pid"]
     os.kill(pid, signal.SIGKILL)  # idle
     events = up.results([Item({"seconds": 1, "number": k}) for k in range(4)])
     first = next(event for event in events if isinstance(event, Done))
@@ -85,8 +85,7 @@ def test_an_exit_or_a_result_that_cannot_travel_is_an_error_of_its_item(begin: B
     events = list(begin().results(items(4, leaver=2)))
     assert results(events) == squares(range(4), without={2})
     assert "SystemExit: 7" in of(Raised, events)[0].error
-    (event,) = begin(work=works.unpicklable).results([Item(1)])
-    assert isinstance(event, Raised)
+    event = only(Raised, begin(work=works.unpicklable).results([Item(1)]))
     assert "pickle" in event.error
 
 
@@ -97,7 +96,7 @@ def test_workers_share_the_cores_and_ignore_signals(begin: Begin, monkeypatch: p
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MKL_NUM_THREADS", "1")  # a user's lower limit stays
-    (event,) = begin(LOKY, works.surroundings, setup=works.set_up).results([Item({})])
+    event = only(Done, begin(LOKY, works.surroundings, setup=works.set_up).results([Item({})]))
     seen = event.result
     assert seen["threads"] == [3]
     assert (seen["OMP_NUM_THREADS"], seen["OPENBLAS_NUM_THREADS"]) == ("3", "3")
@@ -108,7 +107,7 @@ def test_workers_share_the_cores_and_ignore_signals(begin: Begin, monkeypatch: p
 
 
 def test_work_may_start_processes_of_its_own(begin: Begin) -> None:
-    (event,) = begin(work=works.start_a_child).results([Item({})])
+    event = only(Done, begin(work=works.start_a_child).results([Item({})]))
     assert event.result == 0
 
 

@@ -7,8 +7,15 @@ import pytest
 from executor_events import of
 
 from cpd.executors import queue as faults
-from cpd.executors.queue import Done, Item, Lost, Queue, Raised, Retrying, Stalled, drain
+from cpd.executors.queue import Done, Item, Lost, Queue, Raised, Retrying, Stalled, Ticket, drain
 from cpd.executors.worker import Died, Escaped, Returned
+
+
+def take(queue: Queue) -> Ticket:
+    """The next ticket, of which there is one."""
+    ticket = queue.take()
+    assert ticket is not None
+    return ticket
 
 
 def test_the_longest_goes_out_first() -> None:
@@ -19,19 +26,19 @@ def test_the_longest_goes_out_first() -> None:
 
 def test_a_death_is_tried_again_then_halved_then_alone() -> None:
     queue = Queue([Item("ab", 2), Item("z", 1)], lambda text: (text[0], text[1]) if len(text) > 1 else None, retries=1)
-    first = queue.take()
+    first = take(queue)
     assert queue.settle(first, Died("gone")) == Retrying("ab", "gone", ("ab",))
-    second = queue.take()
+    second = take(queue)
     assert (second.payload, second.alone) == ("ab", False)
     assert queue.settle(second, Died("gone")) == Retrying("ab", "gone", ("a", "b"))
-    third, neighbour, half = queue.take(), queue.take(), queue.take()
+    third, neighbour, half = take(queue), take(queue), take(queue)
     assert [third.payload, neighbour.payload, half.payload] == ["z", "a", "b"] or third.weight == half.weight
     tickets = {ticket.payload: ticket for ticket in (third, neighbour, half)}
     assert queue.settle(tickets["a"], Died("gone")) == Retrying("a", "gone", ("a",))
     assert queue.take() is None  # not while others are under way
     assert queue.settle(tickets["b"], Returned(1)) == Done("b", 1)
     assert queue.settle(tickets["z"], Escaped("no")) == Raised("z", "no")
-    last = queue.take()
+    last = take(queue)
     assert (last.payload, last.alone) == ("a", True)
     assert queue.settle(last, Died("gone")) == Lost("a", "gone")
     assert queue.take() is None
@@ -40,23 +47,23 @@ def test_a_death_is_tried_again_then_halved_then_alone() -> None:
 
 def test_a_suspect_that_is_well_alone_is_done() -> None:
     queue = Queue([Item("a")], lambda payload: None, retries=0)
-    assert queue.settle(queue.take(), Died("gone")) == Retrying("a", "gone", ("a",))
-    assert queue.settle(queue.take(), Returned(1)) == Done("a", 1)
+    assert queue.settle(take(queue), Died("gone")) == Retrying("a", "gone", ("a",))
+    assert queue.settle(take(queue), Returned(1)) == Done("a", 1)
 
 
 def test_an_answer_that_comes_twice_is_dropped() -> None:
     queue = Queue([Item("a")], lambda payload: None, retries=1)
-    first = queue.take()
+    first = take(queue)
     queue.settle(first, Died("gone"))
-    second = queue.take()
+    second = take(queue)
     assert queue.settle(first, Returned(1)) is None
     assert queue.settle(second, Returned(2)) == Done("a", 2)
     assert queue.settle(second, Returned(2)) is None
 
 
 def test_out_of_memory_is_not_tried_again_as_it_is() -> None:
-    queue = Queue([Item("ab", 2)], tuple, retries=5)  # type: ignore[arg-type]
-    assert queue.settle(queue.take(), Died("out of memory", repeatable=False)) == Retrying(
+    queue = Queue([Item("ab", 2)], lambda text: (text[0], text[1]), retries=5)
+    assert queue.settle(take(queue), Died("out of memory", repeatable=False)) == Retrying(
         "ab", "out of memory", ("a", "b")
     )
 
@@ -64,7 +71,7 @@ def test_out_of_memory_is_not_tried_again_as_it_is() -> None:
 class Scripted:
     """A pool whose answers, and what the clock shows after each, are written down."""
 
-    workers = 1
+    workers = threads = 1
 
     def __init__(self, script: list[tuple[float, bool]], clock: SimpleNamespace) -> None:
         self.script = iter(script)

@@ -5,17 +5,18 @@ import sys
 
 import executor_work as works
 import pytest
+from executor_events import only
 from executor_work import square
 
 import cpd.executors
 from cpd.errors import CpdError
-from cpd.executors.queue import Item
+from cpd.executors.queue import Done, Item
 from cpd.executors.start import Where, start
 
 
 def test_local_is_this_process_for_one_job() -> None:
     with start(Where("local", 1), works.surroundings) as up:
-        (event,) = up.results([Item({})])
+        event = only(Done, up.results([Item({})]))
     assert event.result["pid"] == os.getpid()
     assert event.result["device"] is None
 
@@ -23,7 +24,7 @@ def test_local_is_this_process_for_one_job() -> None:
 @pytest.mark.parametrize("where", [Where("local", 2), Where("loky", 1), Where("local", 1, devices=("cpu",))])
 def test_loky_is_other_processes(where: Where) -> None:
     with start(where, works.surroundings) as up:
-        (event,) = up.results([Item({})])
+        event = only(Done, up.results([Item({})]))
     assert event.result["pid"] != os.getpid()
 
 

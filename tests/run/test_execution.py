@@ -205,6 +205,7 @@ def test_the_events_of_a_search(told: list[str]) -> None:
     result = cpd.bisect(task, options=cpd.Options(engine="eager", keep=False), listener=events.append)
     assert events[0] == SearchBegun(task)
     lines = [event.iteration for event in events if isinstance(event, IterationEnded)]
+    assert result.search is not None
     assert lines == result.search["iterations"]
     assert events[-1] == SweepEnded(result.exit_code, result.search)
 
