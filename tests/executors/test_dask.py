@@ -17,7 +17,7 @@ from executor_events import alive, attempts, items, of, only, results, squares, 
 from executor_work import halve, square
 
 from cpd.errors import CpdError
-from cpd.executors.queue import ExecutorLost, Item, Lost, Retrying, Stalled, WorkerLost
+from cpd.executors.queue import ExecutorLost, Item, Lost, Raised, Retrying, Stalled, WorkerLost
 from cpd.executors.start import Where, start
 
 pytest.importorskip("distributed", reason="the extra 'dask' is not installed")
