@@ -36,7 +36,8 @@ def penalty_term(g: Tensor, state: State, setting: Setting, equality: Tensor) ->
 
     Source: Ramirez, Hashemizadeh and Lacoste-Julien (2025), equation (2).
     """
-    return (setting["coefficient"] * g).sum(-1)
+    term: Tensor = (setting["coefficient"] * g).sum(-1)
+    return term
 
 
 def update(g: Tensor, state: State, setting: Setting, equality: Tensor) -> State:

@@ -9,12 +9,10 @@ from functools import partial
 from typing import Any
 
 from cpd.engine.batch import Batch
-from cpd.engine.cost import Work, weigh
+from cpd.engine.cost import Work, limit_threads, weigh
 from cpd.engine.loading import ProblemRaised
 from cpd.engine.preparing import check_device
-from cpd.engine.threads import limit_threads
-from cpd.engine.train import forget
-from cpd.engine.training import Hooks
+from cpd.engine.train import Hooks, forget
 from cpd.errors import SpecError
 from cpd.executors.queue import ExecutorLost
 from cpd.executors.start import start

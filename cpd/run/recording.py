@@ -16,6 +16,7 @@ from cpd.run.options import Options
 from cpd.run.provenance import git_commit, machine, versions
 from cpd.run.signals import Stopped
 from cpd.spec.models import Task, task_to_json
+from cpd.spec.packages import imported_packages
 from cpd.store.records import SweepRecord
 from cpd.store.store import Store, open_store
 
@@ -118,7 +119,7 @@ def _record(kind: Kind, task: Task, options: Options) -> SweepRecord:
         text=task.text,
         spec=task_to_json(task),
         command_line=options.command_line,
-        versions=versions(),
+        versions={**imported_packages(task), **versions()},
         git_commit=git_commit(),
         machine=machine(options.device),
         options={

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
@@ -79,7 +80,7 @@ class Train(Checked):
         if value is None or value == "all":
             return None
         if isinstance(value, str):
-            raise InvalidError(f"{shown(value)} is not a batch size", "write a whole number from 1 on, or all")
+            raise InvalidError(f"expected an integer >= 1 or all, got {shown(value)}")
         return whole(1)(value)
 
     @model_validator(mode="after")
@@ -99,12 +100,23 @@ class ProblemSource(Checked):
         path: Absolute path of ``file.py``; None for a module.
         source: The module's text; it travels with the sweep and enters the run's id.
         arguments: For the class.
+        modules: Texts of the local modules that it imports, by relative path; likewise.
     """
 
     target: str
     path: str | None
     source: str
     arguments: dict[str, Any] = Field(default_factory=dict)
+    modules: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path | None:
+        """Where its imports are looked for first: beside its file, or beside the package that its name starts with."""
+        if self.path is None:
+            return None
+        module = self.target.rpartition(":")[0]
+        depth = 0 if module.endswith(".py") else module.count(".")
+        return Path(self.path).parents[depth]
 
 
 class Search(Checked):
@@ -147,6 +159,7 @@ class Task(Checked):
         place: The file as the user typed it: prefix of errors.
         text: The file as written, the task's after the sweep's.
         description: One line.
+        depends: Hashes of what ``depends`` lists, by path or ``env:NAME``.
         objective: Its name in tables.
         constraints: By name, in the order of the spec.
         seeds: Each one once.
@@ -162,6 +175,7 @@ class Task(Checked):
     text: str
     description: str = ""
     problem: ProblemSource
+    depends: dict[str, str] = Field(default_factory=dict)
     objective: str
     constraints: dict[str, Constraint]
     train: Train

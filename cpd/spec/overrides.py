@@ -39,7 +39,7 @@ class Overrides:
         """One layer for each assignment, the last one given on top.
 
         Raises:
-            CpdError: A word that is no assignment, or of something that cannot be set.
+            CpdError: A word that is not NAME=VALUE, or of something that cannot be set.
         """
         from cpd.spec.layers import Layer
 
@@ -71,7 +71,7 @@ def _level(assignment: str) -> Layer:
 def _split(assignment: str, option: str) -> tuple[str, str]:
     key, equals, text = (part.strip() for part in assignment.partition("="))
     if not equals or not text or not all(key.split(".")):
-        raise CpdError(f"'{assignment}' is no assignment", place=option, hint="write NAME=VALUE")
+        raise CpdError(f"expected NAME=VALUE, got '{assignment}'", place=option)
     return key, text
 
 

@@ -26,6 +26,8 @@ TEXTS = {
     "description": "One line; default: the first comment line of the file.",
     "problem": "package.module:Class, or file.py:Class relative to this file.",
     "arguments": "Arguments of the problem's class.",
+    "depends": "What the numbers depend on besides imported code: files, by path from this file's folder (* and ** may "
+    "be used), and environment variables, as env:NAME. Where one changes, runs train again.",
     "objective": "What the objective is called in the tables.",
     "constraints": "Level, sense and tolerance of every constraint that the problem returns, by name.",
     "train": "The training recipe.",
@@ -48,6 +50,7 @@ def file_schema() -> Schema:
         "description": {"type": "string", "minLength": 1},
         "problem": {"type": "string", "pattern": "^.+:[A-Za-z_][A-Za-z0-9_]*$"},
         "arguments": {"type": ["object", "null"]},
+        "depends": {"type": ["array", "null"], "items": {"type": "string", "minLength": 1}},
         "objective": {"type": "string", "minLength": 1},
         "constraints": _by_name(_constraint()),
         "train": _train(),

@@ -20,7 +20,7 @@ NUMBER = "write a number like 0.5 or 1e-3"
 GRID = "methods.penalized.coefficient"
 SGD = "lr, momentum, dampening, weight_decay, nesterov, maximize"
 OPTIMIZERS = "SGD, Adam, AdamW, RMSprop, Adagrad, Adadelta, Adamax, NAdam, RAdam, ASGD, Rprop"
-KEYS = "task, description, problem, arguments, objective, constraints, train, seeds, methods, levels, search"
+KEYS = "task, description, problem, arguments, depends, objective, constraints, train, seeds, methods, levels, search"
 BUNDLED = "concave, rate, sparsity-mnist, sparsity, figure2, table1, table2, table3, table4"
 COMMANDS = ("sweep", "bisect", "check")
 HERE = "cpu" + "".join(f", cuda:{k}" for k in range(torch.cuda.device_count()))
@@ -242,7 +242,7 @@ EDITS = {
         "{min: 0.1, max: 1}",
         "methods.penalized.coefficient: a grid without num; write {values: [0.1, 1]} or {min: 0.1, max: 1, num: 5}",
     ),
-    "steps": ("steps: 3", "steps: 0", "train.steps: 0 is not a whole number from 1 on; write e.g. 1"),
+    "steps": ("steps: 3", "steps: 0", "train.steps: expected an integer >= 1, got 0"),
     "dtype": (
         "float64",
         "float16",
@@ -316,7 +316,7 @@ CODE = {
     "not Python": (
         "def data(self):",
         "def data(self:",
-        "mine.yaml: problem: 'mine.py:10' is not valid Python: '(' was never closed; mend the file",
+        "mine.yaml: problem: 'mine.py:10' is not valid Python: '(' was never closed; fix the file",
     ),
     "missing package": (
         "import torch\n",
@@ -518,7 +518,7 @@ WORDS = {
     "--seeds 0:1000000": (
         "mine.yaml: makes 4,000,000 runs; at most 100,000; make its grids shorter, or raise --max-runs"
     ),
-    "--levels g": "--levels: 'g' is no assignment; write NAME=VALUE",
+    "--levels g": "--levels: expected NAME=VALUE, got 'g'",
     "--levels h=1": "--levels h: no constraint 'h'; valid: g",
     "--levels g=high": f"--levels g: 'high' is not a number; {NUMBER}",
     "--method nupy": f"unknown method 'nupy'; did you mean 'nupi'? Valid: {METHODS}",
@@ -531,7 +531,7 @@ WORDS = {
         "constraints, levels, objective, search, seeds, train"
     ),
     "--set penalized=1": "--set penalized: 'penalized' is no single value; write penalized.NAME=VALUE",
-    "--set penalized.coefficient": "--set: 'penalized.coefficient' is no assignment; write NAME=VALUE",
+    "--set penalized.coefficient": "--set: expected NAME=VALUE, got 'penalized.coefficient'",
     "--set penalized.coef=1": "--set penalized.coef: unknown hyperparameter 'coef'; valid: coefficient",
     "--set penalized.coefficient=1:2": (
         "--set penalized.coefficient: '1:2' is no range; write MIN:MAX:NUM or MIN:MAX:NUM:log"

@@ -19,7 +19,7 @@ import torch
 
 from cpd import files
 from cpd.engine import checkpoint_file
-from cpd.engine.checkpoint_file import CheckpointStore
+from cpd.engine.checkpoint_file import CheckpointStore, OtherFormat
 from cpd.errors import StoreError
 
 META = {"done": 500, "seconds": 1.5, "taken": [1, 2], "optimizer": {"weight": ["step"]}, "name": "ü", "none": None}
@@ -55,7 +55,7 @@ def refusal(question: Callable[[], Any]) -> str:
 def forge(path: Path, content: bytes) -> None:
     """A file with a right checksum, as somebody would write who means harm."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"cpd-checkpoint-1 " + hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
+    path.write_bytes(b"cpd-checkpoint-2 " + hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
 
 
 # Checkpoints
@@ -108,7 +108,7 @@ def test_what_could_not_be_loaded_is_not_saved(path: Path, value: Any) -> None:
         lambda content: b"",
         lambda content: content[:-1],
         lambda content: content[:600] + bytes([content[600] ^ 1]) + content[601:],
-        lambda content: content.replace(b"checkpoint-1", b"checkpoint-2", 1),
+        lambda content: content.replace(b"checkpoint-2", b"checkpoint-x", 1),
     ],
     ids=["half", "empty", "short", "flipped", "format"],
 )
@@ -117,6 +117,19 @@ def test_a_damaged_checkpoint_is_refused(path: Path, harm: Callable[[bytes], byt
     path.write_bytes(harm(path.read_bytes()))
     message = f"{path}: the checkpoint does not match its checksum; remove it: its batch then starts again"
     assert refusal(lambda: checkpoint_file.load(path)) == message
+
+
+@pytest.mark.parametrize("written", [1, 3])
+def test_a_checkpoint_of_another_format_is_not_read(path: Path, written: int) -> None:
+    store = CheckpointStore(path.parent)
+    store.save(path.stem, tensors(), META)
+    whole = path.read_bytes().replace(b"checkpoint-2", f"checkpoint-{written}".encode(), 1)
+    path.write_bytes(whole)
+    with pytest.raises(OtherFormat, match=f"^the checkpoint has format {written}, and this cpd reads format 2$"):
+        store.load(path.stem)
+    aside = store.leave_aside(path.stem)
+    assert aside.read_bytes() == whole
+    assert store.load(path.stem) is None
 
 
 class Evil:
@@ -187,10 +200,10 @@ def test_a_checkpoint_that_cannot_be_written_is_an_error_of_the_store(tmp_path: 
 REWRITER = """
 import sys
 from pathlib import Path
-from cpd import durable
+from cpd import files
 print(flush=True)
 for k in range(10**9):
-    durable.write(Path(sys.argv[1]), f"{k % 10}" * 200_000)
+    files.write(Path(sys.argv[1]), f"{k % 10}" * 200_000)
 """
 
 
@@ -241,8 +254,8 @@ def test_a_full_disk_is_told_and_the_old_file_stays(tmp_path: Path) -> None:
     files.write(path, "old")
     program = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
-        "from pathlib import Path; from cpd import durable\n"
-        f"try: durable.write(Path({str(path)!r}), 'n' * 5000)\n"
+        "from pathlib import Path; from cpd import files\n"
+        f"try: files.write(Path({str(path)!r}), 'n' * 5000)\n"
         "except OSError as error: sys.exit(error.errno)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 27  # EFBIG

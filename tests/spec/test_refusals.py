@@ -45,7 +45,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
             "object",
             "f",
             "x.yaml: object: unknown key 'object'; did you mean 'objective'? Valid: task, description, problem, "
-            "arguments, objective, constraints, train, seeds, methods, levels, search",
+            "arguments, depends, objective, constraints, train, seeds, methods, levels, search",
         ),
         (
             "objective",
@@ -102,15 +102,15 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
             "{steps: 1, epochs: 1}",
             "x.yaml: train: both steps and epochs say how long to train; keep one of them",
         ),
-        ("train", "{steps: 0}", "x.yaml: train.steps: 0 is not a whole number from 1 on; write e.g. 1"),
-        ("train", "{steps: true}", "x.yaml: train.steps: true is not a whole number from 1 on; write e.g. 1"),
-        ("train", "{steps: '9'}", "x.yaml: train.steps: '9' is not a whole number from 1 on; write e.g. 1"),
-        ("train", "{steps: 1.5}", "x.yaml: train.steps: 1.5 is not a whole number from 1 on; write e.g. 1"),
+        ("train", "{steps: 0}", "x.yaml: train.steps: expected an integer >= 1, got 0"),
+        ("train", "{steps: true}", "x.yaml: train.steps: expected an integer >= 1, got true"),
+        ("train", "{steps: '9'}", "x.yaml: train.steps: expected an integer >= 1, got '9'"),
+        ("train", "{steps: 1.5}", "x.yaml: train.steps: expected an integer >= 1, got 1.5"),
         ("train", "{epochs: 0}", "x.yaml: train.epochs: 0 is out of range; write a number above 0"),
         (
             "train",
             "{steps: 1, batch_size: some}",
-            "x.yaml: train.batch_size: 'some' is not a batch size; write a whole number from 1 on, or all",
+            "x.yaml: train.batch_size: expected an integer >= 1 or all, got 'some'",
         ),
         (
             "train",
@@ -247,8 +247,8 @@ def test_methods_are_refused(methods: str, message: str, write: Write) -> None:
         ("{min: 1, max: 2}", "a grid without num; write {values: [0.1, 1]} or {min: 0.1, max: 1, num: 5}"),
         ("{min: 2, max: 1, num: 3}", "min 2 is above max 1; swap them"),
         ("{min: -1, max: 1, num: 3}", "-1 is out of range; write a number from 0 on"),
-        ("{min: 1, max: 2, num: 0}", "num: 0 is not a whole number from 1 on; write e.g. 1"),
-        ("{min: 1, max: 2, num: 2.5}", "num: 2.5 is not a whole number from 1 on; write e.g. 1"),
+        ("{min: 1, max: 2, num: 0}", "num: expected an integer >= 1, got 0"),
+        ("{min: 1, max: 2, num: 2.5}", "num: expected an integer >= 1, got 2.5"),
         ("{min: 1, max: 2, num: 3, scale: ln}", "scale: 'ln' is not a valid choice; valid: linear, log"),
         (
             "{min: 0, max: 2, num: 3, scale: log}",

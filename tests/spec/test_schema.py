@@ -1,6 +1,7 @@
 """The JSON Schema says of a file what cpd says: what is accepted here is accepted there, and the other way round."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not install
 
 COPY = ROOT / "docs" / "task.schema.json"
 
-TASK = {
+TASK: dict[str, str | None] = {
     "problem": "mine.py:Mine",
     "constraints": '{g: "<= 1"}',
     "train": "{steps: 5}",
@@ -164,7 +165,7 @@ def test_a_sweep_names_only_what_it_changes(
     assert accepted(schema, written(folder, {"task": "task.yaml"} | keys)) == (fits, fits)
 
 
-def written(folder: Path, keys: dict[str, str | None]) -> Path:
+def written(folder: Path, keys: Mapping[str, str | None]) -> Path:
     path = folder / "x.yaml"
     path.write_text("".join(f"{key}: {value}\n" for key, value in keys.items() if value is not None))
     return path
