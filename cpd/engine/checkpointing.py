@@ -18,7 +18,7 @@ from cpd.engine.training import Training
 from cpd.engine.tree import Misfit, load, save
 from cpd.errors import StoreError
 from cpd.outcome import RunKey
-from cpd.spec.models import canonical_json
+from cpd.spec.identity import canonical_json
 
 Saved = tuple[str, dict[str, Tensor], dict[str, Any]]
 

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -23,7 +22,6 @@ from cpd.engine.steppers.choice import choose
 from cpd.engine.steppers.stepper import Stepper
 from cpd.engine.training import Training
 from cpd.errors import CpdError
-from cpd.methods.registry import REGISTRY
 from cpd.outcome import Run, Status
 
 SHOWN_EVERY = 0.1
@@ -88,16 +86,6 @@ def train(batch: Batch, hooks: Hooks | None = None) -> Trained:
                 raise MemoryError(str(error)) from error
             raise
     return Trained([done[identity(key)] for key in batch.keys], builder.notes)
-
-
-def hyperparameters() -> dict[str, Any]:
-    """Every method's hyperparameters by name, for reading specs."""
-    return {name: method.hyperparameters for name, method in REGISTRY.items()}
-
-
-def summaries() -> dict[str, str]:
-    """What every method does, in a line."""
-    return {name: method.summary for name, method in REGISTRY.items()}
 
 
 def run_spans(training: Training, stepper: Stepper, hooks: Hooks, keeper: Keeper) -> list[str]:

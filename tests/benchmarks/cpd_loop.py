@@ -17,10 +17,10 @@ from cpd.engine.checkpointing import Keeper
 from cpd.engine.cost import threads_for
 from cpd.engine.preparing import Builder, Prepared
 from cpd.engine.steppers.choice import choose
-from cpd.engine.train import Hooks, hyperparameters, run_spans
+from cpd.engine.train import Hooks, run_spans
 from cpd.engine.training import Training
 from cpd.run import commands
-from cpd.spec.models import runs as expand
+from cpd.spec.identity import runs as expand
 
 
 def loop(batch: Batch) -> float:
@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
     task = commands.load(arguments.task)
-    keys = expand(task, hyperparameters())
+    keys = expand(task)
     wanted = arguments.runs or len(keys)
     keys = [replace(keys[k % len(keys)], id=str(k)) for k in range(wanted)]
     batch = Batch(
