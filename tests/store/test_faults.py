@@ -17,7 +17,7 @@ from file_systems import grow, read_only, small_disk
 from store_runs import ELSEWHERE, RECORD, fill, identity, make_run, refusal, writer
 
 from cpd.errors import StoreError
-from cpd.locks import locked
+from cpd.files import locked
 from cpd.store import file as store_file
 from cpd.store import store as store_module
 from cpd.store.errors import reported
@@ -171,7 +171,7 @@ def test_another_process_that_never_finishes_is_named(path: Path, monkeypatch: p
 def test_a_lock_excludes_and_is_free_when_its_holder_dies(tmp_path: Path) -> None:
     lock = tmp_path / "x.lock"
     program = (
-        f"from cpd.file_lock import *; import time\nwith locked(Path({str(lock)!r})): print(flush=True); time.sleep(99)"
+        f"from cpd.files import *; import time\nwith locked(Path({str(lock)!r})): print(flush=True); time.sleep(99)"
     )
     holder = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
     assert holder.stdout is not None
