@@ -168,8 +168,8 @@ class Curves:
 
     steps: Sequence[int]
     objective: Sequence[float | None]
-    constraints: dict[str, Sequence[Any]]
-    multipliers: dict[str, Sequence[Any]]
+    constraints: Mapping[str, Sequence[Any]]
+    multipliers: Mapping[str, Sequence[Any]]
 
     def plain(self) -> dict[str, Any]:
         """The same as lists."""
@@ -188,8 +188,8 @@ class Run:
     key: RunKey
     status: Status
     objective: float | None = None
-    constraints: dict[str, ConstraintOutcome] = field(default_factory=dict)
-    metrics: dict[str, float | None] = field(default_factory=dict)
+    constraints: Mapping[str, ConstraintOutcome] = field(default_factory=dict)
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
     steps: int = 0
     seconds: float = 0.0
     error: str | None = None

@@ -40,7 +40,8 @@ def grid(document: Json, method: str, name: str) -> list[float]:
 
 
 def summary(document: Json, method: str) -> Json:
-    (entry,) = [entry for entry in document["summary"] if entry["method"] == method]
+    found: list[Json] = [entry for entry in document["summary"] if entry["method"] == method]
+    (entry,) = found
     return entry
 
 

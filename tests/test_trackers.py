@@ -75,7 +75,8 @@ def sweep(*trackers: str, settings: tuple[str, ...] = SHORT, listener: Listener 
 
 
 def recorded() -> list[Any]:
-    return sys.modules["recorder"].Recorder.calls
+    calls: list[Any] = sys.modules["recorder"].Recorder.calls
+    return calls
 
 
 def named(row: dict[str, Any]) -> dict[str, Any]:
@@ -130,6 +131,7 @@ def test_a_search_is_told_round_by_round_and_its_outcome_at_the_end(here: Callab
     calls = recorded()
     assert calls[0][1]["command"] == "bisect"
     assert calls[0][1]["runs"] is None
+    assert result.search is not None
     trainings = result.search["trainings"]
     assert [call[0] for call in calls].count("run_end") == trainings >= 2
     assert [call[0] for call in calls[:5]] == ["sweep_start", *["run_start"] * 2, "points", "run_end"]
@@ -430,7 +432,7 @@ class StubRun:
 def test_the_wandb_example_logs_each_run(here: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[StubRun] = []
     stub = types.ModuleType("wandb")
-    stub.init = lambda **options: made.append(StubRun(**options)) or made[-1]  # type: ignore[attr-defined]
+    stub.init = lambda **options: made.append(StubRun(**options)) or made[-1]  # type: ignore
     monkeypatch.setitem(sys.modules, "wandb", stub)
     here("wandb_tracker", example("wandb_tracker"))
     notes = Notes()
