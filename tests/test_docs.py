@@ -75,6 +75,7 @@ def test_every_command_is_run_or_says_why_not(page: Path) -> None:
     assert wrong == [], "put <!-- run -->, <!-- run with: OPTIONS --> or <!-- not run: REASON --> above each block"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [p for p in PAGES if any(b.marker.startswith("run") for b in blocks(p))], ids=shown)
 def test_the_commands_that_a_page_shows_run(page: Path, tmp_path: Path) -> None:
     for block in blocks(page):
@@ -107,6 +108,7 @@ def with_budget(command: str, budget: str) -> str:
     return f"{words} {budget}{redirected}{file}"
 
 
+@pytest.mark.slow
 def test_the_transcript_is_what_is_printed(tmp_path: Path) -> None:
     """Line by line, numbers aside, for those may differ in their last digits from machine to machine."""
     (block,) = [b for b in blocks(PAGES[0]) if b.marker == "transcript"]

@@ -56,6 +56,7 @@ def test_the_wheel_carries_its_license(wheel: zipfile.ZipFile) -> None:
     assert sum(name.endswith(".dist-info/licenses/LICENSE") for name in wheel.namelist()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "last"),
     [

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from commands import Command, Finished, command_in
 
+pytestmark = pytest.mark.slow
+
 Json = dict[str, Any]
 Trained = Callable[..., tuple[Finished, Json]]
 

@@ -139,6 +139,7 @@ def test_a_search_is_told_round_by_round_and_its_outcome_at_the_end(here: Callab
     assert calls[-1][1]["search"]["outcome"] == result.search["outcome"]
 
 
+@pytest.mark.slow
 def test_what_workers_train_is_told_in_this_process(here: Callable[[str, str], Path]) -> None:
     here("recorder", RECORDER)
     result = sweep("recorder:Recorder", jobs=2, fuse=1)
@@ -368,6 +369,7 @@ def page() -> None:
         pytest.skip("the pages are not beside the tests")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("page")
 def test_the_mlflow_example_logs_to_a_local_store(
     here: Callable[[str, str], Path], tmp_path: Path, cpd_command: Command

@@ -23,7 +23,10 @@ from cpd.executors.start import Where, engine
 pytest.importorskip("distributed", reason="the extra 'dask' is not installed")
 
 # A scheduler that goes away leaves sockets to the garbage collector, which tornado does not close in time.
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 @pytest.fixture(scope="module")

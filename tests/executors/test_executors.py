@@ -311,6 +311,7 @@ def test_a_worker_keeps_its_device_for_life(start: Start) -> None:
     assert sorted(device for _, device in again) == ["cuda:0", "cuda:0", "cuda:1"]
 
 
+@pytest.mark.slow
 def test_a_stall_is_said_after_what_arrived(start: Start) -> None:
     up = start()
     list(up.results(items(2)))  # workers that are up already: their start does not count as a stall here

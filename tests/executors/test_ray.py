@@ -17,7 +17,7 @@ from cpd.executors.start import Engine, Where, engine
 
 pytest.importorskip("ray", reason="the extra 'ray' is not installed")
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # Ray warns about itself
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # Ray warns about itself
 
 
 @pytest.fixture(scope="module", autouse=True)

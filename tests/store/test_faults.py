@@ -56,6 +56,7 @@ def stored(store: Store, count: int) -> set[int]:
 # Killed and shared
 
 
+@pytest.mark.slow
 def test_a_killed_writer_loses_nothing_acknowledged_and_leaves_nothing_half_written(path: Path) -> None:
     luck = random.Random(0)
     acknowledged: set[int] = set()
