@@ -99,7 +99,7 @@ def _listed(numbers: Any) -> Any:
 
 
 class Status(StrEnum):
-    """How a run ended."""
+    """The way a run ended."""
 
     COMPLETED = "completed"
     DIVERGED = "diverged"

@@ -162,8 +162,8 @@ def test_another_process_that_never_finishes_is_named(path: Path, monkeypatch: p
         other.execute("BEGIN IMMEDIATE")
         message = refusal(lambda: store.begin_sweep(RECORD))
         other.close()
-    mend = "wait for it, or end it, and run the same command again"
-    assert message == f"{path}: another process is writing it and does not finish (SQLITE_BUSY); {mend}"
+    fix = "wait for it, or end it, and run the same command again"
+    assert message == f"{path}: another process is writing it and does not finish (SQLITE_BUSY); {fix}"
 
 
 # Read-only

@@ -1,4 +1,4 @@
-"""What is not a store, or no longer one, is told in one line and left as it is."""
+"""A file that is no store, or no longer one, is told in one line and left as it is."""
 
 import os
 import shutil
@@ -69,8 +69,8 @@ def test_a_newer_store_is_left_as_it_is(path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_missing_store_is_not_created_by_a_reader(path: Path) -> None:
-    mend = "run a sweep first, or name one with --store PATH or CPD_STORE"
-    assert refusal(lambda: open_store(path, "read")) == f"{path}: there is no store of runs here; {mend}"
+    fix = "run a sweep first, or name one with --store PATH or CPD_STORE"
+    assert refusal(lambda: open_store(path, "read")) == f"{path}: there is no store of runs here; {fix}"
     assert not path.parent.exists()
 
 
