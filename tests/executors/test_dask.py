@@ -221,8 +221,8 @@ def test_workers_that_cannot_import_the_work(cluster: Cluster, tmp_path: Path, m
 
     with engine(cluster.where, only_here.work) as up:
         (event,) = up.results([Item(1)])
-        assert "No module named 'only_here'" in event.error
-    with pytest.raises(CpdError, match=r"cannot be used: .*No module named 'only_here'"):
+        assert "only_here" in event.error
+    with pytest.raises(CpdError, match=r"cannot be used: .*only_here"):
         engine(cluster.where, square, probe=only_here.versions)
 
 
