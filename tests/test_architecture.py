@@ -23,17 +23,15 @@ MOST_FLAT = 8
 ROOMS = {
     "errors": set(),
     "outcome": {"errors"},
-    "series": set(),
     "problem": {"errors"},
     "files": {"errors"},
-    "locks": set(),
     "trackers": {"errors"},
     "methods": {"errors"},
     "search": {"errors"},
     "executors": {"errors"},
     "spec": {"methods", "outcome", "files", "errors"},  # a task names its runs by outcome.RunKey
-    "engine": {"problem", "methods", "outcome", "series", "spec", "files", "locks", "errors"},
-    "store": {"spec", "outcome", "series", "files", "locks", "errors"},
+    "engine": {"problem", "methods", "outcome", "spec", "files", "errors"},
+    "store": {"spec", "outcome", "files", "errors"},
     "verdict": {"outcome", "errors"},
     "views": {"verdict", "files", "errors"},
     # What a command came to, fresh or stored, without torch.
@@ -53,7 +51,9 @@ PACKAGES = {
     "engine": {"torch", "numpy", "platformdirs"},
     "problems": {"torch", "numpy", "sklearn"},
     "problem": {"torch"},
-    "executors": {"joblib", "loky", "dask", "distributed", "ray"},
+    "outcome": {"numpy"},
+    "store": {"numpy"},
+    "executors": {"loky", "dask", "distributed", "ray"},
     "spec": {"pydantic", "yaml"},
     "views": {"pandas", "numpy", "rich", "matplotlib", "plotly"},
     "results": {"pandas"},
@@ -63,7 +63,20 @@ PACKAGES = {
 SEARCH_MODULES = {"__future__", "collections", "dataclasses", "itertools", "math", "types", "typing"}
 """The search is pure arithmetic: from the standard library it takes ``math`` and what declares types, no more."""
 
-HEAVY = {"torch", "numpy", "pandas", "matplotlib", "plotly", "joblib", "dask", "distributed", "ray", "sklearn", "scipy"}
+HEAVY = {
+    "torch",
+    "numpy",
+    "pandas",
+    "matplotlib",
+    "plotly",
+    "joblib",
+    "loky",
+    "dask",
+    "distributed",
+    "ray",
+    "sklearn",
+    "scipy",
+}
 
 JUNK_DRAWERS = {
     "utils",
@@ -234,7 +247,7 @@ def test_imports_follow_the_design(path: Path) -> None:
         ("search/bisection.py", "def f():\n    import torch", ["torch"]),
         ("methods/nupi.py", "from cpd import errors, engine", ["cpd.engine"]),
         ("methods/nupi.py", "import cpd", ["cpd"]),
-        ("executors/start.py", "from cpd.spec.models import Task\nimport joblib", ["cpd.spec.models.Task"]),
+        ("executors/start.py", "from cpd.spec.models import Task\nimport loky", ["cpd.spec.models.Task"]),
         ("engine/step.py", "from cpd.engine.batch import Batch\nimport pandas", ["pandas"]),
         ("problem.py", "if TYPE_CHECKING:\n    import pandas\nelse:\n    import numpy", ["numpy"]),
     ],

@@ -9,9 +9,9 @@ import pytest
 from commands import ROOT, Command
 
 from cpd.errors import CpdError
-from cpd.run import commands
 from cpd.spec.bundled import bundled
-from cpd.spec.schema import TEXTS
+from cpd.spec.reader import load_task
+from cpd.spec.schema import TEXTS, file_schema
 from cpd.spec.yaml import load_yaml
 
 jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed: the extra `test` has it")
@@ -28,7 +28,7 @@ TASK: dict[str, str | None] = {
 
 @pytest.fixture(scope="module")
 def schema() -> dict[str, Any]:
-    return commands.schema()
+    return file_schema()
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def accepted(schema: dict[str, Any], path: Path) -> tuple[bool, bool]:
     """Whether the schema accepts a file, and whether cpd does."""
     raw, _ = load_yaml(path, str(path))
     try:
-        commands.load(str(path))
+        load_task(str(path))
         loaded = True
     except CpdError:
         loaded = False
@@ -175,7 +175,7 @@ def test_an_editors_line_is_not_the_description(folder: Path) -> None:
     written(folder, TASK).write_text(
         "# yaml-language-server: $schema=task.schema.json\n\n# Mine\n" + (folder / "task.yaml").read_text()
     )
-    assert commands.load("x.yaml").description == "Mine"
+    assert load_task("x.yaml").description == "Mine"
 
 
 def test_every_hyperparameter_says_what_it_does() -> None:
