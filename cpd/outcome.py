@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, SupportsFloat
 
 Number = float | list[float | None] | None
 """A scalar constraint's number, a vector constraint's list, or None where it is not finite or does not exist."""
+
+
+def finite_or_none(value: SupportsFloat | None) -> float | None:
+    """Return a number as Python's float, None where it is missing or not finite.
+
+    Args:
+        value: Python's, numpy's or torch's number, or None.
+    """
+    if value is None:
+        return None
+    number = float(value)
+    return number if math.isfinite(number) else None
 
 
 class Status(StrEnum):
