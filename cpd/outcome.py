@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, SupportsFloat
+from typing import Any, SupportsFloat, TypedDict
 
 Number = float | list[float | None] | None
 """A scalar constraint's number, a vector constraint's list, or None where it is not finite or does not exist."""
@@ -81,6 +81,15 @@ class ConstraintOutcome:
     gradient_norm: float | None = None
 
 
+class Recorded(TypedDict):
+    """:class:`Curves` as plain lists: what views, exports and trackers read."""
+
+    steps: list[int]
+    objective: list[float | None]
+    constraints: dict[str, list[Number]]
+    multipliers: dict[str, list[Number]]
+
+
 @dataclass(frozen=True)
 class Curves:
     """Recorded points of a run, thinned to at most about 500.
@@ -97,7 +106,7 @@ class Curves:
     constraints: dict[str, Sequence[Any]]
     multipliers: dict[str, Sequence[Any]]
 
-    def plain(self) -> dict[str, Any]:
+    def plain(self) -> Recorded:
         """The same as lists."""
         return {
             "steps": list(self.steps),

@@ -35,7 +35,7 @@ ROOMS = {
     "engine": {"problem", "methods", "outcome", "series", "spec", "files", "locks", "errors"},
     "store": {"spec", "outcome", "series", "files", "locks", "errors"},
     "verdict": {"outcome", "errors"},
-    "views": {"verdict", "files", "errors"},
+    "views": {"verdict", "outcome", "files", "errors"},
     # What a command came to, fresh or stored, without torch.
     "results": {"spec", "store", "verdict", "views", "outcome", "files", "errors"},
     "run": {
@@ -55,7 +55,7 @@ PACKAGES = {
     "problem": {"torch"},
     "executors": {"joblib", "loky", "dask", "distributed", "ray"},
     "spec": {"pydantic", "yaml"},
-    "views": {"pandas", "numpy", "rich", "matplotlib", "plotly"},
+    "views": {"pandas", "numpy", "rich", "matplotlib", "plotly", "jinja2"},
     "results": {"pandas"},
     "trackers": {"torch"},
 }

@@ -8,11 +8,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from cpd.run.options import Listener
+from cpd.views.printable import spelled_out
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from cpd.outcome import Run
+    from cpd.verdict.document import Iteration
 
 
 def messages() -> Console:
@@ -24,12 +26,7 @@ def messages() -> Console:
 
 def say(text: str) -> None:
     """One plain line on stderr, with control characters made harmless."""
-    print(clean(text), file=sys.stderr)
-
-
-def clean(text: str) -> str:
-    """Text from specs and errors without control characters that a terminal would obey."""
-    return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
+    print(spelled_out(text), file=sys.stderr)
 
 
 def failure_line(run: Run) -> str:
@@ -119,7 +116,7 @@ class ConsoleListener(Listener):
 
             self._printer = IterationPrinter(sys.stdout, constraint, objective, self.title)
 
-    def iteration(self, iteration: dict[str, Any]) -> None:
+    def iteration(self, iteration: Iteration) -> None:
         """Print an iteration of a search as it ends."""
         self.close()
         if self._printer is not None:
@@ -128,7 +125,7 @@ class ConsoleListener(Listener):
 
     def _say(self, text: str) -> None:
         if self._progress is not None:
-            self._progress.console.print(clean(text), markup=False)
+            self._progress.console.print(spelled_out(text), markup=False)
         else:
             say(text)
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 import typer
 
 from cpd.cli import stored, watch
-from cpd.cli.console import ConsoleListener, clean, say
+from cpd.cli.console import ConsoleListener, say
 from cpd.cli.options import Format, Shared, training_options
 from cpd.cli.usage import usage
 from cpd.errors import CpdError
+from cpd.views.printable import spelled_out
 
 if TYPE_CHECKING:
     from cpd.results.result import Result
@@ -90,7 +91,7 @@ def bisect(
     Example: cpd bisect --target-density 0.5
     """
     from cpd.run import commands
-    from cpd.verdict import document as verdict
+    from cpd.verdict.judgement import judge
     from cpd.views.tables.headline import title
 
     words = {
@@ -103,7 +104,7 @@ def bisect(
     }
     with ConsoleListener(shared.quiet, iterations=shared.form == "table") as listener:
         aimed = commands.aim(task, words, shared.overrides())
-        listener.title = title(verdict.document(aimed, [], summary=False))
+        listener.title = title(judge(aimed, [], summary=False))
         result = commands.bisect(aimed, options=shared.options(), listener=listener, parallel=parallel)
     finish(result, shared, printed=shared.form == "table")
 
@@ -237,7 +238,7 @@ def _report(error: CpdError, debug: bool) -> int:
         traceback.print_exception(error)
     own = getattr(error, "traceback", None)
     if own:
-        print(clean(own.rstrip()), file=sys.stderr)
+        print(spelled_out(own.rstrip()), file=sys.stderr)
     say(f"cpd: {error}")
     return error.exit_code
 

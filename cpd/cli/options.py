@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from cpd.verdict.summary import GAP
+
 Format = Annotated[
     Literal["table", "json", "csv", "markdown", "latex"], typer.Option("--format", "-f", help="How to print the data.")
 ]
@@ -78,7 +80,7 @@ def _shared(
         list[str] | None,
         typer.Option(help="Tell a tracker: tensorboard:DIR or package.module:Class; may be given again."),
     ] = None,
-    gap: Gap = 0.05,
+    gap: Gap = GAP,
     form: Format = "table",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes on stderr.")] = False,
 ) -> None:

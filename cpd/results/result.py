@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 from cpd.errors import StoreError
-from cpd.outcome import Run, Status
+from cpd.outcome import Recorded, Run, Status
 from cpd.spec.models import Task
-from cpd.verdict.document import document as judged
+from cpd.verdict.document import Document, SearchBlock
+from cpd.verdict.judgement import judge
+from cpd.verdict.summary import GAP
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,8 @@ class Result:
 
     task: Task
     runs: list[Run]
-    gap: float = 0.05
-    search: dict[str, Any] | None = None
+    gap: float = GAP
+    search: SearchBlock | None = None
     advice: str | None = None
     found: int = 0
     id: str | None = None
@@ -38,12 +39,12 @@ class Result:
     store_error: StoreError | None = None
 
     @cached_property
-    def document(self) -> dict[str, Any]:
+    def document(self) -> Document:
         """Contract 3's object: what ``--format json`` prints."""
-        return judged(self.task, self.runs, gap=self.gap, search=self.search, summary=self.search is None)
+        return judge(self.task, self.runs, gap=self.gap, search=self.search, summary=self.search is None)
 
     @property
-    def curves(self) -> list[dict[str, Any] | None]:
+    def curves(self) -> list[Recorded | None]:
         """What was recorded of each run, in the order of the document's runs."""
         return [None if run.curves is None else run.curves.plain() for run in self.runs]
 

@@ -15,6 +15,7 @@ from cpd.search.bracket import observe, start
 from cpd.search.ending import Outcome, outcome
 from cpd.search.strategies import STRATEGIES
 from cpd.spec.models import Search, Task, with_ids
+from cpd.verdict.document import Iteration, SearchBlock
 
 
 def searched(session: Session, parallel: int) -> Result:
@@ -29,7 +30,7 @@ def searched(session: Session, parallel: int) -> Result:
         session.listener.note("the search ended on trainings that were given up: they are trained to the end")
         session.pruning = False
         end = rounds.run()
-    block = {
+    block: SearchBlock = {
         "constraint": search.constraint,
         "target": search.target,
         "tolerance": search.tolerance,
@@ -54,7 +55,7 @@ class _Rounds:
         self.search = search
         self.parallel = parallel
         self.runs: list[Run] = []
-        self.iterations: list[dict[str, Any]] = []
+        self.iterations: list[Iteration] = []
         self.pruned = False
 
     def run(self) -> Outcome | None:
@@ -98,7 +99,7 @@ def keys_at(task: Task, coefficients: Sequence[float]) -> list[RunKey]:
     return with_ids(task, keys, hyperparameters())
 
 
-def _iteration(runs: Sequence[Run], coefficient: float, constraint: str, number: int) -> dict[str, Any]:
+def _iteration(runs: Sequence[Run], coefficient: float, constraint: str, number: int) -> Iteration:
     """One line of the search: means over the seeds; None where a training gave no number."""
     good = [run for run in runs if run.status is Status.COMPLETED]
     whole = bool(runs) and len(good) == len(runs)

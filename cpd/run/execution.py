@@ -30,6 +30,7 @@ from cpd.run.tracking import Tracking
 from cpd.run.worker import checkpoint_folder, halves, train_batch, train_here, worker_versions
 from cpd.spec.models import Task
 from cpd.trackers import open_trackers
+from cpd.verdict.document import SearchBlock
 
 CLUSTER_BATCHES = 16
 """Batches to cut for where it is not known how many workers a cluster has."""
@@ -63,7 +64,7 @@ class Session:
     pruning: bool = field(init=False)
     _waits: bool = False
     _weighed: list[Work | None] = field(default_factory=list)
-    _search: dict[str, Any] | None = None
+    _search: SearchBlock | None = None
 
     def __post_init__(self) -> None:
         self.pruning = self.options.prune
@@ -102,7 +103,7 @@ class Session:
             **search,
         )
 
-    def end(self, exit_status: int, search: dict[str, Any] | None = None) -> None:
+    def end(self, exit_status: int, search: SearchBlock | None = None) -> None:
         """Write how it ended, or note why that could not be written."""
         self._search = search
         self.storing.end(exit_status, search)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from cpd.errors import CpdError
 from cpd.outcome import Run
+from cpd.verdict.document import Iteration
+from cpd.verdict.summary import GAP
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Options:
     retries: int = 1
     stall_timeout: float = 600.0
     fail_fast: bool = False
-    gap: float = 0.05
+    gap: float = GAP
     trackers: tuple[str, ...] = ()
     command_line: str = ""
 
@@ -87,5 +88,5 @@ class Listener:
     def search(self, constraint: str, objective: str) -> None:
         """A search begins."""
 
-    def iteration(self, iteration: dict[str, Any]) -> None:
+    def iteration(self, iteration: Iteration) -> None:
         """An iteration of a search has ended."""

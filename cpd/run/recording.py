@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from cpd.engine.train import hyperparameters
 from cpd.errors import CpdError, StoreError
@@ -17,6 +17,7 @@ from cpd.run.signals import Stopped
 from cpd.spec.models import Task, task_to_json, with_defaults
 from cpd.store.records import SweepRecord
 from cpd.store.store import Store, open_store
+from cpd.verdict.document import SearchBlock
 
 Kind = Literal["sweep", "bisect", "compare"]
 
@@ -92,7 +93,7 @@ class Storing:
         self.kept += len(results)
         return True
 
-    def end(self, exit_status: int, search: dict[str, Any] | None) -> None:
+    def end(self, exit_status: int, search: SearchBlock | None) -> None:
         """Write how the command ended, or note why that could not be written."""
         if self._store is not None and self.sweep is not None and self.error is None:
             try:

@@ -8,7 +8,8 @@ from typing import Any
 from cpd.outcome import Run, RunKey
 from cpd.spec.models import Task
 from cpd.trackers import Trackers
-from cpd.verdict.document import document
+from cpd.verdict.document import Document, SearchBlock
+from cpd.verdict.judgement import judge
 
 
 class Tracking:
@@ -50,7 +51,7 @@ class Tracking:
                 self._trackers.points(_named(run.key), run.curves.plain())
             self._trackers.run_end(self._document([run], None)["runs"][0])
 
-    def close(self, search: Mapping[str, Any] | None) -> None:
+    def close(self, search: SearchBlock | None) -> None:
         """Tell of the sweep's end, with the runs that there are by now in the order of the spec."""
         if self._begun:
             ended = [run for run in self._runs.values() if run is not None]
@@ -67,8 +68,8 @@ class Tracking:
             "runs": None if self._searches else left,
         }
 
-    def _document(self, runs: Sequence[Run], search: Mapping[str, Any] | None) -> dict[str, Any]:
-        return document(self._task, runs, gap=self._gap, search=search, summary=not self._searches)
+    def _document(self, runs: Sequence[Run], search: SearchBlock | None) -> Document:
+        return judge(self._task, runs, gap=self._gap, search=search, summary=not self._searches)
 
 
 def _named(key: RunKey) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from cpd.outcome import ConstraintOutcome, Run, RunKey, Status
-from cpd.verdict.document import document
+from cpd.verdict.judgement import judge
 
 Curves = list[dict[str, Any] | None]
 
@@ -47,7 +47,7 @@ def figure2(seeds: int = 1, name: str = "figure2") -> dict[str, Any]:
             wobble = 0.01 * (seed - (seeds - 1) / 2)
             rate = 0.5 if eta < 1e-3 else 0.7
             runs.append(rate_run("lagrangian", {"dual_lr": eta}, rate, 0.35 * (rate - 0.4) / 0.3 + wobble, seed=seed))
-    return document(task(name), runs)
+    return judge(task(name), runs)
 
 
 def table1() -> dict[str, Any]:
@@ -58,7 +58,7 @@ def table1() -> dict[str, Any]:
         outcome = ConstraintOutcome(level, level, level / math.sqrt(1 - level**2), [level] * 10)
         key = RunKey("nupi", {"dual_lr": 0.3, "kp": 40}, {"g": level}, 1)
         runs.append(Run(key, Status.COMPLETED, math.sqrt(1 - level**2), {"g": outcome}, {}, 1000, 0.5))
-    return document(task("table1", "f", g=(0.5, "==", 0.001)), runs)
+    return judge(task("table1", "f", g=(0.5, "==", 0.001)), runs)
 
 
 def table2(outcome: str = "solved") -> dict[str, Any]:
@@ -73,7 +73,7 @@ def table2(outcome: str = "solved") -> dict[str, Any]:
         iterations.append({**row, "metrics": {"accuracy": 0.98}})
     search = {"constraint": "density", "target": 0.5, "tolerance": 0.01, "outcome": outcome, "trainings": 7}
     judged = task("table2", density=(0.5, "<=", 0.01))
-    return document(judged, runs, search={**search, "iterations": iterations}, summary=False)
+    return judge(judged, runs, search={**search, "iterations": iterations}, summary=False)
 
 
 def two_constraints() -> dict[str, Any]:
@@ -89,7 +89,7 @@ def two_constraints() -> dict[str, Any]:
                 }
                 key = RunKey("lagrangian", setting, {"rate": level, "parts": 1.0}, seed)
                 runs.append(Run(key, Status.COMPLETED, 1.0 + setting["dual_lr"] + 0.1 * seed, outcomes, {}, 50, 1.0))
-    return document(task("two", "loss", rate=(0.3, "<=", 0.001), parts=(1.0, "<=", 0.001)), runs)
+    return judge(task("two", "loss", rate=(0.3, "<=", 0.001), parts=(1.0, "<=", 0.001)), runs)
 
 
 def many_runs(count: int = 1000) -> tuple[dict[str, Any], Curves]:
@@ -104,7 +104,7 @@ def many_runs(count: int = 1000) -> tuple[dict[str, Any], Curves]:
         )
         for k in range(count)
     ]
-    judged = document(task("many"), runs)
+    judged = judge(task("many"), runs)
     return judged, [courses(k, 500) for k in range(count)]
 
 
@@ -142,7 +142,7 @@ def long_names() -> dict[str, Any]:
                 metrics = {"the_accuracy_on_examples_kept_apart": share, "tiny": 1e-12 * (seed + 1)}
                 aim = -1e5 * (1 + 0.1 * k + 0.02 * number + 0.01 * seed)
                 runs.append(Run(key, Status.COMPLETED, aim, {LONG: outcome}, metrics, 1000, 1.0))
-    return document(task("long", "negative_log_likelihood_of_everything", **{LONG: (0.7, ">=", 0.0025)}), runs)
+    return judge(task("long", "negative_log_likelihood_of_everything", **{LONG: (0.7, ">=", 0.0025)}), runs)
 
 
 def three_constraints() -> dict[str, Any]:
@@ -159,13 +159,13 @@ def three_constraints() -> dict[str, Any]:
             }
             key = RunKey("nupi", {"dual_lr": eta, "kp": 10}, {"parts": level, "budget": 3e6, "h": 0.5}, 1)
             runs.append(Run(key, Status.COMPLETED, eta / 100 - 0.3 - level, outcomes, {"accuracy": 0.9}, 100, 1.0))
-    return document(task("three", "f", parts=(0.2, "<=", 0.0), budget=(3e6, "<=", 0.0), h=(0.5, "==", 0.001)), runs)
+    return judge(task("three", "f", parts=(0.2, "<=", 0.0), budget=(3e6, "<=", 0.0), h=(0.5, "==", 0.001)), runs)
 
 
 def sixty_settings() -> dict[str, Any]:
     """Feasible in two stretches."""
     grid = [10 ** (k / 10 - 4) for k in range(60)]
-    return document(
+    return judge(
         task("sixty"),
         [
             rate_run("lagrangian", {"dual_lr": eta}, 0.5 + 0.3 * math.sin(k / 9) ** 2, 0.3 + k / 99)
@@ -176,19 +176,19 @@ def sixty_settings() -> dict[str, Any]:
 
 def all_diverged() -> dict[str, Any]:
     """No run has a number to show."""
-    return document(
+    return judge(
         task("diverged"),
         [rate_run("penalized", {"coefficient": c}, 0.7, 0.35, status=Status.DIVERGED) for c in GRID],
     )
 
 
 def one_run() -> dict[str, Any]:
-    return document(task("one"), [rate_run("lagrangian", {"dual_lr": 0.1}, 0.7, 0.35)])
+    return judge(task("one"), [rate_run("lagrangian", {"dual_lr": 0.1}, 0.7, 0.35)])
 
 
 def coefficient_lists() -> dict[str, Any]:
     """Settings without a single number: one coefficient per constraint."""
-    return document(
+    return judge(
         task("lists"),
         [rate_run("penalized", {"coefficient": [c, 2 * c]}, 0.6 + c / 10, 0.3 + c) for c in (0.1, 0.2, 1.0)],
     )

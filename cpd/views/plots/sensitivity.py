@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cpd.errors import CpdError
+from cpd.outcome import Number
+from cpd.verdict.document import Document
 from cpd.views.plots.axes import crosses, name_axis, percent_ticks, quantity_axis, quantity_values
 from cpd.views.plots.quantities import (
     Quantity,
@@ -20,8 +22,8 @@ from cpd.views.plots.quantities import (
     spread,
 )
 from cpd.views.plots.style import COLUMN, PAGE, Key, look, note, put_legend
-from cpd.views.tables.lines import Line, lines, setting_text, swept_levels
-from cpd.views.tables.section import clean
+from cpd.views.printable import one_line
+from cpd.views.tables.lines import Line, components, lines, setting_text, swept_levels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,7 +65,7 @@ class Levels:
     seeds: int
 
 
-def levels_data(document: Mapping[str, Any]) -> Levels:
+def levels_data(document: Document) -> Levels:
     """The best feasible setting of each method at each level, and the slope there.
 
     Raises:
@@ -79,25 +81,25 @@ def levels_data(document: Mapping[str, Any]) -> Levels:
     return Levels(objective(document), shown, several_seeds(document))
 
 
-def _lines_of(document: Mapping[str, Any], rows: Sequence[Line], name: str) -> list[Sensitivity]:
+def _lines_of(document: Document, rows: Sequence[Line], name: str) -> list[Sensitivity]:
     cells: dict[tuple[str, tuple[tuple[str, float], ...]], dict[float, list[Line]]] = {}
     for row in rows:
         others = tuple((n, level) for n, level in row.levels.items() if n != name and n in swept_levels(rows))
         cells.setdefault((row.method, others), {}).setdefault(row.levels[name], []).append(row)
     found = []
     for (method, others), by_level in cells.items():
-        label = ", ".join([clean(method), *(level_label(document, n, level) for n, level in others)])
+        label = ", ".join([one_line(method), *(level_label(document, n, level) for n, level in others)])
         solved = [_solved(document, own, name) for _, own in sorted(by_level.items())]
         unsolved = [drawable(level) or 0.0 for level, s in zip(sorted(by_level), solved, strict=True) if s is None]
         found.append(Sensitivity(label, [s for s in solved if s is not None], unsolved))
     return found
 
 
-def _solved(document: Mapping[str, Any], rows: Sequence[Line], name: str) -> Solved | None:
+def _solved(document: Document, rows: Sequence[Line], name: str) -> Solved | None:
     aim = objective(document)
     best: tuple[float, Line] | None = None
     for row in rows:
-        if row.feasible == len(row.runs):
+        if row.all_feasible:
             mean = spread(aim.of(run) for run in row.runs).mean
             if mean is not None and (best is None or mean < best[0]):
                 best = (mean, row)
@@ -113,18 +115,22 @@ def _solved(document: Mapping[str, Any], rows: Sequence[Line], name: str) -> Sol
     )
 
 
-def slope(multipliers: Sequence[Any], sense: str) -> float | None:
+def slope(multipliers: Sequence[Number], sense: str) -> float | None:
     """``dF*/dlevel``: a raised level loosens ``<=`` and ``==`` (in the multiplier's sign) and tightens ``>=``.
 
     The Lagrangian is ``f + lambda (value - level)``, or ``f + lambda (level - value)`` for ``>=``, so its derivative
     in the level is minus or plus lambda. A vector's components share their level: their multipliers add up.
     """
-    sums = [sum(m) if isinstance(m, list) and None not in m else m for m in multipliers]
-    mean = spread(m for m in sums if not isinstance(m, list)).mean
-    mean = drawable(mean)
+    mean = drawable(spread(map(_total, multipliers)).mean)
     if mean is None:
         return None
     return mean if sense == ">=" else -mean
+
+
+def _total(multiplier: Number) -> float | None:
+    """The sum of a multiplier's components; None where one is missing."""
+    known = [part for part in components(multiplier) if part is not None]
+    return sum(known) if len(known) == len(components(multiplier)) else None
 
 
 def draw_levels(data: Levels, figure: Figure) -> None:
@@ -182,7 +188,7 @@ def _level_axis(ax: Axes, quantity: Quantity, far: float) -> None:
     from matplotlib.ticker import MaxNLocator
 
     unit = " (%)" if quantity.share else ""
-    name_axis(ax, f"level of {clean(quantity.name)}{unit}", vertical=False)
+    name_axis(ax, f"level of {one_line(quantity.name)}{unit}", vertical=False)
     ax.set_xlim(quantity.levels[0] - 1.6 * far, quantity.levels[-1] + 1.6 * far)
     ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     if quantity.share:

@@ -15,9 +15,9 @@ import sample_documents as samples
 from cpd.errors import CpdError
 from cpd.views.report import page as report
 from cpd.views.report.figures import MOST_COURSES, figures
-from cpd.views.report.html_tables import MOST_ROWS, runs_table
 from cpd.views.report.page import write_report
 from cpd.views.report.panels import rounded
+from cpd.views.report.tables import MOST_ROWS
 
 pytest.importorskip("plotly", reason="the extra 'report' is not installed")
 
@@ -212,9 +212,10 @@ def test_a_report_of_1000_runs_is_small_enough(tmp_path: Path) -> None:
 def test_more_runs_than_a_page_holds_are_said() -> None:
     document = samples.figure2()
     document["runs"] = document["runs"] * (MOST_ROWS // 40 + 1)
-    shown = runs_table(document)
-    assert shown.count("<tr") == MOST_ROWS + 1
-    assert f"The first {MOST_ROWS} of {len(document['runs'])} runs: cpd export has all." in shown
+    content = report.page(document, [None] * len(document["runs"]), {})
+    [table] = re.findall(r'aria-label="all runs"><table>(.*?)</table>', content, re.DOTALL)
+    assert table.count("<tr") == MOST_ROWS + 1
+    assert f"The first {MOST_ROWS} of {len(document['runs'])} runs: cpd export has all." in content
 
 
 def test_failures_are_listed_once_each() -> None:
@@ -236,7 +237,7 @@ def test_no_provenance_and_no_runs_make_a_page() -> None:
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("r.pdf", "cannot write '.pdf' reports; valid: .html, .htm"), ("no/r.html", "; make it, or choose another place")],
+    [("r.pdf", "cannot write '.pdf' files; valid: .html, .htm"), ("no/r.html", "; make it, or choose another place")],
 )
 def test_what_cannot_be_written_is_said(name: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(CpdError) as caught:

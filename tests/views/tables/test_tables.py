@@ -13,8 +13,8 @@ from commands import TESTS
 from rich.console import Console
 
 from cpd.outcome import ConstraintOutcome, Run, RunKey, Status
-from cpd.verdict.document import document
-from cpd.verdict.sentences import DIAGNOSES
+from cpd.verdict.diagnosis import DIAGNOSES
+from cpd.verdict.judgement import judge
 from cpd.views.tables.headline import verdict_sentence
 from cpd.views.tables.markup import escape_latex, escape_markdown, latex_cell
 from cpd.views.tables.numbers import distinct, is_share, measured, number, signed, spread
@@ -44,7 +44,7 @@ def run(
 def compared() -> dict[str, Any]:
     """Two methods, one of whose runs failed, one diverged and one oscillates."""
     swings = [0.6 if t % 2 else 0.8 for t in range(100)]
-    return document(
+    return judge(
         task(),
         [
             run({"coefficient": 0.1}, 0.02620, 0.4975),
@@ -72,7 +72,7 @@ def several_seeds() -> dict[str, Any]:
         for dual_lr, seeds in results.items()
         for seed, (objective, rate) in enumerate(seeds)
     ]
-    return document(task(), runs)
+    return judge(task(), runs)
 
 
 def swept_levels() -> dict[str, Any]:
@@ -82,7 +82,7 @@ def swept_levels() -> dict[str, Any]:
         outcome = ConstraintOutcome(level + 3.2e-9, level, level / math.sqrt(1 - level**2), [level] * 10)
         key = RunKey("nupi", {"dual_lr": 0.3, "kp": 40}, {"g": level}, 1)
         runs.append(Run(key, Status.COMPLETED, math.sqrt(1 - level**2), {"g": outcome}, {"y": 5.894e-10}, 1000, 0.1))
-    return document(task(name="concave", objective="f", constraints={"g": g}), runs)
+    return judge(task(name="concave", objective="f", constraints={"g": g}), runs)
 
 
 def searched(outcome: str = "solved") -> dict[str, Any]:
@@ -99,7 +99,7 @@ def searched(outcome: str = "solved") -> dict[str, Any]:
         for c, v, f in found
     ]  # fmt: skip
     judged = task(name="sparsity", constraints={"density": density})
-    return document(judged, runs, search={**search, "iterations": iterations}, summary=False)
+    return judge(judged, runs, search={**search, "iterations": iterations}, summary=False)
 
 
 def hostile() -> dict[str, Any]:
@@ -107,7 +107,7 @@ def hostile() -> dict[str, Any]:
     key = RunKey("lagrangian", {HOSTILE: HOSTILE}, {HOSTILE: 0.5}, 1)
     failed = Run(key, Status.FAILED, error=f"RuntimeError: {HOSTILE}")
     done = Run(key, Status.COMPLETED, 1.0, {HOSTILE: ConstraintOutcome(0.4, 0.4)}, {HOSTILE: 0.5}, 10)
-    return document(task(name=HOSTILE, objective=HOSTILE, constraints={HOSTILE: bound}), [failed, done])
+    return judge(task(name=HOSTILE, objective=HOSTILE, constraints={HOSTILE: bound}), [failed, done])
 
 
 def printed(document: dict[str, Any], form: str = "table", width: int = 80, **console: Any) -> str:
@@ -244,7 +244,7 @@ def test_a_vector_has_a_column_per_component_even_beside_a_failed_run() -> None:
     bound = SimpleNamespace(level=0.5, sense="<=", tolerance=0.001)
     key = RunKey("lagrangian", {}, {"g": 0.5}, 1)
     done = Run(key, Status.COMPLETED, 1.0, {"g": ConstraintOutcome([0.4, 0.7], [0.4, 0.7], [0.0, 3.0], [[0.4, 0.7]])})
-    judged = document(task(constraints={"g": bound}), [Run(key, Status.FAILED, error="no"), done])
+    judged = judge(task(constraints={"g": bound}), [Run(key, Status.FAILED, error="no"), done])
     failed, row = records(judged)
     assert list(failed) == list(row)
     assert {name: x for name, x in row.items() if name.startswith("constraints.")} == {
@@ -271,7 +271,7 @@ def test_a_frame_has_a_row_per_run() -> None:
 
 
 def test_a_document_without_runs_is_printed() -> None:
-    empty = document(task(), [])
+    empty = judge(task(), [])
     for form in FORMATS:
         printed(empty, form)
     assert printed(empty, "csv") == ""
@@ -306,7 +306,7 @@ def test_the_verdict_of_a_search_that_ran_out_names_the_nearest() -> None:
 def test_a_best_setting_that_did_not_hold_all_along_says_so() -> None:
     tail = [0.7] * 199 + [0.6]
     runs = [run({"coefficient": 0.1}, 0.35, 0.7, tail=tail), run({"coefficient": 1}, 0.36, 0.7)]
-    assert verdict_sentence(document(task(), runs)) == (
+    assert verdict_sentence(judge(task(), runs)) == (
         "penalized: 2 of 2 settings feasible, 2 useful over 1.00 decades, "
         "best coefficient 0.1 with cross_entropy 0.3500 (held in 99 % of the last steps)."
     )
@@ -318,7 +318,7 @@ def test_a_best_setting_that_held_at_the_last_step_only_is_not_marked_in_the_sum
         run({"dual_lr": 0.1}, 0.35, 0.7, method="lagrangian", tail=swings),
         run({"dual_lr": 1}, 0.36, 0.6, method="lagrangian"),
     ]
-    judged = document(task(), runs)
+    judged = judge(task(), runs)
     (summary,) = [section for section in sections(judged) if section.name == "summary"]
     (best,) = [column for column in summary.columns if column.name == "best setting"]
     assert list(best.cells) == ["dual_lr 0.1 (last step only)"]
