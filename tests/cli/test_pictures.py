@@ -189,7 +189,7 @@ def test_a_report_has_the_sweep_and_how_to_repeat_it(cpd: InProcess) -> None:
         "cpd sweep mine.yaml -q --seeds 0:2 --gap 0.1 --fresh</pre>",
         "# A line through the points of an interval\nproblem: mine.py:Mine",
         "class Mine(cpd.Problem):",
-        "&quot;update&quot;: &quot;alternating&quot;",
+        "&#34;update&#34;: &#34;alternating&#34;",
         '<th scope="row">torch</th>',
         '<th scope="row">started</th>',
         'id="figure-tuning"',
