@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cpd.errors import CpdError, closest
 from cpd.verdict.document import Document, Recordings
@@ -84,18 +85,14 @@ def drawing(
     kind: str, document: Document, curves: Recordings, chosen: Sequence[int] | None = None
 ) -> Callable[[Figure], None]:
     """The data of a kind, bound to what draws it."""
-    if kind == "dynamics":
-        courses = dynamics_data(document, curves, chosen)
-        return lambda figure: draw_dynamics(courses, figure)
-    producers: dict[str, tuple[Callable[[Document], Any], Callable[[Any, Figure], None]]] = {
-        "tuning": (tuning_data, draw_tuning),
-        "bisection": (bisection_data, draw_bisection),
-        "front": (front_data, draw_front),
-        "levels": (levels_data, draw_levels),
+    kinds: dict[str, Callable[[], Callable[[Figure], None]]] = {
+        "tuning": lambda: partial(draw_tuning, tuning_data(document)),
+        "bisection": lambda: partial(draw_bisection, bisection_data(document)),
+        "front": lambda: partial(draw_front, front_data(document)),
+        "dynamics": lambda: partial(draw_dynamics, dynamics_data(document, curves, chosen)),
+        "levels": lambda: partial(draw_levels, levels_data(document)),
     }
-    produce, draw = producers[kind]
-    data = produce(document)
-    return lambda figure: draw(data, figure)
+    return kinds[kind]()
 
 
 def render(draw: Callable[[Figure], None], suffix: str) -> bytes:

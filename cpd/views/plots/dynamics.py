@@ -54,6 +54,19 @@ class Dynamics:
     courses: list[Course]
     left_out: int
 
+    @property
+    def objectives(self) -> list[Points]:
+        """One line per course."""
+        return [course.objective for course in self.courses]
+
+    def violations(self, constraint: str) -> list[Points]:
+        """One line per course; empty where nothing was recorded."""
+        return [course.violations.get(constraint, []) for course in self.courses]
+
+    def multipliers(self, constraint: str) -> list[Points]:
+        """One line per course; empty for methods without."""
+        return [course.multipliers.get(constraint, []) for course in self.courses]
+
 
 def dynamics_data(
     document: Document,
@@ -172,18 +185,17 @@ def draw_dynamics(data: Dynamics, figure: Figure) -> None:
 
 
 def _draw_objective(ax: Axes, data: Dynamics) -> None:
-    values = [y for course in data.courses for y in course.objective if y is not None]
+    values = _values(data.objectives)
     name_axis(ax, data.objective.label)
     if on_log_scale(data.objective, values):
         log_scale(ax)
-    _draw_courses(ax, data, [course.objective for course in data.courses])
+    _draw_courses(ax, data, data.objectives)
 
 
 def _draw_violation(ax: Axes, data: Dynamics, quantity: Quantity) -> None:
-    found = [course.violations.get(quantity.name, []) for course in data.courses]
-    values = [y for points in found for y in points if y is not None]
+    found = data.violations(quantity.name)
     name_axis(ax, *_named(data, quantity), "violation (%)" if quantity.share else "violation")
-    low, high = limits(Quantity("metric", quantity.name), [*values, 0.0])
+    low, high = limits(Quantity("metric", quantity.name), [*_values(found), 0.0])
     ax.set_ylim(low, high)
     bottom = max(-quantity.tolerance, low) if quantity.sense == "==" else low
     ax.axhspan(bottom, min(quantity.tolerance, high), color=FEASIBLE, alpha=SHADE, linewidth=0, zorder=0)
@@ -194,12 +206,15 @@ def _draw_violation(ax: Axes, data: Dynamics, quantity: Quantity) -> None:
 
 
 def _draw_multiplier(ax: Axes, data: Dynamics, quantity: Quantity) -> None:
-    found = [course.multipliers.get(quantity.name, []) for course in data.courses]
+    found = data.multipliers(quantity.name)
     name_axis(ax, *_named(data, quantity), "multiplier")
-    values = [y for points in found for y in points if y is not None]
-    if on_log_scale(Quantity("metric", "multiplier"), values):
+    if on_log_scale(Quantity("metric", "multiplier"), _values(found)):
         log_scale(ax)
     _draw_courses(ax, data, found)
+
+
+def _values(found: Sequence[Points]) -> list[float]:
+    return [y for points in found for y in points if y is not None]
 
 
 def _named(data: Dynamics, quantity: Quantity) -> list[str]:

@@ -12,7 +12,7 @@ from cpd.views.plots.bisection import Bisection, bisection_data
 from cpd.views.plots.dynamics import Course, Dynamics, dynamics_data
 from cpd.views.plots.front import Front, Panel, front_data
 from cpd.views.plots.quantities import Quantity
-from cpd.views.plots.sensitivity import Levels, Solved, levels_data, reach, tangent
+from cpd.views.plots.sensitivity import Levels, Solved, Tangent, levels_data
 from cpd.views.plots.tuning import Series, Setting, Tuning, tuning_data
 from cpd.views.report.panels import Figure, Panels, amount, log_layout, plotly_text, rounded
 from cpd.views.tables.numbers import number
@@ -149,22 +149,30 @@ def _front_trace(data: Front, panel: Panel, k: int) -> dict[str, Any]:
 def levels_figure(data: Levels) -> Figure:
     """Best objective against constraint level, with the slope that the multiplier predicts."""
     panels = Panels(len(data.panels), x={}, height=400, shared=False)
-    for place, (quantity, found) in enumerate(data.panels):
-        far = reach(quantity.levels)
-        tangents = [[tangent(line, k, far) for k in range(len(line.solved))] for line in found]
-        ends = [y for own in tangents for t in own if t for y in t[1]]
+    for place, panel in enumerate(data.panels):
+        quantity, found = panel
+        ends = [y for own in panel.tangents for _, heights in own for y in heights]
         means = [s.objective.mean for line in found for s in line.solved if s.objective.mean is not None]
         panels.quantity(place, data.objective, [*means, *ends], logarithmic=False)
         panels.across(place, f"level of {quantity.label}", quantity.share)
-        for k, (line, own) in enumerate(zip(found, tangents, strict=True)):
+        for k, (line, own) in enumerate(zip(found, panel.tangents, strict=True)):
             panels.add(place, k, line.label, _levels_trace(data, quantity, line.solved, line.label, k))
-            pieces = [t for t in own if t is not None]
-            x = [at for t in pieces for at in (*t[0], None)]
-            y = [at for t in pieces for at in (*t[1], None)]
-            slopes = {"x": x, "y": y, "mode": "lines", "line": {"width": 3}, "opacity": 0.5, "hoverinfo": "skip"}
-            panels.add(place, k, line.label, {**slopes, "showlegend": False})
+            panels.add(place, k, line.label, _slopes_trace(own))
     caption = "The best feasible setting at each level; the thick lines have the slope that the multiplier predicts."
     return panels.figure("levels", "Sensitivity to the level", caption)
+
+
+def _slopes_trace(tangents: Sequence[Tangent]) -> dict[str, Any]:
+    """Tangents as one line with gaps."""
+    return {
+        "x": [at for levels, _ in tangents for at in (*levels, None)],
+        "y": [at for _, heights in tangents for at in (*heights, None)],
+        "mode": "lines",
+        "line": {"width": 3},
+        "opacity": 0.5,
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
 
 
 def _levels_trace(data: Levels, quantity: Quantity, solved: Sequence[Solved], label: str, k: int) -> dict[str, Any]:
@@ -189,13 +197,13 @@ def _levels_trace(data: Levels, quantity: Quantity, solved: Sequence[Solved], la
 
 def dynamics_figure(data: Dynamics) -> Figure:
     """Objective, violations and multipliers of chosen runs against the step."""
-    rows = [(data.objective, [course.objective for course in data.courses])]
+    rows = [(data.objective, data.objectives)]
     for bound in data.constraints:
         sense = "==" if bound.sense == "==" else "<="
         name = f" of {bound.name}" if len(data.constraints) > 1 else ""
         violation = Quantity("constraint", f"violation{name}", bound.share, sense, bound.tolerance, (0.0,))
-        rows.append((violation, [course.violations.get(bound.name, []) for course in data.courses]))
-        rows.append((Quantity("metric", f"multiplier{name}"), _multipliers(data, bound.name)))
+        rows.append((violation, data.violations(bound.name)))
+        rows.append((Quantity("metric", f"multiplier{name}"), data.multipliers(bound.name)))
     rows = [(quantity, found) for quantity, found in rows if any(found)]
     panels = Panels(len(rows), x={"title": {"text": "step"}, "exponentformat": "none", "separatethousands": True})
     for place, (quantity, found) in enumerate(rows):
@@ -209,10 +217,6 @@ def dynamics_figure(data: Dynamics) -> Figure:
     )
     caption = "A violation at or below the line is feasible. Click a name to hide its lines."
     return panels.figure("dynamics", "Dynamics", (chosen if data.left_out else "") + caption)
-
-
-def _multipliers(data: Dynamics, name: str) -> list[list[float | None]]:
-    return [course.multipliers.get(name, []) for course in data.courses]
 
 
 def _course_trace(course: Course, points: list[float | None]) -> dict[str, Any]:

@@ -321,7 +321,7 @@ def test_levels_have_the_best_setting_and_the_slope() -> None:
         assert point.objective.mean == pytest.approx(math.sqrt(1 - level**2))
         # dF*/dlevel of sqrt(1 - level^2).
         assert point.slope == pytest.approx(-level / math.sqrt(1 - level**2))
-        ends = tangent(line, place, 0.04)
+        ends = tangent(point, 0.04)
         assert ends is not None
         assert (ends[1][1] - ends[1][0]) / 0.08 == pytest.approx(point.slope)
 
