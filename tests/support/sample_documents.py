@@ -4,10 +4,11 @@ import math
 from types import SimpleNamespace
 from typing import Any
 
-from cpd.outcome import ConstraintOutcome, Run, RunKey, Status
+from cpd.outcome import ConstraintOutcome, Recorded, Run, RunKey, Status
+from cpd.verdict.document import Document, Iteration, SearchBlock
 from cpd.verdict.judgement import judge
 
-Curves = list[dict[str, Any] | None]
+Curves = list[Recorded | None]
 
 GRID = [0.0, *(10 ** (k / 3 - 4) for k in range(19))]
 
@@ -26,12 +27,12 @@ def rate_run(method: str, setting: dict[str, Any], rate: float, objective: float
     """A run of the rate problem; a lagrangian has the multiplier 2."""
     outcome = ConstraintOutcome(rate, rate, 2.0 if method == "lagrangian" else None, [rate] * 10)
     key = RunKey(method, setting, more.pop("levels", {"class0_rate": 0.7}), more.pop("seed", 1), more.pop("id", None))
-    metrics = {"accuracy": 1.5 - rate, "margin": 5.9e-10}
+    metrics: dict[str, float | None] = {"accuracy": 1.5 - rate, "margin": 5.9e-10}
     status = more.pop("status", Status.COMPLETED)
     return Run(key, status, objective, {"class0_rate": outcome}, metrics, 10_000, 1.5, **more)
 
 
-def figure2(seeds: int = 1, name: str = "figure2") -> dict[str, Any]:
+def figure2(seeds: int = 1, name: str = "figure2") -> Document:
     """Two methods over the paper's 20 values; the last penalised run diverged."""
     runs = []
     for c in GRID:
@@ -50,7 +51,7 @@ def figure2(seeds: int = 1, name: str = "figure2") -> dict[str, Any]:
     return judge(task(name), runs)
 
 
-def table1() -> dict[str, Any]:
+def table1() -> Document:
     """The concave problem solved at eight levels of an equality: ``f = sqrt(1 - level^2)``."""
     runs = []
     for k in range(1, 9):
@@ -61,28 +62,42 @@ def table1() -> dict[str, Any]:
     return judge(task("table1", "f", g=(0.5, "==", 0.001)), runs)
 
 
-def table2(outcome: str = "solved") -> dict[str, Any]:
+def table2(outcome: str = "solved") -> Document:
     """The paper's search: seven coefficients, log10 c = -3, 0, -1.5, -0.75, -0.375, -0.5625, -0.65625."""
     found = {-3: 0.96, 0: 0.22, -1.5: 0.83, -0.75: 0.56, -0.375: 0.36, -0.5625: 0.46, -0.65625: 0.505}
-    iterations, runs = [], []
+    iterations: list[Iteration] = []
+    runs = []
     for k, (power, density) in enumerate(found.items(), start=1):
         key = RunKey("penalized", {"coefficient": 10**power}, {"density": 0.5}, 1)
         value = ConstraintOutcome(density, density, None, [density] * 10)
         runs.append(Run(key, Status.COMPLETED, 1e-3 * k, {"density": value}, {"accuracy": 0.98}, 100, 1.0))
-        row = {"iteration": k, "coefficient": 10**power, "value": density, "objective": 1e-3 * k}
-        iterations.append({**row, "metrics": {"accuracy": 0.98}})
-    search = {"constraint": "density", "target": 0.5, "tolerance": 0.01, "outcome": outcome, "trainings": 7}
-    judged = task("table2", density=(0.5, "<=", 0.01))
-    return judge(judged, runs, search={**search, "iterations": iterations}, summary=False)
+        row: Iteration = {
+            "iteration": k,
+            "coefficient": 10**power,
+            "value": density,
+            "objective": 1e-3 * k,
+            "metrics": {"accuracy": 0.98},
+        }
+        iterations.append(row)
+    search: SearchBlock = {
+        "constraint": "density",
+        "target": 0.5,
+        "tolerance": 0.01,
+        "outcome": outcome,
+        "trainings": 7,
+        "iterations": iterations,
+    }
+    return judge(task("table2", density=(0.5, "<=", 0.01)), runs, search=search, summary=False)
 
 
-def two_constraints() -> dict[str, Any]:
+def two_constraints() -> Document:
     """A scalar and a vector constraint, two levels of the first, three seeds; nothing feasible at the tighter one."""
     runs = []
     for level in (0.2, 0.4):
         for setting in ({"dual_lr": 0.1}, {"dual_lr": 1.0}):
             for seed in range(3):
-                rate, parts = 0.35 + 0.01 * seed, [0.5, 0.9 + 0.01 * seed]
+                rate = 0.35 + 0.01 * seed
+                parts: list[float | None] = [0.5, 0.9 + 0.01 * seed]
                 outcomes = {
                     "rate": ConstraintOutcome(rate, rate, 1.5, [rate] * 10),
                     "parts": ConstraintOutcome(parts, parts, [0.0, 0.5], [parts] * 10),
@@ -92,7 +107,7 @@ def two_constraints() -> dict[str, Any]:
     return judge(task("two", "loss", rate=(0.3, "<=", 0.001), parts=(1.0, "<=", 0.001)), runs)
 
 
-def many_runs(count: int = 1000) -> tuple[dict[str, Any], Curves]:
+def many_runs(count: int = 1000) -> tuple[Document, Curves]:
     """As many runs as a report is measured with, each with 500 recorded points."""
     runs = [
         rate_run(
@@ -108,7 +123,7 @@ def many_runs(count: int = 1000) -> tuple[dict[str, Any], Curves]:
     return judged, [courses(k, 500) for k in range(count)]
 
 
-def courses(k: int, points: int = 50) -> dict[str, Any]:
+def courses(k: int, points: int = 50) -> Recorded:
     """Recorded points that decay with a swing, the multiplier growing to 2."""
     steps = [20 * t for t in range(points)]
     decay = [math.exp(-t / (5 + k % 7)) for t in range(points)]
@@ -120,7 +135,7 @@ def courses(k: int, points: int = 50) -> dict[str, Any]:
     }
 
 
-def curves_of(judged: dict[str, Any]) -> Curves:
+def curves_of(judged: Document) -> Curves:
     """Courses for each run of a document of the rate problem; the first run has none."""
     return [None if k == 0 else courses(int(run["method"] == "lagrangian")) for k, run in enumerate(judged["runs"])]
 
@@ -128,7 +143,7 @@ def curves_of(judged: dict[str, Any]) -> Curves:
 LONG = "a_constraint_whose_name_does_not_end_before_its_share"
 
 
-def long_names() -> dict[str, Any]:
+def long_names() -> Document:
     """Names longer than any panel, five methods, three seeds, an objective below 0."""
     runs = []
     for number, method in enumerate(METHODS):
@@ -139,19 +154,22 @@ def long_names() -> dict[str, Any]:
                 setting = {name: 10 ** (k / 2 - 3), "a_hyperparameter_with_a_long_name": 1.5}
                 key = RunKey(method, setting, {LONG: 0.7}, seed)
                 outcome = ConstraintOutcome(share, share, 2.0, [share] * 10)
-                metrics = {"the_accuracy_on_examples_kept_apart": share, "tiny": 1e-12 * (seed + 1)}
+                metrics: dict[str, float | None] = {
+                    "the_accuracy_on_examples_kept_apart": share,
+                    "tiny": 1e-12 * (seed + 1),
+                }
                 aim = -1e5 * (1 + 0.1 * k + 0.02 * number + 0.01 * seed)
                 runs.append(Run(key, Status.COMPLETED, aim, {LONG: outcome}, metrics, 1000, 1.0))
     return judge(task("long", "negative_log_likelihood_of_everything", **{LONG: (0.7, ">=", 0.0025)}), runs)
 
 
-def three_constraints() -> dict[str, Any]:
+def three_constraints() -> Document:
     """A vector of 30 at three levels, a large budget, an equality at one level."""
     runs = []
     for level in (0.1, 0.2, 0.3):
         for k in range(8):
             eta = 10 ** (k / 3 - 2)
-            parts = [level * (0.9 + 0.02 * math.sin(j * k)) for j in range(30)]
+            parts: list[float | None] = [level * (0.9 + 0.02 * math.sin(j * k)) for j in range(30)]
             outcomes = {
                 "parts": ConstraintOutcome(parts, parts, [0.01] * 30, [parts] * 10),
                 "budget": ConstraintOutcome(1e6 * eta, 1e6 * eta, 0.0, [1e6 * eta] * 10),
@@ -162,7 +180,7 @@ def three_constraints() -> dict[str, Any]:
     return judge(task("three", "f", parts=(0.2, "<=", 0.0), budget=(3e6, "<=", 0.0), h=(0.5, "==", 0.001)), runs)
 
 
-def sixty_settings() -> dict[str, Any]:
+def sixty_settings() -> Document:
     """Feasible in two stretches."""
     grid = [10 ** (k / 10 - 4) for k in range(60)]
     return judge(
@@ -174,7 +192,7 @@ def sixty_settings() -> dict[str, Any]:
     )
 
 
-def all_diverged() -> dict[str, Any]:
+def all_diverged() -> Document:
     """No run has a number to show."""
     return judge(
         task("diverged"),
@@ -182,11 +200,11 @@ def all_diverged() -> dict[str, Any]:
     )
 
 
-def one_run() -> dict[str, Any]:
+def one_run() -> Document:
     return judge(task("one"), [rate_run("lagrangian", {"dual_lr": 0.1}, 0.7, 0.35)])
 
 
-def coefficient_lists() -> dict[str, Any]:
+def coefficient_lists() -> Document:
     """Settings without a single number: one coefficient per constraint."""
     return judge(
         task("lists"),
@@ -194,7 +212,7 @@ def coefficient_lists() -> dict[str, Any]:
     )
 
 
-def lost_iterations() -> dict[str, Any]:
+def lost_iterations() -> Document:
     """A search two of whose trainings gave no value."""
     judged = table2("out_of_budget")
     for k in (2, 4):

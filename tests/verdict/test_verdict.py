@@ -12,8 +12,9 @@ import pytest
 
 from cpd.outcome import ConstraintOutcome, Curves, Diagnosis, Run, RunKey, Status
 from cpd.verdict.diagnosis import DIAGNOSES, diagnose
+from cpd.verdict.document import RunRow, SummaryRow
 from cpd.verdict.judgement import judge
-from cpd.verdict.summary import decades
+from cpd.verdict.summary import GAP, decades
 
 KEYS = [
     "id", "method", "setting", "levels", "seed", "status", "feasible", "objective", "constraints", "metrics", "steps",
@@ -47,15 +48,15 @@ def run(
     return Run(key, status, objective, {"g": ConstraintOutcome(value, value, None, list(tail))}, {"x": 2.0}, 100, 0.5)
 
 
-def row(task: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+def row(task: Any, *args: Any, **kwargs: Any) -> RunRow:
     return judge(task, [run(*args, **kwargs)])["runs"][0]
 
 
 def float32(x: float) -> float:
-    return struct.unpack("f", struct.pack("f", x))[0]
+    return float(struct.unpack("f", struct.pack("f", x))[0])
 
 
-def summary(task: Any, runs: list[Run], gap: float = 0.05) -> list[dict[str, Any]]:
+def summary(task: Any, runs: list[Run], gap: float = GAP) -> list[SummaryRow]:
     return judge(task, runs, gap=gap)["summary"]
 
 
@@ -114,7 +115,10 @@ def test_document_is_contract_3_to_the_letter() -> None:
 
 
 def test_search_takes_the_place_of_the_summary_and_is_finite() -> None:
-    search = {"constraint": "g", "iterations": [{"coefficient": 1.0, "value": math.nan, "metrics": {"x": math.inf}}]}
+    search: Any = {
+        "constraint": "g",
+        "iterations": [{"coefficient": 1.0, "value": math.nan, "metrics": {"x": math.inf}}],
+    }
     judged = judge(task(), [run()], search=search, summary=False)
     assert list(judged) == ["task", "objective", "constraints", "runs", "search"]
     assert judged["search"]["iterations"] == [{"coefficient": 1.0, "value": None, "metrics": {"x": None}}]

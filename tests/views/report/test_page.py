@@ -13,15 +13,16 @@ import pytest
 import sample_documents as samples
 
 from cpd.errors import CpdError
+from cpd.verdict.document import Document
 from cpd.views.report import page as report
 from cpd.views.report.figures import MOST_COURSES, figures
-from cpd.views.report.page import write_report
+from cpd.views.report.page import Provenance, write_report
 from cpd.views.report.panels import rounded
 from cpd.views.report.tables import MOST_ROWS
 
 pytest.importorskip("plotly", reason="the extra 'report' is not installed")
 
-PROVENANCE = {
+PROVENANCE: Provenance = {
     "spec_text": "task: ../tasks/rate.yaml  # <as written>\n",
     "canonical": {"methods": {"lagrangian": {"dual_lr": 0.1, "update": "alternating"}}},
     "command_line": "cpd sweep figure2 --set 'a=<b>'",
@@ -62,7 +63,7 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
-def hostile() -> dict[str, Any]:
+def hostile() -> Document:
     """A document every text of which tries to break out."""
     text = samples.HOSTILE
     document = samples.figure2()
@@ -70,7 +71,10 @@ def hostile() -> dict[str, Any]:
     document["constraints"] = {text: document["constraints"]["class0_rate"]}
     for run in document["runs"]:
         run |= {"method": text, "setting": {text: 1.0 + len(run["setting"]), "word": text}, "error": text}
-        run |= {part: {text: run[part]["class0_rate"]} for part in ("constraints", "levels")}
+        run |= {
+            "constraints": {text: run["constraints"]["class0_rate"]},
+            "levels": {text: run["levels"]["class0_rate"]},
+        }
         run |= {"metrics": {text: 1.0}, "diagnosis": None, "status": "completed", "objective": 1.0}
     for entry in document["summary"]:
         entry |= {"method": text, "best_setting": {text: 1.0}, "best_objective": 1.0}
@@ -164,8 +168,9 @@ def test_numbers_in_figures_have_six_digits() -> None:
 def test_hostile_texts_stay_texts() -> None:
     document = hostile()
     bad = samples.HOSTILE
-    provenance = {**PROVENANCE, "spec_text": bad, "command_line": bad, "repeat_command": bad, "machine": {bad: bad}}
-    content = report.page(document, samples.curves_of(samples.figure2()), {**provenance, "canonical": {bad: bad}})
+    words: Provenance = {"spec_text": bad, "command_line": bad, "repeat_command": bad}
+    provenance: Provenance = {**PROVENANCE, **words, "machine": {bad: bad}, "canonical": {bad: bad}}
+    content = report.page(document, samples.curves_of(samples.figure2()), provenance)
     page = Page(content)
     assert page.all("img") == []
     assert page.all("b") == []

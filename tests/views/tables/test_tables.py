@@ -9,11 +9,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from commands import TESTS
+from golden import golden
 from rich.console import Console
 
 from cpd.outcome import ConstraintOutcome, Run, RunKey, Status
 from cpd.verdict.diagnosis import DIAGNOSES
+from cpd.verdict.document import Document, Iteration, Plain, SearchBlock
 from cpd.verdict.judgement import judge
 from cpd.views.tables.headline import verdict_sentence
 from cpd.views.tables.markup import escape_latex, escape_markdown, latex_cell
@@ -37,11 +38,11 @@ def run(
 ) -> Run:
     key = RunKey(k.pop("method", "penalized"), setting, k.pop("levels", {"class0_rate": 0.7}), k.pop("seed", 1))
     outcome = ConstraintOutcome(rate, rate, multiplier, k.pop("tail", [rate] * 10 if rate else []))
-    metrics = {} if rate is None else {"accuracy": 1.2 - rate, "margin": 5.894e-10}
+    metrics: dict[str, float | None] = {} if rate is None else {"accuracy": 1.2 - rate, "margin": 5.894e-10}
     return Run(key, k.pop("status", Status.COMPLETED), objective, {"class0_rate": outcome}, metrics, 10_000, 1.5, **k)
 
 
-def compared() -> dict[str, Any]:
+def compared() -> Document:
     """Two methods, one of whose runs failed, one diverged and one oscillates."""
     swings = [0.6 if t % 2 else 0.8 for t in range(100)]
     return judge(
@@ -65,7 +66,7 @@ def compared() -> dict[str, Any]:
     )
 
 
-def several_seeds() -> dict[str, Any]:
+def several_seeds() -> Document:
     results = {0.01: [(0.35, 0.70), (0.36, 0.71)], 0.1: [(0.35, 0.70), (0.34, 0.69)]}
     runs = [
         run({"dual_lr": dual_lr}, objective, rate, 2.0, seed=seed, method="lagrangian")
@@ -75,7 +76,7 @@ def several_seeds() -> dict[str, Any]:
     return judge(task(), runs)
 
 
-def swept_levels() -> dict[str, Any]:
+def swept_levels() -> Document:
     g = SimpleNamespace(level=0.5, sense="==", tolerance=0.001)
     runs = []
     for level in (0.1, 0.5):
@@ -85,24 +86,31 @@ def swept_levels() -> dict[str, Any]:
     return judge(task(name="concave", objective="f", constraints={"g": g}), runs)
 
 
-def searched(outcome: str = "solved") -> dict[str, Any]:
+def searched(outcome: str = "solved") -> Document:
     density = SimpleNamespace(level=0.5, sense="<=", tolerance=0.01)
     found = [(1e-3, 0.98, 0.01), (1.0, 0.1, 1.2), (10**-0.65625, 0.4951, 0.2)]
-    iterations = [
+    iterations: list[Iteration] = [
         {"iteration": k, "coefficient": c, "value": v, "objective": f, "metrics": {"accuracy": 0.9}}
         for k, (c, v, f) in enumerate(found)
     ]
-    search = {"constraint": "density", "target": 0.5, "tolerance": 0.01, "outcome": outcome, "trainings": 3}
+    search: SearchBlock = {
+        "constraint": "density",
+        "target": 0.5,
+        "tolerance": 0.01,
+        "outcome": outcome,
+        "trainings": 3,
+        "iterations": iterations,
+    }
     runs = [
         Run(RunKey("penalized", {"coefficient": c}, {"density": 0.5}, 1), Status.COMPLETED, f,
             {"density": ConstraintOutcome(v, v)}, {"accuracy": 0.9}, 150)
         for c, v, f in found
     ]  # fmt: skip
     judged = task(name="sparsity", constraints={"density": density})
-    return judge(judged, runs, search={**search, "iterations": iterations}, summary=False)
+    return judge(judged, runs, search=search, summary=False)
 
 
-def hostile() -> dict[str, Any]:
+def hostile() -> Document:
     bound = SimpleNamespace(level=0.5, sense="<=", tolerance=0.001)
     key = RunKey("lagrangian", {HOSTILE: HOSTILE}, {HOSTILE: 0.5}, 1)
     failed = Run(key, Status.FAILED, error=f"RuntimeError: {HOSTILE}")
@@ -110,13 +118,12 @@ def hostile() -> dict[str, Any]:
     return judge(task(name=HOSTILE, objective=HOSTILE, constraints={HOSTILE: bound}), [failed, done])
 
 
-def printed(document: dict[str, Any], form: str = "table", width: int = 80, **console: Any) -> str:
+def printed(document: Document, form: str = "table", width: int = 80, **console: Any) -> str:
     stream = io.StringIO()
     render(document, form, Console(file=stream, width=width, **console))
     return stream.getvalue()
 
 
-GOLDEN = TESTS / "golden"
 DOCUMENTS = {f.__name__: f for f in (compared, several_seeds, swept_levels, searched, hostile)}
 
 
@@ -137,8 +144,7 @@ DOCUMENTS = {f.__name__: f for f in (compared, several_seeds, swept_levels, sear
 )
 def test_text_is_as_it_was_read_and_approved(name: str, form: str, width: int) -> None:
     suffix = f"-{width}" if form == "table" else ""
-    expected = (GOLDEN / f"{name}{suffix}.{form}.txt").read_text(encoding="utf-8")
-    assert printed(DOCUMENTS[name](), form, width) == expected
+    golden(f"{name}{suffix}.{form}.txt", printed(DOCUMENTS[name](), form, width))
 
 
 # The terminal
@@ -227,7 +233,7 @@ def test_hostile_names_do_not_break_a_markdown_table() -> None:
 def test_json_is_the_document() -> None:
     assert json.loads(printed(compared(), "json")) == compared()
     with pytest.raises(ValueError, match="not JSON compliant"):
-        text({**compared(), "gap": math.nan}, "json")
+        text({**compared(), "objective": math.nan}, "json")  # type: ignore[typeddict-item]
 
 
 def test_csv_is_flat_and_in_full_precision() -> None:
@@ -365,7 +371,7 @@ def test_iterations_that_were_shown_are_not_shown_again() -> None:
 
 def test_any_list_of_records_is_printed_in_any_format(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "40")
-    rows = [
+    rows: list[dict[str, Plain]] = [
         {"name": "rate", "runs": 20, "text": "the words of one line that is long"},
         {"name": "b", "runs": 3, "text": "x"},
     ]
