@@ -1,4 +1,4 @@
-"""What a command came to, fresh or stored: runs in, contract 3's document and an exit code out; no torch."""
+"""The result of a command, fresh or stored: runs in, contract 3's document and an exit code out; no torch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cpd.verdict.summary import GAP
 
 @dataclass(frozen=True)
 class Result:
-    """What a sweep, a comparison or a search came to: the same object that the command line prints.
+    """The result of a sweep, a comparison or a search: the same object that the command line prints.
 
     Attributes:
         runs: In the order of the spec.
@@ -40,12 +40,12 @@ class Result:
 
     @cached_property
     def document(self) -> Document:
-        """Contract 3's object: what ``--format json`` prints."""
+        """Contract 3's object, as ``--format json`` prints it."""
         return judge(self.task, self.runs, gap=self.gap, search=self.search, summary=self.search is None)
 
     @property
     def curves(self) -> list[Recorded | None]:
-        """What was recorded of each run, in the order of the document's runs."""
+        """The recorded points of each run, in the order of the document's runs."""
         return [None if run.curves is None else run.curves.plain() for run in self.runs]
 
     @property

@@ -1,4 +1,4 @@
-"""Why a run did not settle, read off its last tenth and its recorded curves."""
+"""The reason why a run did not settle, read off its last tenth and its recorded curves."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DIAGNOSES: Mapping[str, str] = {
         "overshoot that leads there."
     ),
 }
-"""What each diagnosis means and what to do about it, by its name in the document."""
+"""The meaning of each diagnosis and what to do about it, by its name in the document."""
 
 VANISHING = 1e-3
 """A constraint's gradient has vanished below this share of the largest one seen in the run."""
@@ -86,7 +86,7 @@ def diagnose(run: Run, constraints: Mapping[str, Bound], *, dtype: str = "float3
     Args:
         run: A finished run.
         constraints: Sense and tolerance of each; the levels are the run's own.
-        dtype: What the values were computed in.
+        dtype: Of the values.
     """
     if run.status is not Status.COMPLETED:
         return None
@@ -144,7 +144,7 @@ def _swings(values: Sequence[float], tolerance: float) -> bool:
 
 
 def _kept_width(values: Sequence[float]) -> float:
-    """How wide the second half of the values ranges, relative to the first."""
+    """Width of the range of the second half of the values, relative to the first half's."""
     if len(values) < 2 * SWINGS:
         return 1.0
     middle = len(values) // 2

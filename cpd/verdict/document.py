@@ -11,13 +11,13 @@ from typing import Literal, NotRequired, TypedDict, TypeGuard
 from cpd.outcome import Number, Recorded
 
 Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
-"""What JSON can hold."""
+"""Any value that JSON can hold."""
 
 Setting = Mapping[str, Plain]
 """Hyperparameters of a method by name."""
 
 Recordings = Sequence[Recorded | None]
-"""What was recorded of each run of a document, in the order of its runs."""
+"""The recorded points of each run of a document, in the order of its runs; None for a run without."""
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
@@ -26,7 +26,7 @@ def is_number(value: object) -> TypeGuard[int | float]:
 
 
 class BoundRow(TypedDict):
-    """What a constraint demands; a run's own level stands in its ``levels``."""
+    """Level, sense and tolerance of a constraint; a run's own level stands in its ``levels``."""
 
     level: float
     sense: str
@@ -89,7 +89,7 @@ class Iteration(TypedDict):
 
 
 class SearchBlock(TypedDict):
-    """What a bisection looked for, and how it ended: ``solved``, ``unattainable`` or ``out_of_budget``."""
+    """A bisection: its aim, its iterations, and its outcome, ``solved``, ``unattainable`` or ``out_of_budget``."""
 
     constraint: str
     target: float

@@ -15,7 +15,7 @@ ROUNDING = 8
 
 
 class Bound(Protocol):
-    """What a constraint demands of its value."""
+    """Level, sense and tolerance of a constraint."""
 
     @property
     def level(self) -> float:
@@ -27,7 +27,7 @@ class Bound(Protocol):
 
     @property
     def tolerance(self) -> float:
-        """How large a strict violation still counts as feasible."""
+        """The largest strict violation that still counts as feasible."""
 
 
 def finite(value: Number) -> Number:
@@ -91,7 +91,7 @@ def holds(value: Number, level: float, bound: Bound, dtype: str) -> bool:
 
 
 def slack(value: float, level: float, dtype: str) -> float:
-    """What rounding in the dtype may add to a violation: ``8 eps max(1, |value|, |level|)``."""
+    """The most that rounding in the dtype adds to a violation: ``8 eps max(1, |value|, |level|)``."""
     return ROUNDING * EPSILON[dtype] * max(1.0, abs(value), abs(level))
 
 

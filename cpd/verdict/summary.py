@@ -1,4 +1,4 @@
-"""How wide the range of good settings is, and how many trainings it took to find the first one."""
+"""The summary of methods: width of the range of good settings, and trainings that the first one took."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cpd.verdict.document import Plain, RunRow, Setting, SummaryRow, is_number
 Item = TypeVar("Item")
 
 GAP = 0.05
-"""How far above the best objective a setting may be and still be useful, relative to it, where nobody says."""
+"""The default gap: a setting is useful up to this share above the best feasible objective."""
 
 SWEPT = ("coefficient", "dual_lr")
 """The hyperparameters that methods are swept over, see the table of methods."""

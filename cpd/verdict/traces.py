@@ -1,4 +1,4 @@
-"""What is known of each component of a constraint over a training: what a diagnosis looks at."""
+"""Violations and multipliers of each component of a constraint over a training: a diagnosis looks at them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cpd.verdict.feasibility import Bound, holds, oriented, slack
 
 @dataclass(frozen=True)
 class Trace:
-    """What is known of one component of a constraint: oriented violations, oldest first.
+    """One component of a constraint over a training: oriented violations, oldest first.
 
     Attributes:
         tail: Over the last tenth of the steps.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?)?")
-"""What makes a terminal change colours, clear itself or rename its window."""
+"""Sequences that make a terminal change colours, clear itself or rename its window."""
 
 _KEPT = "\n\t"
 

@@ -113,7 +113,7 @@ def choose(document: Document, recorded: Sequence[int], most: int) -> list[int]:
 
 
 def identity(run: RunRow) -> str:
-    """What tells a run from all others of its document."""
+    """A text that tells a run from all others of its document."""
     return repr((run["method"], sorted(run["setting"].items(), key=str), sorted(run["levels"].items()), run["seed"]))
 
 

@@ -1,4 +1,4 @@
-"""What an axis shows: a constraint's value, the objective or a metric of a run."""
+"""Quantities that an axis shows: a constraint's value, the objective or a metric of a run."""
 
 from __future__ import annotations
 

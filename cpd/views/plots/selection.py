@@ -41,7 +41,7 @@ def select(document: Document, words: Sequence[str], kind: str = "dynamics") -> 
 
 
 def _facts(run: RunRow) -> Iterator[tuple[str, Plain]]:
-    """What runs can be chosen by, by name; of two facts with one name the later counts."""
+    """Names and values that a run can be chosen by; of two with one name the later counts."""
     yield from reversed(list(run["levels"].items()))
     yield from reversed(list(run["setting"].items()))
     yield from (("diagnosis", run["diagnosis"]), ("status", run["status"]))

@@ -68,13 +68,13 @@ class LevelPanel(NamedTuple):
 
     @property
     def reach(self) -> float:
-        """How far tangents go: 0.4 of the least distance between levels, so that they stay apart."""
+        """Half the width of tangents: 0.4 of the least distance between levels, so that they stay apart."""
         levels = self.quantity.levels
         return 0.4 * min((b - a for a, b in pairwise(levels) if b > a), default=abs(levels[0]) or 1.0)
 
     @property
     def tangents(self) -> list[list[Tangent]]:
-        """Of each line the tangents through its points, those that a multiplier predicts."""
+        """For each line, the tangents through its points that a multiplier predicts."""
         return [[t for point in line.solved if (t := tangent(point, self.reach))] for line in self.found]
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".html", ".htm")
 
 HEADINGS = {"summary": "Summary", "iterations": "Iterations", "runs": "Settings"}
-"""What the tables are called, in the order of the page."""
+"""Names of the tables, in the order of the page."""
 
 
 class Provenance(TypedDict, total=False):
@@ -66,7 +66,7 @@ class Part:
 
     @property
     def anchor(self) -> str:
-        """What links to it say."""
+        """Its name in links."""
         return self.name.lower().replace(" ", "-")
 
     @property

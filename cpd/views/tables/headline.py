@@ -1,4 +1,4 @@
-"""What is said in words: the lines above the tables, and the verdict in a sentence."""
+"""A document in words: the lines above the tables, and the verdict in a sentence."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def title(document: Document) -> str:
 
 
 def subtitle(document: Document) -> str:
-    """What all runs share: methods with their constant hyperparameters, seeds, steps."""
+    """The line of what all runs share: methods with their constant hyperparameters, seeds, steps."""
     rows = lines(document)
     methods = [_method(rows, method) for method in dict.fromkeys(row.method for row in rows)]
     steps = sorted({run["steps"] for run in document["runs"] if run["status"] == "completed"})
@@ -104,7 +104,7 @@ def _method_verdict(document: Document, method: str, entries: Sequence[SummaryRo
 
 
 def _doubt(document: Document, entry: SummaryRow) -> str:
-    """What the best setting's last step hides: its constraints did not hold in all of the last tenth of the steps."""
+    """In how many of the last tenth of the steps the best setting held its constraints, unless in all of them."""
     line = best_line(lines(document), entry)
     runs = line.runs if line else []
     shares = [x for run in runs for c in run["constraints"].values() for x in components(c["feasible_share"])]

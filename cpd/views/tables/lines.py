@@ -41,7 +41,7 @@ class Line:
         return any(run["feasible"] and run["diagnosis"] == "oscillating" for run in self.runs)
 
     def unfinished(self) -> dict[str, int]:
-        """How many runs ended otherwise than completed, by status."""
+        """Count the runs that ended otherwise than completed, by status."""
         statuses = [run["status"] for run in self.runs if run["status"] != "completed"]
         return {status: statuses.count(status) for status in dict.fromkeys(statuses)}
 

@@ -1,4 +1,4 @@
-"""How a number is written for a reader: four significant digits, shares in percent."""
+"""Numbers as they are written for a reader: four significant digits, shares in percent."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ def _constraint_columns(document: Document, rows: Sequence[Line], name: str, pla
 
 
 def _worst_of(document: Document, name: str) -> list[str]:
-    """How many components a vector constraint has."""
+    """Say how many components a vector constraint has."""
     size = max((len(components(run["constraints"][name]["value"])) for run in document["runs"]), default=1)
     return [f"worst of {size}"] if size > 1 else []
 
