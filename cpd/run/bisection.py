@@ -22,6 +22,7 @@ from cpd.verdict.document import Iteration, SearchBlock
 
 def searched(session: Session, search: Search, parallel: int) -> Result:
     """Train in rounds until the search has an outcome."""
+    assert search.constraint is not None, "a task that is searched knows of what"
     session.tell(SearchBegun(session.task))
     loop = SearchLoop(session, search, parallel)
     end = loop.run()
