@@ -51,6 +51,13 @@ def opened(browser: Any, folder: Path, document: Document, curves: Recordings, *
     return address
 
 
+def loaded(browser: Any) -> None:
+    """Wait until the page is read to its end: the driver comes back from ``get`` a little earlier now and then."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    WebDriverWait(browser, 60).until(lambda shown: shown.execute_script("return document.readyState") == "complete")
+
+
 def draw_all(browser: Any) -> int:
     """Scroll to every figure, which draws it; how many were drawn."""
     from selenium.webdriver.support.ui import WebDriverWait
@@ -174,6 +181,7 @@ def test_even_unescaped_markup_would_not_run(browser: Any, tmp_path: Path) -> No
     assert injected != content
     (tmp_path / "report.html").write_text(injected, encoding="utf-8")
     browser.get((tmp_path / "report.html").as_uri())
+    loaded(browser)
     assert browser.execute_script("return [window.ran ?? 0, typeof Plotly]") == [0, "object"]
 
 
