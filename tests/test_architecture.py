@@ -53,7 +53,7 @@ PACKAGES = {
     "problem": {"torch"},
     "outcome": {"numpy"},
     "store": {"numpy"},
-    "executors": {"joblib", "loky", "dask", "distributed", "ray"},
+    "executors": {"loky", "dask", "distributed", "ray"},
     "spec": {"pydantic", "yaml"},
     "views": {"pandas", "numpy", "rich", "matplotlib", "plotly"},
     "results": {"pandas"},
@@ -63,7 +63,20 @@ PACKAGES = {
 SEARCH_MODULES = {"__future__", "collections", "dataclasses", "itertools", "math", "types", "typing"}
 """The search is pure arithmetic: from the standard library it takes ``math`` and what declares types, no more."""
 
-HEAVY = {"torch", "numpy", "pandas", "matplotlib", "plotly", "joblib", "dask", "distributed", "ray", "sklearn", "scipy"}
+HEAVY = {
+    "torch",
+    "numpy",
+    "pandas",
+    "matplotlib",
+    "plotly",
+    "joblib",
+    "loky",
+    "dask",
+    "distributed",
+    "ray",
+    "sklearn",
+    "scipy",
+}
 
 JUNK_DRAWERS = {
     "utils",
@@ -234,7 +247,7 @@ def test_imports_follow_the_design(path: Path) -> None:
         ("search/bisection.py", "def f():\n    import torch", ["torch"]),
         ("methods/nupi.py", "from cpd import errors, engine", ["cpd.engine"]),
         ("methods/nupi.py", "import cpd", ["cpd"]),
-        ("executors/start.py", "from cpd.spec.models import Task\nimport joblib", ["cpd.spec.models.Task"]),
+        ("executors/start.py", "from cpd.spec.models import Task\nimport loky", ["cpd.spec.models.Task"]),
         ("engine/step.py", "from cpd.engine.batch import Batch\nimport pandas", ["pandas"]),
         ("problem.py", "if TYPE_CHECKING:\n    import pandas\nelse:\n    import numpy", ["numpy"]),
     ],

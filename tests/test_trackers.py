@@ -17,14 +17,16 @@ from wording import THEIRS, ours
 import cpd
 from cpd.errors import CpdError
 from cpd.outcome import Status
-from cpd.run import commands
-from cpd.run.options import Listener
-from cpd.trackers import Tracker, curves, open_trackers, run_name
+from cpd.run.events import Event, Noted, Sink
+from cpd.run.target import with_target
+from cpd.run.trackers import open_trackers
+from cpd.spec.reader import load_task
+from cpd.trackers import Tracker, curves, run_name
 
 PAGE = ROOT / "docs" / "trackers.md"
 HOOKS = ("sweep_start", "run_start", "points", "run_end", "sweep_end")
 DERIVE = "derive it from cpd.trackers.Tracker"
-FORM = "write tensorboard:DIR or package.module:Class"
+FORM = "tensorboard:DIR or package.module:Class"
 
 RECORDER = """
     from cpd.trackers import Tracker
@@ -42,14 +44,15 @@ RECORDER = """
 SHORT = ("train.steps=20", "lagrangian.dual_lr=0.1,0.2")
 
 
-class Notes(Listener):
+class Notes:
     """Keeps the notes that a user would see."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
 
-    def note(self, text: str) -> None:
-        self.notes.append(text)
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Noted):
+            self.notes.append(event.text)
 
 
 @pytest.fixture
@@ -69,7 +72,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[
             del sys.modules[name]
 
 
-def sweep(*trackers: str, settings: tuple[str, ...] = SHORT, listener: Listener | None = None, **options: Any) -> Any:
+def sweep(*trackers: str, settings: tuple[str, ...] = SHORT, listener: Sink | None = None, **options: Any) -> Any:
     overrides = cpd.Overrides(methods=("lagrangian",), set=settings)
     chosen = cpd.Options(engine="eager", trackers=trackers, **{"keep": False, **options})
     return cpd.sweep("concave", overrides, chosen, listener)
@@ -126,7 +129,7 @@ def test_runs_that_the_store_had_are_not_told_but_belong_to_the_end(here: Callab
 
 def test_a_search_is_told_round_by_round_and_its_outcome_at_the_end(here: Callable[[str, str], Path]) -> None:
     here("recorder", RECORDER)
-    aimed = commands.aim("concave", {"target": "0.5"}, cpd.Overrides(set=("train.steps=20",)))
+    aimed = with_target(load_task("concave", cpd.Overrides(set=("train.steps=20",))), {"target": "0.5"})
     options = cpd.Options(engine="eager", keep=False, trackers=("recorder:Recorder",))
     result = cpd.bisect(aimed, options=options)
     calls = recorded()
@@ -259,10 +262,10 @@ def test_a_stopped_sweep_ends_for_its_trackers_too(here: Callable[[str, str], Pa
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("tensorboard", f"--log: 'tensorboard' is no tracker; {FORM}"),
-        ("tensorboard:", f"--log: 'tensorboard:' is no tracker; {FORM}"),
-        ("my-module:Class", f"--log: 'my-module:Class' is no tracker; {FORM}"),
-        ("recorder", f"--log: 'recorder' is no tracker; {FORM}"),
+        ("tensorboard", f"--log: expected {FORM}, got 'tensorboard'"),
+        ("tensorboard:", f"--log: expected {FORM}, got 'tensorboard:'"),
+        ("my-module:Class", f"--log: expected {FORM}, got 'my-module:Class'"),
+        ("recorder", f"--log: expected {FORM}, got 'recorder'"),
         (
             "nowhere.at_all:Class",
             f"--log nowhere.at_all:Class: 'nowhere.at_all' cannot be imported: ModuleNotFoundError: {THEIRS}"
@@ -272,10 +275,10 @@ def test_a_stopped_sweep_ends_for_its_trackers_too(here: Callable[[str, str], Pa
             "recorder:Recordr",
             "--log recorder:Recordr: no class 'Recordr' in 'recorder'; did you mean 'Recorder'? Valid: Recorder",
         ),
-        ("json:dumps", f"--log json:dumps: 'dumps' is no tracker; {DERIVE}"),
+        ("json:dumps", f"--log json:dumps: 'dumps' is not a tracker; {DERIVE}"),
         (
             "json:JSONDecoder",
-            "--log json:JSONDecoder: 'JSONDecoder' is no tracker; derive it from cpd.trackers.Tracker",
+            "--log json:JSONDecoder: 'JSONDecoder' is not a tracker; derive it from cpd.trackers.Tracker",
         ),
     ],
 )
@@ -291,7 +294,7 @@ def test_words_that_name_no_tracker_are_refused(
 
 def test_the_command_line_refuses_them_in_one_line(cpd_command: Command) -> None:
     done = cpd_command("sweep", "concave", "--log", "tensorboard")
-    assert (done.rc, done.stdout, done.stderr) == (2, "", f"cpd: --log: 'tensorboard' is no tracker; {FORM}\n")
+    assert (done.rc, done.stdout, done.stderr) == (2, "", f"cpd: --log: expected {FORM}, got 'tensorboard'\n")
 
 
 def test_tensorboard_missing_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -435,7 +438,12 @@ class StubRun:
 def test_the_wandb_example_logs_each_run(here: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[StubRun] = []
     stub = types.ModuleType("wandb")
-    stub.init = lambda **options: made.append(StubRun(**options)) or made[-1]  # type: ignore
+
+    def init(**options: Any) -> StubRun:
+        made.append(StubRun(**options))
+        return made[-1]
+
+    monkeypatch.setattr(stub, "init", init, raising=False)
     monkeypatch.setitem(sys.modules, "wandb", stub)
     here("wandb_tracker", example("wandb_tracker"))
     notes = Notes()

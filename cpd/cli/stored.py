@@ -176,6 +176,7 @@ def provenance(sweep: StoredSweep) -> dict[str, Any]:
     }
     problem = dict(spec.get("problem", {}))
     source = problem.pop("source", None)
+    problem.pop("modules", None)
     return {
         "spec_text": record.text,
         "problem_text": source,

@@ -13,10 +13,14 @@ _COMMAND = re.compile(r"No such command '(.+?)'")
 
 
 def usage(error: Any, words: Sequence[str]) -> CpdError:
-    """Say a wrong option, argument or command in our own words.
+    """Say a wrong option, argument or command as all errors are said: place, what, hint.
+
+    Typer's own words come with a usage and a box around them, several lines for one mistake; they name the value, but
+    neither what would fit best nor where to read on.
 
     Args:
-        error: What typer raised; its wording differs between versions, so it is taken for what it is about alone.
+        error: What typer raised, of click's classes or of its own copies of them: known by name. Its wording differs
+            between versions, so it is taken for what it is about alone.
         words: As the user typed them after ``cpd``.
     """
     command = getattr(getattr(error, "ctx", None), "command_path", "cpd")
@@ -42,18 +46,18 @@ def usage(error: Any, words: Sequence[str]) -> CpdError:
 
 def _bad_value(error: Any, words: Sequence[str]) -> CpdError:
     """A value that is not one of the choices, or not a number that the option takes."""
-    name = _option(error)
+    place = _option(error)
     value = _typed(words, error.param.opts)
     choices = _CHOICES.search(error.message)
     if choices:
         listed = [word.strip(" '\"") for word in choices[1].split(",")]
-        return CpdError(f"'{value}' is not a valid choice", place=name, hint=closest(value, listed))
-    minimum = getattr(error.param, "min", None)
-    if minimum is None:
-        minimum = getattr(getattr(error.param, "type", None), "min", None)
-    whole = "whole " if "integer" in error.message else ""
-    bound = "" if minimum is None else f" from {minimum:g} on"
-    return CpdError(f"'{value}' does not fit", place=name, hint=f"write a {whole}number{bound}")
+        return CpdError(f"'{value}' is not a valid choice", place=place, hint=closest(value, listed))
+    least = getattr(error.param, "min", None)
+    if least is None:
+        least = getattr(getattr(error.param, "type", None), "min", None)
+    kind = "an integer" if isinstance(least, int) or "integer" in error.message else "a number"
+    bound = "" if least is None else f" >= {least:g}"
+    return CpdError(f"expected {kind}{bound}, got '{value}'", place=place)
 
 
 def _typed(words: Sequence[str], names: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ class Batch:
         keys: The runs; the result keeps their order.
         device: A torch device, e.g. ``"cpu"`` or ``"cuda:0"``.
         fuse: Whether runs are trained as one program; otherwise one at a time.
-        engine: ``auto``, ``eager``, ``captured`` or ``compiled``.
+        stepper: ``auto``, ``eager``, ``captured`` or ``compiled``.
         uses: How often a compiled step is expected to be used: it is kept, and a sweep is seldom run once.
         prune: Which runs are given up early; None for none.
         checkpoint: Folder for checkpoints of this batch, or None to keep none.
@@ -31,7 +31,7 @@ class Batch:
     keys: tuple[RunKey, ...]
     device: str = "cpu"
     fuse: bool = True
-    engine: str = "auto"
+    stepper: str = "auto"
     uses: int = 3
     prune: Prune | None = None
     checkpoint: str | None = None

@@ -10,9 +10,8 @@ import torch
 from cpd.engine.batch import Batch
 from cpd.engine.loading import ProblemRaised
 from cpd.engine.minibatches import total_steps
-from cpd.engine.preparing import Builder, Prepared
+from cpd.engine.preparing import Builder, Prepared, trained
 from cpd.engine.stacked import Stacked
-from cpd.engine.step import build_optimizer
 from cpd.engine.training import Training
 
 
@@ -59,7 +58,7 @@ def _evaluations(group: Prepared, batch: Batch) -> list[Checked]:
     """The first evaluation has been made by the builder; here are its numbers, and those of ``measure``."""
     stack = group.stack
     group.random.restore()
-    at = stack.evaluate(stack.parameters, group.batches.sample())
+    at = stack.evaluate(trained(group.models), group.batches.sample())
     judged = _measured(group, batch)
     columns = dict(zip(stack.names, torch.split(at.strict[0], list(stack.sizes.values())), strict=True))
     values = [f"{n} = {_numbers(v)}" for n, v in columns.items()]
@@ -76,7 +75,7 @@ def _measured(group: Prepared, batch: Batch) -> Stacked:
     """Judge the model on all data; a measure of the problem's own has been called by the builder already."""
     problem = group.stack.problem
     try:
-        return group.stack.measure(group.stack.parameters, group.data)
+        return group.stack.measure(group.models, group.data)
     except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
         raise ProblemRaised(f"{type(problem).__name__}.measure()", error, place=batch.problem.target) from error
 
@@ -90,11 +89,11 @@ def _numbers(values: torch.Tensor) -> str:
 def _gradients(group: Prepared, batch: Batch) -> tuple[bool, str]:
     """Whether the objective's and each constraint's gradient reach the parameters."""
     training = Training.begin(group, batch.constraints, batch.train)
-    build_optimizer(batch.train.optimizer, list(group.stack.parameters.values()))
     group.random.restore()
     names = list(group.stack.names)
-    parameters = {n: p.detach().requires_grad_() for n, p in group.stack.parameters.items()}
-    at = group.stack.evaluate(parameters, group.batches.sample())
+    models = trained(group.models)
+    parameters = models.parameters
+    at = group.stack.evaluate(models, group.batches.sample())
     if not at.objective.requires_grad:
         return False, "the objective does not depend on the parameters"
     if not at.surrogate.requires_grad:
@@ -104,7 +103,7 @@ def _gradients(group: Prepared, batch: Batch) -> tuple[bool, str]:
         )
     reached = torch.autograd.grad(at.objective.sum() + at.surrogate.sum(), list(parameters.values()), allow_unused=True)
     unreached = [n for n, g in zip(parameters, reached, strict=True) if g is None]
-    norms = training.step.gradient_norms(parameters, group.batches.sample())[0]
+    norms = training.going.step.gradient_norms(training.state, group.batches.sample())[0]
     flat = [n for n, norm in zip(names, norms.tolist(), strict=True) if norm == 0]
     if flat:
         return False, f"the gradient of {flat[0]} is zero at the start: is its surrogate differentiable?"

@@ -1,6 +1,6 @@
 """Checkpoints of long trainings: written whole or not at all, checked and loaded without running anything.
 
-A file is one line, ``cpd-checkpoint-1 SHA256``, and what ``torch.save`` made of tensors and plain values.
+A file is one line, ``cpd-checkpoint-FORMAT SHA256``, and what ``torch.save`` made of tensors by name and plain values.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,8 +20,15 @@ from cpd.errors import StoreError
 if TYPE_CHECKING:
     from torch import Tensor
 
-_FORMAT = b"cpd-checkpoint-1"
+FORMAT = 2
+"""Raised when the names or the meaning of what is saved change: a file of another format is never read."""
+
+_HEAD = b"cpd-checkpoint-"
 _ATTEMPTS = 5
+
+
+class OtherFormat(Exception):
+    """The checkpoint was written by a cpd that saves other things; it is whole, and nothing of it was read."""
 
 
 def save(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
@@ -41,7 +49,7 @@ def save(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> 
     buffer = io.BytesIO()
     torch.save({"tensors": {n: t.detach().cpu().clone() for n, t in tensors.items()}, "meta": dict(meta)}, buffer)
     content = buffer.getbuffer()
-    head = _FORMAT + b" " + hashlib.sha256(content).hexdigest().encode() + b"\n"
+    head = _head(content) + b"\n"
     with _reported(path):
         for attempt in range(_ATTEMPTS):
             try:
@@ -55,6 +63,7 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
     """Tensors on the CPU and the plain values of a checkpoint; None where there is none.
 
     Raises:
+        OtherFormat: Another version of cpd wrote it.
         StoreError: The file is incomplete, was changed, or holds more than tensors and plain values; nothing of it was
             executed. Remove it and start again.
     """
@@ -65,7 +74,10 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
             head, _, content = path.read_bytes().partition(b"\n")
         except FileNotFoundError:
             return None
-    if head != _FORMAT + b" " + hashlib.sha256(content).hexdigest().encode():
+    if head != _head(content):
+        written = head.removeprefix(_HEAD).partition(b" ")[0]
+        if head.startswith(_HEAD) and written.isdigit() and int(written) != FORMAT:
+            raise OtherFormat(f"the checkpoint has format {int(written)}, and this cpd reads format {FORMAT}")
         _refuse(path, "does not match its checksum")
     try:
         # Written out, for an environment variable can turn the default into the unsafe one.
@@ -95,24 +107,36 @@ class CheckpointStore:
 
     def save(self, name: str, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
         """Write a batch's checkpoint; see :func:`save`."""
-        save(self._path(name), tensors, meta)
+        save(self.path(name), tensors, meta)
 
     def load(self, name: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """Read a batch's checkpoint; see :func:`load`."""
-        return load(self._path(name))
+        return load(self.path(name))
 
     def remove(self, name: str) -> None:
         """Remove a batch's checkpoint if it has one: its runs are stored, or it could not be read."""
-        with _reported(self._path(name)):
-            self._path(name).unlink(missing_ok=True)
+        with _reported(self.path(name)):
+            self.path(name).unlink(missing_ok=True)
 
-    def _path(self, name: str) -> Path:
+    def leave_aside(self, name: str) -> Path:
+        """Put a batch's checkpoint under another name, where the version that wrote it finds it, and return that."""
+        aside = self.path(name).with_suffix(".checkpoint.other")
+        with _reported(self.path(name)):
+            os.replace(self.path(name), aside)
+        return aside
+
+    def path(self, name: str) -> Path:
+        """The file of a batch's checkpoint."""
         return self.folder / f"{name}.checkpoint"
 
 
 def batch_folder(root: str | Path, ids: Iterable[str]) -> str:
     """The folder of a batch's own under the folder of all batches: of the same runs, the same one."""
     return str(Path(root) / hashlib.sha256("".join(ids).encode()).hexdigest()[:16])
+
+
+def _head(content: bytes | memoryview) -> bytes:
+    return _HEAD + f"{FORMAT} {hashlib.sha256(content).hexdigest()}".encode()
 
 
 def _write(path: Path, head: bytes, content: memoryview) -> None:

@@ -6,21 +6,21 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor
 
 from cpd.engine.batch import Batch
-from cpd.engine.checkpoint_file import CheckpointStore
-from cpd.engine.resuming import checkpoint, resume
+from cpd.engine.checkpoint_file import CheckpointStore, OtherFormat
+from cpd.engine.generators import RandomState
+from cpd.engine.training import Training
+from cpd.engine.tree import Misfit, load, save
 from cpd.errors import StoreError
 from cpd.outcome import RunKey
-from cpd.spec.models import canonical_json
+from cpd.spec.identity import canonical_json
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from cpd.engine.training import Training
-
-Saved = tuple[str, "dict[str, Tensor]", dict[str, Any]]
+Saved = tuple[str, dict[str, Tensor], dict[str, Any]]
 
 
 class Keeper:
@@ -44,18 +44,25 @@ class Keeper:
         self._ended: list[Saved] = []
 
     def resume(self, training: Training) -> None:
-        """Let a training go on from its checkpoint if it has one; a damaged one is removed."""
+        """Let a training go on from its checkpoint if it has one.
+
+        A damaged one is removed; one of another format, or of another training, is left aside.
+        """
         if self._store is None:
             return
         name = _name(training)
         with self._told("this batch starts again"):
             try:
                 saved = self._store.load(name)
+                if saved is not None:
+                    resume(training, *saved)
+            except (OtherFormat, Misfit) as error:
+                said = f"the checkpoint is of another training: {error}" if isinstance(error, Misfit) else str(error)
+                aside = self._store.leave_aside(name)
+                raise StoreError(f"{said}; left aside as {aside.name}", place=str(self._store.path(name))) from error
             except StoreError:
                 self._store.remove(name)
                 raise
-            if saved is not None:
-                resume(training, *saved)
 
     def due(self) -> bool:
         """Whether so much time has passed that more must not be lost."""
@@ -88,6 +95,41 @@ class Keeper:
             yield
         except StoreError as error:
             self._tell(f"{error.place}: {error.message}: {consequence}")
+
+
+def checkpoint(training: Training) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Everything that a training needs to go on bit by bit: tensors by name, and plain numbers."""
+    random = RandomState.now(training.going.step.levels.device)
+    order, taken = training.prepared.batches.state()
+    tensors = save({str(k): cohort.tree for k, cohort in enumerate(training.cohorts)})
+    tensors |= {"random/cpu": random.cpu, "order": order}
+    if random.cuda is not None:
+        tensors["random/cuda"] = random.cuda
+    return tensors, {
+        "done": training.done,
+        "seconds": training.seconds,
+        "taken": taken,
+        "stepper": training.chosen,
+        "splits": training.splits,
+    }
+
+
+def resume(training: Training, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+    """Go on where :func:`checkpoint` was taken.
+
+    Raises:
+        Misfit: It was taken of another training.
+    """
+    random = RandomState(training.going.step.levels.device, tensors.pop("random/cpu"), tensors.pop("random/cuda", None))
+    order = tensors.pop("order")
+    cut = replace(training, left=[], splits=[])  # what does not fit leaves the training as it was
+    for stay in meta["splits"]:
+        cut.split(stay)
+    cut.put_back(list(load({str(k): cohort.tree for k, cohort in enumerate(cut.cohorts)}, tensors).values()))
+    training.left, training.going, training.splits = cut.left, cut.going, cut.splits
+    training.prepared.batches.restore(order, meta["taken"])
+    training.done, training.seconds, training.chosen = meta["done"], meta["seconds"], meta["stepper"]
+    random.restore()
 
 
 def identity(key: RunKey) -> str:

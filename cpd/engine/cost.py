@@ -1,14 +1,16 @@
-"""How much work and memory a run of a batch takes: counted from one evaluation, not from the clock."""
+"""What a run costs, counted from one evaluation, not from the clock; how many threads a step is worth."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 
 from cpd.engine.batch import Batch
 from cpd.engine.minibatches import total_steps
-from cpd.engine.preparing import Builder, Refused
+from cpd.engine.preparing import Builder, Prepared, Refused
 
 OPERATIONS, NUMBERS = 8e10, 1e10
 """Operations of matrix products, and numbers that other operations give, which a core of a few years ago does in a
@@ -42,8 +44,25 @@ def weigh(batch: Batch) -> Work | None:
                 return None
     except Exception:
         return None  # the training meets it again and says it with its place
-    stack, counter = group.stack, group.counter
-    parameters = sum(p.numel() * p.element_size() for p in stack.parameters.values()) // stack.runs
+    models, counter = group.models, group.counter
+    parameters = sum(p.numel() * p.element_size() for p in models.parameters.values()) // models.runs
     each = BACKWARD * (counter.operations / OPERATIONS + counter.numbers / NUMBERS)
     steps = total_steps(batch.train, group.data)
     return Work(each * steps, COPIES * parameters + counter.kept)
+
+
+@contextmanager
+def threads_for(group: Prepared | Refused) -> Iterator[None]:
+    """One thread for small steps, all of the process's threads for large ones."""
+    before = torch.get_num_threads()
+    if isinstance(group, Prepared) and not group.is_large:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def limit_threads(threads: int) -> None:
+    """Set this worker process's threads: workers times threads beyond the cores makes all of them many times slower."""
+    torch.set_num_threads(threads)

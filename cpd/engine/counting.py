@@ -1,16 +1,16 @@
-"""Arithmetic and memory of an evaluation, counted operation by operation."""
+"""Arithmetic and memory of an evaluation, counted operation by operation; whether memory ran out."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from typing import Any
+from types import TracebackType
 
+import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
+
+from cpd.engine.steppers.torch_private import OperationMode
 
 
-class Counter(TorchDispatchMode):
+class Counter:
     """Counts what is done while it is entered.
 
     Attributes:
@@ -20,30 +20,26 @@ class Counter(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
         self.operations = 0
         self.numbers = 0
         self.kept = 0
+        self._mode = OperationMode(self._count)
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        given = func(*args, **(kwargs or {}))
-        for tensor in given if isinstance(given, tuple | list) else (given,):
-            if isinstance(tensor, Tensor):
-                self.numbers += tensor.numel()
-                self.kept += tensor.numel() * tensor.element_size()
-                self.operations += 2 * tensor.numel() * _summed(func, args)
-        return given
+    def __enter__(self) -> Counter:
+        self._mode.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._mode.__exit__(kind, error, trace)
+
+    def _count(self, given: Tensor, products: int) -> None:
+        self.operations += products
+        self.numbers += given.numel()
+        self.kept += given.numel() * given.element_size()
 
 
-def _summed(func: Any, args: tuple[Any, ...]) -> int:
-    """Products that are added up for one number of a matrix product or convolution; 0 for other operations."""
-    name = func.__name__.partition(".")[0]
-    if name in ("mm", "bmm"):
-        return int(args[0].shape[-1])
-    if name in ("addmm", "baddbmm"):
-        return int(args[1].shape[-1])
-    if name == "convolution":
-        return math.prod(args[1].shape[1:])
-    return 0
+def out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out: Python, a device and torch's own allocator on the CPU each say it in their way."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -16,7 +16,8 @@ import torch
 
 from cpd.errors import CpdError, SpecError, closest
 from cpd.problem import Problem
-from cpd.spec.models import ProblemSource, canonical_json
+from cpd.spec.identity import canonical_json
+from cpd.spec.models import ProblemSource
 
 _INSIDE = (str(Path(__file__).parent), str(Path(torch.__file__).parent), "<frozen")
 """Where frames of a traceback are that say nothing about the user's code."""
@@ -102,7 +103,7 @@ def load_data(source: ProblemSource, device: torch.device, dtype: torch.dtype) -
 
 
 def _no_children(error: Exception) -> str | None:
-    """The mend where a worker of a Dask cluster may not start the processes of a DataLoader."""
+    """The fix where a worker of a Dask cluster may not start the processes of a DataLoader."""
     daemonic = "daemonic processes" in str(error)
     return "return the Dataset itself, or use a DataLoader with num_workers=0" if daemonic else None
 
@@ -137,7 +138,7 @@ def _module(source: ProblemSource, place: str) -> types.ModuleType:
             if not isinstance(error, SyntaxError)
             else f"'{place}' cannot be imported: {type(error).__name__}: {error.msg} (line {line})",
             place="problem",
-            hint="mend the file, or install what it needs",
+            hint="fix the file, or install what it needs",
         ) from error
 
 
@@ -160,11 +161,9 @@ def _from_text(source: ProblemSource, place: str) -> types.ModuleType:
     name = f"cpd_problem_{hashlib.sha256(f'{filename} {source.source}'.encode()).hexdigest()[:12]}"
     if name in sys.modules:
         return sys.modules[name]
-    # What the problem imports is beside its file, or beside the package that a dotted name starts with.
-    depth = 0 if place.endswith(".py") else place.count(".")
-    folder = str(Path(filename).parents[depth])
-    if source.path and folder not in sys.path and Path(folder).is_dir():
-        sys.path.insert(0, folder)
+    folder = source.folder
+    if folder is not None and str(folder) not in sys.path and folder.is_dir():
+        sys.path.insert(0, str(folder))
     module = types.ModuleType(name)
     module.__file__ = filename
     linecache.cache[filename] = (len(source.source), None, source.source.splitlines(keepends=True), filename)

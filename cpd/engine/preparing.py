@@ -11,12 +11,13 @@ import torch
 from torch import nn
 
 from cpd.engine.batch import Batch
-from cpd.engine.counting import Counter
+from cpd.engine.counting import Counter, out_of_memory
+from cpd.engine.generators import RandomState
 from cpd.engine.loading import ProblemRaised, load_data, load_problem, user_traceback
-from cpd.engine.memory import out_of_memory
-from cpd.engine.method_groups import segment_name
+from cpd.engine.method_groups import group_name
 from cpd.engine.minibatches import Minibatches
-from cpd.engine.stacked import RandomState, Stack
+from cpd.engine.stacked import Models, Stack
+from cpd.engine.tree import take
 from cpd.errors import CpdError, DeviceError
 from cpd.outcome import RunKey
 from cpd.problem import Problem
@@ -32,8 +33,9 @@ class Prepared:
     """Runs that train together, and what they start from.
 
     Attributes:
-        keys: The runs, those of one segment side by side; the last one is repeated where a lone run is padded to two.
+        keys: The runs, those of one method group side by side; a lone run that is padded to two stands there twice.
         padded: Whether it was.
+        models: The tensors of their models.
         random: The generators as they stood after the models were built.
         draws: Whether a step draws random numbers.
         counter: What an evaluation took.
@@ -43,6 +45,7 @@ class Prepared:
     keys: tuple[RunKey, ...]
     padded: bool
     stack: Stack
+    models: Models
     random: RandomState
     batches: Minibatches
     data: Any
@@ -58,7 +61,7 @@ class Prepared:
     @property
     def is_large(self) -> bool:
         """Whether arithmetic bounds a step of all its runs."""
-        return self.run_size * self.stack.runs >= LARGE_STEP
+        return self.run_size * self.models.runs >= LARGE_STEP
 
 
 @dataclass
@@ -93,7 +96,7 @@ class Builder:
         Raises:
             ProblemRaised: No run has a model, or the problem's code raises when it is first called.
         """
-        keys = sorted(self.batch.keys, key=lambda k: (str(segment_name(k)), k.seed))
+        keys = sorted(self.batch.keys, key=lambda k: (str(group_name(k)), k.seed))
         by_seed: dict[int, list[RunKey]] = {}
         for key in keys:
             by_seed.setdefault(key.seed, []).append(key)
@@ -155,15 +158,14 @@ class Builder:
         if not fused and len(keys) > 1:
             return None
         own_models = [models[k.seed][0] for k in keys]
-        stack = Stack(self.problem, own_models, list(self.batch.constraints), fused, self.batch.problem.target)
+        stack = Stack(self.problem, own_models[0], list(self.batch.constraints), fused, self.batch.problem.target)
         random = models[keys[0].seed][1]
         batches = Minibatches(self.data, self.batch.train.batch_size, keys[0].seed)
-        prepared = Prepared(tuple(keys), False, stack, random, batches, self.data)
+        prepared = Prepared(tuple(keys), False, stack, Models.stacked(own_models), random, batches, self.data)
         if not self._first_evaluation(prepared):
             return None
         if fused and len(keys) == 1 and pads(prepared.run_size):
-            twice = stack.part([0, 0], stack.parameters)
-            return replace(prepared, keys=prepared.keys * 2, padded=True, stack=twice)
+            return replace(prepared, keys=prepared.keys * 2, padded=True, models=take(prepared.models, [0, 0]))
         return prepared
 
     def _first_evaluation(self, prepared: Prepared) -> bool:
@@ -206,19 +208,21 @@ class Builder:
     def _evaluate(self, prepared: Prepared) -> None:
         batch = Minibatches(self.data, self.batch.train.batch_size, prepared.keys[0].seed).next()
         prepared.random.restore()
-        prepared.counted = prepared.stack.runs
+        prepared.counted = prepared.models.runs
         with prepared.counter:
-            prepared.stack.evaluate(prepared.stack.parameters, batch)
+            at = prepared.stack.evaluate(trained(prepared.models), batch)
+        prepared.models = prepared.models.told_apart(at.buffers)
         prepared.draws = not RandomState.now(self.device).same(prepared.random)
 
     def _measure(self, prepared: Prepared) -> None:
         prepared.random.restore()
-        prepared.stack.measure(prepared.stack.parameters, self.data)
+        prepared.stack.measure(prepared.models, self.data)
 
     def _call_alone(self, call: Callable[[Prepared], None], prepared: Prepared, where: str) -> None:
         """Raise the user's own error where the problem fails without ``vmap`` too."""
         stack = prepared.stack
-        prepared.stack = Stack(self.problem, [stack.bound.model], stack.names, fused=False, target=stack.target)
+        prepared.stack = Stack(self.problem, stack.bound.model, stack.names, fused=False, target=stack.target)
+        prepared.models = take(prepared.models, [0])
         with self._telling(where):
             call(prepared)
 
@@ -233,6 +237,11 @@ class Builder:
             if out_of_memory(error):
                 raise
             raise ProblemRaised(where, error, place=self.batch.problem.target) from error
+
+
+def trained(models: Models) -> Models:
+    """The same models with parameters that a gradient reaches, for user code that takes one itself."""
+    return models._replace(parameters={n: p.detach().requires_grad_() for n, p in models.parameters.items()})
 
 
 def pads(run_size: int) -> bool:

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cpd.engine.recorder import on_host
 from cpd.engine.stacked import Stacked
-from cpd.engine.training import Training
+from cpd.engine.training import Cohort, Training
 from cpd.outcome import ConstraintOutcome, Curves, Run, RunKey, Series, Status
 
 
@@ -21,32 +22,32 @@ def finished_runs(training: Training) -> list[Run]:
     """
     count = 1 if training.prepared.padded else len(training.keys)
     seconds = training.seconds / count
-    return [run for part in (*training.left, training) for run in _measured(part, seconds)]
+    return [run for cohort in training.cohorts for run in _measured(training, cohort, seconds)]
 
 
-def _measured(training: Training, seconds: float) -> list[Run]:
+def _measured(training: Training, cohort: Cohort, seconds: float) -> list[Run]:
     prepared, stack = training.prepared, training.prepared.stack
     prepared.random.restore()
-    measured = stack.measure(training.state.parameters, prepared.data)
-    kept = training.recorder.on_host()
-    finals = _finals(training, measured)
-    count = 1 if prepared.padded else len(prepared.keys)
-    return [_run(training, prepared.keys[r], r, finals, kept, seconds) for r in range(count)]
+    measured = stack.measure(cohort.step.models(cohort.tree.state), prepared.data)
+    kept = on_host(cohort.tree.recorded)
+    finals = _finals(cohort, measured)
+    count = 1 if prepared.padded else len(cohort.keys)
+    return [_run(training, cohort.keys[r], r, finals, kept, seconds) for r in range(count)]
 
 
-def _finals(training: Training, measured: Stacked) -> dict[str, Any]:
-    step, state = training.step, training.state
-    sampled = torch.stack(training.norms)
-    largest = sampled.nan_to_num(0, 0, 0).max(0).values
-    relative = torch.where(largest > 0, sampled[-1] / largest, torch.zeros_like(largest))
+def _finals(cohort: Cohort, measured: Stacked) -> dict[str, Any]:
+    step, tree = cohort.step, cohort.tree
+    state = tree.state
+    largest = tree.norms.nan_to_num(0, 0, 0).max(1).values
+    relative = torch.where(largest > 0, tree.norms[:, -1] / largest, torch.zeros_like(largest))
     host: dict[str, Tensor] = {
         "objective": measured.objective,
         "surrogate": measured.surrogate,
         "strict": measured.strict,
-        "multiplier": step.segments.multipliers(state.dual, measured.strict),
+        "multiplier": step.groups.multipliers(state.methods, measured.strict),
         "gradient_norm": relative,
         "active": state.active,
-        "pruned": training.pruned,
+        "pruned": tree.pruned,
         "steps": state.steps,
     }
     numbers = {n: t.detach().cpu().tolist() for n, t in host.items()}

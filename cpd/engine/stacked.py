@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -17,6 +16,44 @@ from cpd.problem import Evaluation, Problem
 Tensors = dict[str, Tensor]
 
 
+class Models(NamedTuple):
+    """The tensors of R models by name, each ``[R, ...]``.
+
+    Attributes:
+        parameters: Those that are trained.
+        buffers: Those that an evaluation in training mode may change: BatchNorm's statistics, counters.
+        fixed: All others: frozen parameters, constant tables.
+    """
+
+    parameters: Tensors
+    buffers: Tensors
+    fixed: Tensors
+
+    @classmethod
+    def stacked(cls, models: Sequence[nn.Module]) -> Models:
+        """One model per run; what is not trained counts as a buffer until :func:`told_apart` knows better."""
+        trained = {n for n, p in models[0].named_parameters() if p.requires_grad}
+        tensors = [{**dict(m.named_parameters()), **dict(m.named_buffers())} for m in models]
+        whole = {n: torch.stack([t[n].detach() for t in tensors]) for n in tensors[0]}
+        parameters = {n: t for n, t in whole.items() if n in trained}
+        return cls(parameters, {n: t for n, t in whole.items() if n not in trained}, {})
+
+    @property
+    def runs(self) -> int:
+        """How many models they are."""
+        return len(next(iter(self.parameters.values())))
+
+    def told_apart(self, after: Tensors) -> Models:
+        """With buffers that an evaluation left as they were among the fixed tensors.
+
+        Where it changed one registered buffer it may change others later, so all of them stay buffers.
+        """
+        same = {n for n, t in self.buffers.items() if torch.equal(t, after[n])}
+        if len(same) < len(self.buffers):
+            return self
+        return Models(self.parameters, {}, {**self.fixed, **self.buffers})
+
+
 class Stacked(NamedTuple):
     """What one evaluation of R models gives.
 
@@ -25,44 +62,48 @@ class Stacked(NamedTuple):
         surrogate: ``[R, C]``, differentiable.
         strict: ``[R, C]``, detached.
         metrics: Each ``[R]``.
+        buffers: The models' buffers as the evaluation left them, ``[R, ...]`` each.
     """
 
     objective: Tensor
     surrogate: Tensor
     strict: Tensor
     metrics: Tensors
+    buffers: Tensors
 
 
 class _Bound(nn.Module):
-    """A problem's methods as a module, so that ``functional_call`` reaches the model's parameters inside them."""
+    """A problem's methods as a module, so that ``functional_call`` reaches the model's tensors inside them."""
 
     def __init__(self, problem: Problem, model: nn.Module) -> None:
         super().__init__()
         self.problem = problem
         self.model = model
 
-    def forward(self, method: str, batch: Any) -> Evaluation:
-        return getattr(self.problem, method)(self.model, batch)
+    def forward(self, method: str, batch: Any) -> tuple[Evaluation, Tensors]:
+        """The evaluation, and what is not trained as it stands afterwards, whether changed in place or assigned."""
+        result = getattr(self.problem, method)(self.model, batch)
+        return result, {**dict(self.model.named_parameters()), **dict(self.model.named_buffers())}
 
 
 class Stack:
-    """One model per run, evaluated together.
+    """R models of one architecture, evaluated together.
+
+    It holds none of their tensors: :class:`Models` does, and an evaluation changes nothing that it is given.
 
     Args:
         problem: The user's problem.
-        models: One model per run, all of one architecture, on the right device and dtype.
+        model: One of the models: the architecture.
         names: The constraints in the order of the spec.
         fused: Map with ``vmap``; otherwise there is one model, called as it is.
         target: Where the problem is, for errors: ``file.py:Class``; default: its class.
+
+    Attributes:
+        sizes: Components of each constraint, known after the first evaluation.
     """
 
     def __init__(
-        self,
-        problem: Problem,
-        models: Sequence[nn.Module],
-        names: Sequence[str],
-        fused: bool = True,
-        target: str | None = None,
+        self, problem: Problem, model: nn.Module, names: Sequence[str], fused: bool = True, target: str | None = None
     ) -> None:
         self.problem = problem
         self.target = target or type(problem).__name__
@@ -70,36 +111,19 @@ class Stack:
         self.fused = fused
         self.sizes: dict[str, int] = {}
         self._checked: set[str] = set()
-        self.bound = _Bound(problem, models[0])
-        trained = {n for n, p in models[0].named_parameters() if p.requires_grad}
-        tensors = [{**dict(m.named_parameters()), **dict(m.named_buffers())} for m in models]
-        stacked = {n: torch.stack([t[n].detach() for t in tensors]) for n in tensors[0]}
-        self.parameters: Tensors = {n: t.requires_grad_() for n, t in stacked.items() if n in trained}
-        self.fixed: Tensors = {n: t for n, t in stacked.items() if n not in trained}
+        self.bound = _Bound(problem, model)
         self.projects = type(problem).project is not Problem.project
 
-    @property
-    def runs(self) -> int:
-        """Number of stacked models."""
-        return len(next(iter({**self.parameters, **self.fixed}.values())))
-
-    def part(self, rows: list[int], parameters: Tensors) -> Stack:
-        """The stack of these runs alone, with the parameters as they stand."""
-        part = copy.copy(self)
-        part.parameters = {n: p.detach()[rows].requires_grad_() for n, p in parameters.items()}
-        part.fixed = {n: t[rows] for n, t in self.fixed.items()}
-        return part
-
-    def evaluate(self, parameters: Tensors, batch: Any) -> Stacked:
+    def evaluate(self, models: Models, batch: Any) -> Stacked:
         """Evaluate every run on ``batch`` in training mode, without metrics."""
         self.bound.train()
-        return self._apply("evaluate", parameters, batch, metrics=False)
+        return self._apply("evaluate", models, batch, metrics=False)
 
-    def measure(self, parameters: Tensors, batch: Any) -> Stacked:
+    def measure(self, models: Models, batch: Any) -> Stacked:
         """Judge every run on ``batch`` in evaluation mode."""
         self.bound.eval()
         with torch.no_grad():
-            return self._apply("measure", parameters, batch, metrics=True)
+            return self._apply("measure", models, batch, metrics=True)
 
     def project(self, parameters: Tensors) -> Tensors:
         """Project every run's parameters on the problem's feasible set."""
@@ -110,17 +134,20 @@ class Stack:
         projected = self.problem.project({n: p[0] for n, p in parameters.items()})
         return {n: p[None] for n, p in projected.items()}
 
-    def _apply(self, method: str, parameters: Tensors, batch: Any, metrics: bool) -> Stacked:
-        def one(tensors: Tensors) -> tuple[Tensor, Tensor, Tensor, Tensors]:
-            result = functional_call(self.bound, {f"model.{n}": t for n, t in tensors.items()}, (method, batch))
-            return self._flatten(result, method, metrics)
+    def _apply(self, method: str, models: Models, batch: Any, metrics: bool) -> Stacked:
+        def one(tensors: Tensors) -> tuple[Tensor, Tensor, Tensor, Tensors, Tensors]:
+            named = {f"model.{n}": t for n, t in tensors.items()}
+            result, after = functional_call(self.bound, named, (method, batch))
+            return *self._flatten(result, method, metrics), {n: after[n].detach() for n in models.buffers}
 
-        tensors = {**parameters, **self.fixed}
-        with _default_dtype(next(iter(tensors.values())).dtype):
+        # Buffers of its own, for the user's code changes them in place.
+        tensors = {**models.parameters, **{n: t.clone() for n, t in models.buffers.items()}, **models.fixed}
+        with _default_dtype(next(iter(models.parameters.values())).dtype):
             if self.fused:
                 return Stacked(*vmap(one, randomness="same")(tensors))
-            objective, surrogate, strict, shown = one({n: t[0] for n, t in tensors.items()})
-        return Stacked(objective[None], surrogate[None], strict[None], {n: v[None] for n, v in shown.items()})
+            objective, surrogate, strict, *named = one({n: t[0] for n, t in tensors.items()})
+        shown, buffers = ({n: v[None] for n, v in each.items()} for each in named)
+        return Stacked(objective[None], surrogate[None], strict[None], shown, buffers)
 
     def _flatten(self, result: Evaluation, method: str, metrics: bool) -> tuple[Tensor, Tensor, Tensor, Tensors]:
         place = f"{self.target}.{method}()"
@@ -158,31 +185,6 @@ def _row(values: Sequence[Tensor], like: Tensor) -> Tensor:
         return like.new_zeros(0)
     flat = [v.reshape(-1).to(like.dtype) for v in values]
     return flat[0] if len(flat) == 1 else torch.cat(flat)
-
-
-class RandomState(NamedTuple):
-    """The state of torch's generators that a training on ``device`` draws from."""
-
-    device: torch.device
-    cpu: Tensor
-    cuda: Tensor | None
-
-    @classmethod
-    def now(cls, device: torch.device) -> RandomState:
-        """Take the state as it is."""
-        cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
-        return cls(device, torch.get_rng_state(), cuda)
-
-    def restore(self) -> None:
-        """Set the generators back to this state."""
-        torch.set_rng_state(self.cpu)
-        if self.cuda is not None:
-            torch.cuda.set_rng_state(self.cuda, self.device)
-
-    def same(self, other: RandomState) -> bool:
-        """Whether nothing was drawn between the two."""
-        cuda = self.cuda is None or (other.cuda is not None and torch.equal(self.cuda, other.cuda))
-        return torch.equal(self.cpu, other.cpu) and cuda
 
 
 def check_evaluation(result: Any, names: Sequence[str], place: str) -> None:

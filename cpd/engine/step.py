@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils import _pytree as pytree
 
-from cpd.engine.method_groups import Segments
+from cpd.engine.method_groups import MethodGroups, States
+from cpd.engine.optimizers import RULES, Kept, Moment, full_options, initial, scalar_dtype
 from cpd.engine.recorder import Record
-from cpd.engine.stacked import Stack, Tensors
-from cpd.errors import SpecError, closest
-from cpd.outcome import RunKey
+from cpd.engine.stacked import Models, Stack, Tensors
 from cpd.spec.models import Optimizer
-
-ENGINE_OPTIONS = ("foreach", "capturable", "differentiable", "fused")
-"""Options of ``torch.optim`` that are how a step is executed, which is the engine's to say."""
 
 
 class State(NamedTuple):
-    """Everything that a step changes.
+    """Everything that a step changes, with the runs first: a tree, see :mod:`cpd.engine.tree`.
 
     Attributes:
-        parameters: Stacked, ``[R, ...]``.
-        optimizer: What ``torch.optim`` keeps, by parameter.
-        dual: The state of each segment's method.
+        parameters: Of the models, ``[R, ...]``.
+        buffers: Likewise.
+        optimizer: What the models' optimizer keeps, by parameter.
+        methods: What each group's method remembers.
+        recipe: The recipe's values that may change from step to step, ``[R]`` each: ``lr``.
+        step: Steps that the training has done, for all runs the same.
         active: ``[R]`` bool; a run whose evaluation was not finite is frozen for good.
         steps: ``[R]`` steps done while active.
     """
 
     parameters: Tensors
-    optimizer: dict[str, dict[str, Any]]
-    dual: tuple[Any, ...]
+    buffers: Tensors
+    optimizer: dict[str, Kept]
+    methods: States
+    recipe: Tensors
+    step: Tensor
     active: Tensor
     steps: Tensor
 
@@ -43,65 +43,60 @@ class Step:
     """The step of a batch: evaluate once, move the multipliers, then the models.
 
     Args:
-        stack: The stacked models.
-        segments: The methods.
+        stack: The architecture and the problem.
+        groups: The methods.
         sign: ``[C]``: -1 for ``>=``, else 1.
         levels: ``[R, C]``.
+        fixed: Tensors of the models that no step changes, ``[R, ...]``.
         optimizer: Recipe of the models' optimizer.
+
+    Raises:
+        SpecError: The optimizer refuses its options.
     """
 
-    def __init__(self, stack: Stack, segments: Segments, sign: Tensor, levels: Tensor, optimizer: Optimizer) -> None:
+    def __init__(
+        self, stack: Stack, groups: MethodGroups, sign: Tensor, levels: Tensor, fixed: Tensors, optimizer: Optimizer
+    ) -> None:
         self.stack = stack
-        self.segments = segments
+        self.groups = groups
         self.sign = sign
         self.levels = levels
+        self.fixed = fixed
         self.recipe = optimizer
+        self.options = full_options(optimizer)
+        self.rule = RULES[optimizer.name]
 
-    def start(self) -> State:
-        """The state before the first step; the optimizer keeps nothing yet."""
+    def start(self, models: Models) -> State:
+        """The state before the first step."""
         runs, like = len(self.levels), self.levels
+        lr = like.new_full((runs,), self.options["lr"], dtype=scalar_dtype(like.device))
         return State(
-            self.stack.parameters,
-            {},
-            self.segments.init(like),
-            torch.ones(runs, dtype=torch.bool, device=like.device),
-            torch.zeros(runs, dtype=torch.long, device=like.device),
+            parameters=models.parameters,
+            buffers=models.buffers,
+            optimizer=initial(self.recipe, models.parameters, lr),
+            methods=self.groups.init(like),
+            recipe={"lr": lr},
+            step=torch.zeros((), dtype=torch.long, device=like.device),
+            active=torch.ones(runs, dtype=torch.bool, device=like.device),
+            steps=torch.zeros(runs, dtype=torch.long, device=like.device),
         )
 
-    def optimizer(self, state: State, **options: Any) -> torch.optim.Optimizer:
-        """A ``torch.optim`` optimizer over the stacked parameters that goes on from the state."""
-        optimizer = build_optimizer(self.recipe, list(state.parameters.values()), **options)
-        for name, kept in state.optimizer.items():
-            optimizer.state[state.parameters[name]] = dict(kept)
-        return optimizer
-
-    def part(self, rows: list[int], keys: Sequence[RunKey], stack: Stack) -> Step:
-        """The step of these runs alone."""
-        segments = Segments(keys, stack.sizes, self.segments.equality, self.levels)
-        return Step(stack, segments, self.sign, self.levels[rows], self.recipe)
-
-    def part_of(self, state: State, rows: list[int], stack: Stack) -> State:
-        """What a state holds of these runs."""
-        kept = {n: {k: _rows(v, rows) for k, v in s.items()} for n, s in state.optimizer.items()}
-        dual = []
-        for part, own in zip(self.segments.parts, state.dual, strict=True):
-            local = [r - part.rows.start for r in rows if part.rows.start <= r < part.rows.stop]
-            if local:
-                dual.append(pytree.tree_map(lambda t, local=local: t[local], own))
-        return State(stack.parameters, kept, tuple(dual), state.active[rows], state.steps[rows])
+    def models(self, state: State) -> Models:
+        """The models as they stand."""
+        return Models(state.parameters, state.buffers, self.fixed)
 
     @property
     def tensors(self) -> list[Tensor]:
         """All that the step reads besides its state and batch: levels, senses, hyperparameters, what is not trained."""
-        settings = [v for part in self.segments.parts for v in part.setting.values() if isinstance(v, Tensor)]
-        return [self.levels, self.sign, self.segments.equality, *settings, *self.stack.fixed.values()]
+        settings = [v for part in self.groups.parts for v in part.setting.values() if isinstance(v, Tensor)]
+        return [self.levels, self.sign, self.groups.equality, *settings, *self.fixed.values()]
 
     @property
     def structure(self) -> tuple[Any, ...]:
         """What decides which operations a step consists of, shapes of tensors aside."""
         words = [
             (part.method.name, part.rows, part.alternating, [(n, _word(v)) for n, v in part.setting.items()])
-            for part in self.segments.parts
+            for part in self.groups.parts
         ]
         return (self.stack.names, str(self.stack.sizes), self.stack.fused, self.recipe.model_dump_json(), str(words))
 
@@ -109,44 +104,54 @@ class Step:
         """Oriented violation ``[R, C]``: ``value - level``, or ``level - value`` for ``>=``."""
         return (values - self.levels) * self.sign
 
-    def advance(self, state: State, batch: Any, optimizer: torch.optim.Optimizer) -> tuple[State, Record]:
-        r"""One step.
+    def advance(self, state: State, batch: Any) -> tuple[State, Record]:
+        r"""One step; nothing that is given changes.
 
         .. math::
             \lambda_{t+1} = \mathrm{update}(\lambda_t, g_{strict}(x_t)), \qquad
             x_{t+1} = [x_t - \eta \nabla_x (f(x_t) + \mathrm{penalty\_term}(g(x_t), \lambda_{t+1}))]_X
 
-        The optimizer works on the parameters in place. Source: the paper, equations (8)-(10).
+        Source: the paper, equations (8)-(10).
         """
-        at = self.stack.evaluate(state.parameters, batch)
-        objective, surrogate = at.objective.detach(), at.surrogate.detach()
-        finite = torch.isfinite(objective) & torch.isfinite(surrogate + at.strict).all(1)
-        active = state.active & finite
-        dual = self.segments.update(self.violation(at.strict), state.dual, active)
-        term = self.segments.penalty_term(self.violation(at.surrogate), state.dual, dual)
-        parameters = list(state.parameters.values())
-        gradients = torch.autograd.grad((at.objective + term).sum(), parameters, allow_unused=True)
+        with torch.enable_grad():
+            parameters = {n: p.detach().requires_grad_() for n, p in state.parameters.items()}
+            at = self.stack.evaluate(Models(parameters, state.buffers, self.fixed), batch)
+            objective, surrogate = at.objective.detach(), at.surrogate.detach()
+            finite = torch.isfinite(objective) & torch.isfinite(surrogate + at.strict).all(1)
+            active = state.active & finite
+            methods = self.groups.update(self.violation(at.strict), state.methods, active)
+            term = self.groups.penalty_term(self.violation(at.surrogate), state.methods, methods)
+            total = (at.objective + term).sum()
+            gradients = torch.autograd.grad(total, list(parameters.values()), allow_unused=True)
         with torch.no_grad():
-            self._descend(state, gradients, active, optimizer)
-        kept = {n: optimizer.state[p] for n, p in state.parameters.items()}
-        record = Record(objective, at.strict, self.segments.multipliers(dual, at.strict))
-        return State(state.parameters, kept, dual, active, state.steps + active), record
+            moved, optimizer = self._descend(state, gradients)
+            new = state._replace(
+                parameters=_where(active, moved, state.parameters),
+                buffers=_where(active, at.buffers, state.buffers),
+                optimizer=optimizer,
+                methods=methods,
+                step=state.step + 1,
+                active=active,
+                steps=state.steps + active,
+            )
+            record = Record(objective, at.strict, self.groups.multipliers(methods, at.strict))
+        return new, record
 
-    def _descend(self, state: State, gradients: Any, active: Tensor, optimizer: torch.optim.Optimizer) -> None:
-        before = {n: p.clone() for n, p in state.parameters.items()}
-        for parameter, gradient in zip(state.parameters.values(), gradients, strict=True):
-            parameter.grad = torch.zeros_like(parameter) if gradient is None else gradient
-        optimizer.step()
-        after = self.stack.project(state.parameters)
-        for name, parameter in state.parameters.items():
-            keep = active.view(-1, *[1] * (parameter.dim() - 1))
-            parameter.copy_(torch.where(keep, after[name], before[name]))
-            parameter.grad = None
+    def _descend(self, state: State, gradients: Sequence[Tensor | None]) -> tuple[Tensors, dict[str, Kept]]:
+        """The models' parameters after the optimizer's step and the projection, and what the optimizer keeps."""
+        lr = state.recipe["lr"]
+        t = (state.step + 1).to(lr.dtype)
+        moved, kept = {}, {}
+        for (name, p), gradient in zip(state.parameters.items(), gradients, strict=True):
+            g = torch.zeros_like(p) if gradient is None else -gradient if self.options["maximize"] else gradient
+            at = Moment(p.detach(), g, lr, t)
+            moved[name], kept[name] = self.rule.update(at, state.optimizer[name], self.options)
+        return self.stack.project(moved), kept
 
-    def gradient_norms(self, parameters: Tensors, batch: Any) -> Tensor:
+    def gradient_norms(self, state: State, batch: Any) -> Tensor:
         """Norm of each component's surrogate gradient, grouped by constraint name: ``[R, names]``."""
-        parameters = {n: p.detach().requires_grad_() for n, p in parameters.items()}
-        at = self.stack.evaluate(parameters, batch)
+        parameters = {n: p.detach().requires_grad_() for n, p in state.parameters.items()}
+        at = self.stack.evaluate(Models(parameters, state.buffers, self.fixed), batch)
         groups = torch.split(at.surrogate.sum(0), list(self.stack.sizes.values()))
         norms = []
         for group in groups:
@@ -155,35 +160,16 @@ class Step:
             )
             squares = [g.reshape(len(g), -1).square().sum(1) for g in gradients if g is not None]
             norms.append(torch.stack(squares).sum(0).sqrt() if squares else at.objective.detach() * 0)
-        return torch.stack(norms, dim=1)
+        return torch.stack(norms, dim=1).detach()
 
 
-def _rows(value: Any, rows: list[int]) -> Any:
-    """What an optimizer keeps of some runs; its step counter, a scalar, is the same for all."""
-    return value[rows] if isinstance(value, Tensor) and value.dim() else value
+def _where(active: Tensor, new: Tensors, old: Tensors) -> Tensors:
+    """The new tensors of active runs; the others keep theirs, whatever the new ones hold."""
+    return {
+        n: torch.where(active.view(-1, *[1] * (old[n].dim() - 1)), new[n].to(old[n].dtype), old[n].detach())
+        for n in old
+    }
 
 
 def _word(value: Any) -> Any:
     return tuple(value.shape) if isinstance(value, Tensor) else value
-
-
-def build_optimizer(recipe: Optimizer, parameters: list[Tensor], **options: Any) -> torch.optim.Optimizer:
-    """Build the ``torch.optim`` optimizer of a recipe.
-
-    Raises:
-        SpecError: An option that the optimizer does not take, or a value that it refuses.
-    """
-    kind = getattr(torch.optim, recipe.name)
-    known = [n for n in inspect.signature(kind.__init__).parameters if n not in ("self", "params")]
-    valid = [n for n in known if n not in ENGINE_OPTIONS]
-    for name in recipe.options:
-        if name not in valid:
-            message = f"{recipe.name} takes no option '{name}'"
-            raise SpecError(message, place=f"train.optimizer.{name}", hint=closest(name, valid))
-    try:
-        return kind(parameters, **{**recipe.options, **{n: v for n, v in options.items() if n in known}})
-    except (TypeError, ValueError, RuntimeError) as error:
-        given = ", ".join(f"{name}: {value}" for name, value in recipe.options.items())
-        message = f"{recipe.name} refuses {{{given}}}: {error}"
-        hint = f"mend the value; {recipe.name} takes {', '.join(valid)}"
-        raise SpecError(message, place="train.optimizer", hint=hint) from error

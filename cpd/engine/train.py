@@ -1,49 +1,50 @@
-"""The engine: trains batches of runs, fused where the problem allows it."""
+"""Train a batch of runs, fused where the problem allows it."""
 
 from __future__ import annotations
 
 import shutil
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from cpd.engine.batch import Batch
-from cpd.engine.checking import Checked, check
 from cpd.engine.checkpointing import Keeper, identity
-from cpd.engine.cost import Work, weigh
-from cpd.engine.loading import ProblemRaised, user_traceback
-from cpd.engine.memory import out_of_memory
-from cpd.engine.preparing import Builder, Prepared, Refused, check_device
-from cpd.engine.pruning import Prune
+from cpd.engine.cost import threads_for
+from cpd.engine.counting import out_of_memory
+from cpd.engine.loading import user_traceback
+from cpd.engine.preparing import Builder, Prepared, Refused
 from cpd.engine.results import finished_runs
 from cpd.engine.steppers.choice import choose
-from cpd.engine.threads import limit_threads, threads_for
-from cpd.engine.training import Hooks, Interrupted, Training
+from cpd.engine.steppers.stepper import Stepper
+from cpd.engine.training import Training
 from cpd.errors import CpdError
-from cpd.methods.registry import REGISTRY
 from cpd.outcome import Run, Status
 
-__all__ = [
-    "Batch",
-    "Checked",
-    "Hooks",
-    "Interrupted",
-    "ProblemRaised",
-    "Prune",
-    "Trained",
-    "Work",
-    "check",
-    "check_device",
-    "forget",
-    "hyperparameters",
-    "limit_threads",
-    "summaries",
-    "train",
-    "weigh",
-]
+SHOWN_EVERY = 0.1
+"""Seconds between two reports of progress."""
+
+
+@dataclass
+class Hooks:
+    """What the loop tells and asks the outside.
+
+    Attributes:
+        progress: Called now and then with steps done, steps in all and runs in the program.
+        stop: Asked after each span of steps; True ends the training with :class:`Interrupted` after a checkpoint.
+        say: Told of long waits.
+    """
+
+    progress: Callable[[int, int, int], None] | None = None
+    stop: Callable[[], bool] | None = None
+    say: Callable[[str], None] = lambda text: None
+
+
+class Interrupted(Exception):
+    """The training was asked to stop; what was done is in its checkpoint."""
 
 
 @dataclass
@@ -52,16 +53,6 @@ class Trained:
 
     runs: list[Run]
     notes: list[str] = field(default_factory=list)
-
-
-def hyperparameters() -> dict[str, Any]:
-    """Every method's hyperparameters by name, for reading specs."""
-    return {name: method.hyperparameters for name, method in REGISTRY.items()}
-
-
-def summaries() -> dict[str, str]:
-    """What every method does, in a line."""
-    return {name: method.summary for name, method in REGISTRY.items()}
 
 
 def train(batch: Batch, hooks: Hooks | None = None) -> Trained:
@@ -97,6 +88,32 @@ def train(batch: Batch, hooks: Hooks | None = None) -> Trained:
     return Trained([done[identity(key)] for key in batch.keys], builder.notes)
 
 
+def run_spans(training: Training, stepper: Stepper, hooks: Hooks, keeper: Keeper) -> list[str]:
+    """Train to the end; show progress, keep checkpoints and stop where the hooks say so, between spans of steps.
+
+    Returns:
+        What the user should know of how the steps were executed.
+
+    Raises:
+        Interrupted: ``hooks.stop`` said so; a checkpoint was kept.
+    """
+    before, started, shown = training.seconds, time.monotonic(), 0.0
+    note: str | None = None
+    for executed in training.spans(stepper):
+        note = executed.note
+        now = time.monotonic()
+        training.seconds = before + now - started
+        if hooks.progress and now - shown > SHOWN_EVERY:
+            hooks.progress(training.done, training.steps, len(training.going.keys))
+            shown = now
+        stopping = hooks.stop is not None and hooks.stop()
+        if stopping or keeper.due():
+            keeper.save(training)
+        if stopping:
+            raise Interrupted
+    return [] if note is None else [note]
+
+
 def forget(batch: Batch) -> None:
     """Remove the checkpoints of a batch whose runs are stored."""
     if batch.checkpoint:
@@ -112,10 +129,8 @@ def _train_group(batch: Batch, group: Prepared | Refused, keeper: Keeper, hooks:
     training = Training.begin(group, batch.constraints, batch.train, batch.prune)
     try:
         keeper.resume(training)
-        advance = choose(batch, training, hooks.say)
-        training.run(hooks, keeper, advance)
+        notes += run_spans(training, choose(batch, training, hooks.say), hooks, keeper)
         keeper.ended(training)
-        notes.extend([advance.note] if advance.note else [])
         return finished_runs(training)
     except (CpdError, Interrupted):
         raise

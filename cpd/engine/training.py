@@ -1,24 +1,24 @@
-"""The one training loop: R runs fused on stacked parameters."""
+"""One fused training under way: spans of steps on R runs, and which of them go on."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from cpd.engine.checkpointing import Keeper
-from cpd.engine.method_groups import Segments
+from cpd.engine.generators import RandomState
+from cpd.engine.method_groups import MethodGroups
 from cpd.engine.minibatches import total_steps
 from cpd.engine.preparing import Prepared, pads
 from cpd.engine.pruning import START, Prune, given_up, margins
-from cpd.engine.recorder import Recorder
-from cpd.engine.stacked import RandomState
+from cpd.engine.recorder import Recorded, Recorder
+from cpd.engine.stacked import Tensors
 from cpd.engine.step import State, Step
-from cpd.engine.steppers.captured import Advance
+from cpd.engine.steppers.stepper import Stepper
+from cpd.engine.tree import take
 from cpd.methods.registry import REGISTRY
 from cpd.outcome import RunKey
 from cpd.spec.models import Constraint, Train
@@ -31,23 +31,35 @@ NORM_POINTS = 5
 """Points of a training, beside the end, at which constraint gradients are compared."""
 
 
-@dataclass
-class Hooks:
-    """What the loop tells and asks the outside.
+class Tree(NamedTuple):
+    """All that changes while runs are trained, with the runs first: what is cut, saved and loaded as one.
 
     Attributes:
-        progress: Called now and then with steps done, steps in all and runs in the program.
-        stop: Asked after each step; True ends the training with :class:`Interrupted` after a checkpoint.
-        say: Told of long waits.
+        state: What a step changes.
+        recorded: The curves and the last tenth.
+        norms: Norms of the constraints' gradients, ``[R, points, names]``; NaN where not taken yet.
+        pruned: ``[R]`` bool: the runs that were given up.
     """
 
-    progress: Callable[[int, int, int], None] | None = None
-    stop: Callable[[], bool] | None = None
-    say: Callable[[str], None] = lambda text: None
+    state: State
+    recorded: Recorded
+    norms: Tensor
+    pruned: Tensor
 
 
-class Interrupted(Exception):
-    """The training was asked to stop; what was done is in its checkpoint."""
+@dataclass(frozen=True)
+class Cohort:
+    """Runs that go through the steps together.
+
+    Attributes:
+        keys: The runs.
+        step: Their step.
+        tree: How they stand.
+    """
+
+    keys: tuple[RunKey, ...]
+    step: Step
+    tree: Tree
 
 
 @dataclass
@@ -55,188 +67,177 @@ class Training:
     """One fused training under way.
 
     Attributes:
+        prepared: What it started from.
+        recorder: Which steps are kept.
+        steps: Steps of a whole training.
+        going: The runs that are trained on.
+        left: Runs that were taken out, as they stood.
+        splits: For each time that runs were taken out, the rows that stayed.
         done: Steps done.
         seconds: Time spent, earlier parts of a resumed training included.
-        engine: What ``auto`` has decided on, None before.
+        chosen: The stepper that ``auto`` has decided on, by name; None before.
         prune: Which runs are given up; None for none.
         margin: How far from its level a constraint is far, ``[C]``; infinite where it does not count.
-        pruned: ``[R]`` bool.
-        left: Trainings of the runs that were taken out, as they stood.
-        splits: For each time that runs were taken out, the rows that stayed.
-        keys: All runs, those that were taken out included.
     """
 
     prepared: Prepared
-    step: Step
-    state: State
+    recipe: Train
+    constraints: Mapping[str, Constraint]
     recorder: Recorder
     steps: int
+    going: Cohort
+    left: list[Cohort] = field(default_factory=list)
+    splits: list[list[int]] = field(default_factory=list)
     done: int = 0
     seconds: float = 0.0
-    norms: list[Tensor] = field(default_factory=list)
-    engine: str | None = None
+    chosen: str | None = None
     prune: Prune | None = None
     margin: Tensor = field(default_factory=lambda: torch.zeros(0))
-    pruned: Tensor = field(default_factory=lambda: torch.zeros(0))
-    left: list[Training] = field(default_factory=list)
-    splits: list[list[int]] = field(default_factory=list)
-    keys: tuple[RunKey, ...] = ()
 
     @classmethod
     def begin(
-        cls, prepared: Prepared, constraints: Mapping[str, Constraint], train: Train, prune: Prune | None = None
+        cls, prepared: Prepared, constraints: Mapping[str, Constraint], recipe: Train, prune: Prune | None = None
     ) -> Training:
         """Set up a training at its first step."""
-        stack = prepared.stack
-        like = next(iter(stack.parameters.values()))
-        sizes = stack.sizes
+        stack, keys = prepared.stack, prepared.keys
+        step = _step(prepared, keys, prepared.models.fixed, constraints, recipe)
+        steps = total_steps(recipe, prepared.data)
+        recorder = Recorder(steps, sum(stack.sizes.values()))
+        state, like = step.start(prepared.models), step.levels
+        points = len(range(0, steps, _every(steps, NORM_POINTS))) + 1
+        norms = like.new_full((len(keys), points, len(stack.names)), float("nan"))
+        tree = Tree(state, recorder.start(like), norms, torch.zeros_like(state.active))
         by_name = [constraints[n] for n in stack.names]
-        sign = _spread([-1.0 if c.sense == ">=" else 1.0 for c in by_name], sizes, like)
-        equality = _spread([c.sense == "==" for c in by_name], sizes, like).bool()
-        levels = torch.stack([_spread([k.levels[n] for n in stack.names], sizes, like) for k in prepared.keys])
-        segments = Segments(prepared.keys, sizes, equality, like)
-        step = Step(stack, segments, sign, levels, train.optimizer)
-        steps = total_steps(train, prepared.data)
         counts = [prune is not None and prune.constraint in (None, n) for n in stack.names]
-        margin = margins(_spread([c.tolerance for c in by_name], sizes, like), _spread(counts, sizes, like).bool())
-        training = cls(prepared, step, step.start(), Recorder(steps, levels), steps, prune=prune, margin=margin)
-        training.pruned = torch.zeros_like(training.state.active)
-        training.keys = prepared.keys
-        return training
+        margin = margins(
+            _spread([c.tolerance for c in by_name], stack.sizes, like), _spread(counts, stack.sizes, like).bool()
+        )
+        going = Cohort(keys, step, tree)
+        return cls(prepared, recipe, constraints, recorder, steps, going, prune=prune, margin=margin)
 
-    def run(self, hooks: Hooks, keeper: Keeper, advance: Advance) -> None:
-        """Train to the end.
+    @property
+    def keys(self) -> tuple[RunKey, ...]:
+        """All runs, those that were taken out included."""
+        return self.prepared.keys
 
-        Raises:
-            Interrupted: ``hooks.stop`` said so.
+    @property
+    def cohorts(self) -> list[Cohort]:
+        """All runs as they stand: those that were taken out, then those that go on."""
+        return [*self.left, self.going]
+
+    @property
+    def state(self) -> State:
+        """What the steps of the runs that go on have come to."""
+        return self.going.tree.state
+
+    def spans(self, stepper: Stepper) -> Iterator[Stepper]:
+        """Train to the end, some steps at a time; yields, after each span, what executed it.
+
+        Between two spans the training may be saved, or left: what has been done is in it.
         """
-        clock = _Clock(hooks, keeper, self.seconds)
         if self.done == 0:
             self.prepared.random.restore()
         while self.done < self.steps:
-            if self.done and self.done % self._look_every == 0:
-                advance = self._look(advance)
+            if self.done and self.done % _every(self.steps, LOOKS) == 0:
+                stepper = self._look(stepper)
                 if not self.state.active.any():
                     break
-            if self.done % self._norm_every == 0:
-                self._compare_gradients(self.prepared.batches.sample())
-            n = self._span(advance.history)
-            self.state, records = advance(self.state, self.prepared.batches, n)
+            if self.done % _every(self.steps, NORM_POINTS) == 0:
+                self._compare_gradients(self.done // _every(self.steps, NORM_POINTS))
+            n = self._span(stepper.history)
+            state, records = stepper(self.state, self.prepared.batches, n)
+            self._put(state=state)
             self.done += n
-            self.recorder.keep_many(self.done - len(records.objective), records)
-            self.seconds = clock.seconds()
-            clock.tell(self)
-        self._compare_gradients(self.prepared.batches.sample())
-
-    @property
-    def _norm_every(self) -> int:
-        return max(1, self.steps // NORM_POINTS)
-
-    @property
-    def _look_every(self) -> int:
-        return max(1, self.steps // LOOKS)
-
-    def _look(self, advance: Advance) -> Advance:
-        """Give up what is to be given up, and take the runs that have ended out of the batch where they are many."""
-        if self.prune is not None and self.done >= START * self.steps:
-            self._give_up()
-        active = self.state.active.tolist()
-        stay = [r for r, on in enumerate(active) if on]
-        if not stay or len(active) < LEAST_COMPACTED or len(stay) > len(active) / 2:
-            return advance
-        if len(stay) == 1 and pads(self.prepared.run_size):  # a lone run's last bits are not those of a batch
-            stay = sorted([*stay, active.index(False)])
-        again = advance.again()
-        if again is None:
-            return advance
-        self.split(stay)
-        return again(self.step)
-
-    def _give_up(self) -> None:
-        """Freeze the penalised runs that will not come near their level any more."""
-        assert self.prune is not None
-        kept = self.recorder.kept(self.done)
-        equality = self.step.segments.equality
-        counts_below = torch.ones_like(equality) if self.prune.both_sides else equality
-        left = (self.steps - self.done) / self.recorder.stride
-        far = given_up(self.step.violation(kept), left, self.margin, counts_below)
-        unmoved = [REGISTRY[key.method].multipliers is None for key in self.prepared.keys]
-        new = far & self.state.active & torch.tensor(unmoved, device=far.device)
-        self.pruned = self.pruned | new
-        self.state = self.state._replace(active=self.state.active & ~new)
+            self.recorder.keep_many(self.going.tree.recorded, self.done - len(records.objective), records)
+            yield stepper
+        self._compare_gradients(-1)
 
     def split(self, stay: list[int]) -> None:
         """Go on with these rows alone; the others are kept as they stand, in ``left``."""
-        gone = [r for r in range(len(self.state.active)) if r not in set(stay)]
+        gone = [r for r in range(len(self.going.keys)) if r not in set(stay)]
         self.left.append(self._part(gone))
-        part = self._part(stay)
-        for name in ("prepared", "step", "state", "recorder", "norms", "pruned"):
-            setattr(self, name, getattr(part, name))
+        self.going = self._part(stay)
         self.splits.append(stay)
 
-    def _part(self, rows: list[int]) -> Training:
-        """A training of these rows alone, at the same step."""
-        keys = tuple(self.prepared.keys[r] for r in rows)
-        stack = self.prepared.stack.part(rows, self.state.parameters)
-        step = self.step.part(rows, keys, stack)
-        state = self.step.part_of(self.state, rows, stack)
-        prepared = replace(self.prepared, keys=keys, stack=stack)
-        return replace(
-            self,
-            prepared=prepared,
-            step=step,
-            state=state,
-            recorder=self.recorder.part(rows),
-            norms=[norm[rows] for norm in self.norms],
-            pruned=self.pruned[rows],
-            left=[],
-            splits=[],
-            keys=keys,
-        )
+    def put_back(self, trees: list[Tree]) -> None:
+        """Let all cohorts stand as in these trees, in the order of :attr:`cohorts`."""
+        *left, self.going = (Cohort(c.keys, c.step, tree) for c, tree in zip(self.cohorts, trees, strict=True))
+        self.left = left
+
+    def _put(self, **changed: Any) -> None:
+        self.going = Cohort(self.going.keys, self.going.step, self.going.tree._replace(**changed))
+
+    def _part(self, rows: list[int]) -> Cohort:
+        """The cohort of these rows alone, at the same step."""
+        keys = tuple(self.going.keys[r] for r in rows)
+        fixed = take(self.going.step.fixed, rows)
+        step = _step(self.prepared, keys, fixed, self.constraints, self.recipe)
+        return Cohort(keys, step, take(self.going.tree, rows))
+
+    def _look(self, stepper: Stepper) -> Stepper:
+        """Give up what is to be given up, and take the runs that have ended out of the batch where they are many."""
+        if self.prune is not None and self.done >= START * self.steps:
+            self._give_up(self.prune)
+        active = self.state.active.tolist()
+        stay = [r for r, on in enumerate(active) if on]
+        if not stay or len(active) < LEAST_COMPACTED or len(stay) > len(active) / 2:
+            return stepper
+        if len(stay) == 1 and pads(self.prepared.run_size):  # a lone run's last bits are not those of a batch
+            stay = sorted([*stay, active.index(False)])
+        rebuild = stepper.rebuild()
+        if rebuild is None:
+            return stepper
+        self.split(stay)
+        return rebuild(self.going.step)
+
+    def _give_up(self, prune: Prune) -> None:
+        """Freeze the penalised runs that will not come near their level any more."""
+        tree, step = self.going.tree, self.going.step
+        kept = self.recorder.kept(tree.recorded, self.done)
+        equality = step.groups.equality
+        counts_below = torch.ones_like(equality) if prune.both_sides else equality
+        left = (self.steps - self.done) / self.recorder.stride
+        far = given_up(step.violation(kept), left, self.margin, counts_below)
+        unmoved = [REGISTRY[key.method].multipliers is None for key in self.going.keys]
+        new = far & self.state.active & torch.tensor(unmoved, device=far.device)
+        self._put(pruned=tree.pruned | new, state=self.state._replace(active=self.state.active & ~new))
 
     def _span(self, history: int) -> int:
         """Steps up to the last recorded one within ``history`` of the next, to a look or a comparison of gradients."""
         first = next(k for k in range(self.done, self.steps) if self.recorder.wants(k))
         last = max(k for k in range(first, min(first + history, self.steps)) if self.recorder.wants(k))
-        stops = (self._norm_every, self._look_every)
+        stops = (_every(self.steps, NORM_POINTS), _every(self.steps, LOOKS))
         return min(last + 1 - self.done, *(every - self.done % every for every in stops))
 
-    def _compare_gradients(self, batch: Any) -> None:
+    def _compare_gradients(self, slot: int) -> None:
         """Take the norms of the constraints' gradients without touching the generators."""
-        random = RandomState.now(self.step.levels.device)
-        self.norms.append(self.step.gradient_norms(self.state.parameters, batch).detach())
+        random = RandomState.now(self.going.step.levels.device)
+        norms = self.going.step.gradient_norms(self.state, self.prepared.batches.sample())
+        self.going.tree.norms[:, slot] = norms
         random.restore()
 
 
-class _Clock:
-    """Decides when to show progress, to keep a checkpoint and to stop."""
+def _every(steps: int, times: int) -> int:
+    """Every how many steps something is done so many times in a training."""
+    return max(1, steps // times)
 
-    def __init__(self, hooks: Hooks, keeper: Keeper, before: float) -> None:
-        self.hooks = hooks
-        self.keeper = keeper
-        self.before = before
-        self.started = time.monotonic()
-        self.shown = 0.0
 
-    def seconds(self) -> float:
-        """Time spent on this training, earlier parts included."""
-        return self.before + time.monotonic() - self.started
-
-    def tell(self, training: Training) -> None:
-        """After a span of steps.
-
-        Raises:
-            Interrupted: The hooks said to stop; a checkpoint was kept.
-        """
-        hooks, now = self.hooks, time.monotonic()
-        if hooks.progress and now - self.shown > 0.1:
-            hooks.progress(training.done, training.steps, len(training.prepared.keys))
-            self.shown = now
-        stopping = hooks.stop is not None and hooks.stop()
-        if stopping or self.keeper.due():
-            self.keeper.save(training)
-        if stopping:
-            raise Interrupted
+def _step(
+    prepared: Prepared,
+    keys: tuple[RunKey, ...],
+    fixed: Tensors,
+    constraints: Mapping[str, Constraint],
+    recipe: Train,
+) -> Step:
+    """The step of some runs of a training."""
+    stack = prepared.stack
+    like = next(iter(prepared.models.parameters.values()))
+    by_name = [constraints[n] for n in stack.names]
+    sign = _spread([-1.0 if c.sense == ">=" else 1.0 for c in by_name], stack.sizes, like)
+    equality = _spread([c.sense == "==" for c in by_name], stack.sizes, like).bool()
+    levels = torch.stack([_spread([k.levels[n] for n in stack.names], stack.sizes, like) for k in keys])
+    groups = MethodGroups(keys, stack.sizes, equality, like)
+    return Step(stack, groups, sign, levels, fixed, recipe.optimizer)
 
 
 def _spread(values: list[Any], sizes: Mapping[str, int], like: Tensor) -> Tensor:

@@ -51,7 +51,7 @@ class DaskPool:
         self._work = work
         self._address = address
         self._client = _connect(address)
-        self._tickets: dict[distributed.Future, Ticket] = {}
+        self._tickets: dict[Any, Ticket] = {}
         self._arrived = distributed.as_completed(loop=self._client.loop, with_results=True, raise_errors=False)
         self._names = map("cpd-{}-{}".format, itertools.repeat(uuid4().hex), itertools.count())
         self._threads: dict[str, int] = {}
@@ -103,7 +103,7 @@ class DaskPool:
         return arrivals
 
     def cancel(self) -> None:
-        """Take back what has not begun; work that has begun can ask, see :func:`cpd.executors.cancelled`."""
+        """Take back what has not begun; work that has begun can ask, see :func:`cpd.executors.worker.cancelled`."""
         self._arrived.clear()
         if self._tickets and self._client.status == "running":
             self._client.cancel(list(self._tickets), force=True)

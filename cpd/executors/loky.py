@@ -1,4 +1,4 @@
-"""Items on this machine's cores, through joblib's loky workers.
+"""Items on this machine's cores, in loky's worker processes.
 
 One loky executor with a single worker for each job, not one pool: when a process is killed, loky breaks its whole pool
 and with it every item under way. So a death costs one item, the guilty one is known at once, and each worker keeps its
@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 
-from joblib.externals.loky import BrokenProcessPool, ProcessPoolExecutor, cpu_count
+from loky import BrokenProcessPool, ProcessPoolExecutor, cpu_count
 
 from cpd.executors.queue import Arrival, ExecutorLost, Ticket
 from cpd.executors.worker import SIGNALS, Died, Escaped, Outcome, Work, attempt_sealed, begin, seal, unseal

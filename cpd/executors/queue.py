@@ -1,4 +1,4 @@
-"""The queue of items and what becomes of them when workers die: the same for every engine."""
+"""The queue of items and what becomes of them when workers die: the same for every executor."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from cpd.errors import CpdError
 from cpd.executors.worker import Died, Escaped, Outcome, Returned
 
 TICK = 1.0
-"""Seconds between two looks at an engine that delivers nothing."""
+"""Seconds between two looks at an executor that delivers nothing."""
 
 Halve = Callable[[Any], tuple[Any, Any] | None]
 
 
 class ExecutorLost(CpdError):
-    """The engine went away midway; what had arrived was delivered: exit code 1."""
+    """The executor went away midway; what had arrived was delivered: exit code 1."""
 
     exit_code = 1
 
@@ -95,7 +95,7 @@ Arrival = tuple[Ticket, Outcome] | WorkerLost
 
 
 class Pool(Protocol):
-    """An engine: takes tickets, gives outcomes, knows nothing of faults but to report them."""
+    """What an executor works with: takes tickets, gives outcomes, knows nothing of faults but to report them."""
 
     @property
     def workers(self) -> int:
@@ -162,9 +162,9 @@ class Queue:
             case Died(reason) if ticket.alone:
                 return Lost(ticket.payload, reason)
             case Died(reason, repeatable):
-                return Retrying(ticket.payload, reason, self._again(ticket, repeatable))
+                return Retrying(ticket.payload, reason, self._requeue(ticket, repeatable))
 
-    def _again(self, ticket: Ticket, repeatable: bool) -> tuple[Any, ...]:
+    def _requeue(self, ticket: Ticket, repeatable: bool) -> tuple[Any, ...]:
         """Put back a ticket whose worker died, whole or halved."""
         if repeatable and ticket.retries:
             self._wait(replace(ticket, retries=ticket.retries - 1))
@@ -182,7 +182,7 @@ class Queue:
 
 
 def drain(pool: Pool, queue: Queue, stall_timeout: float) -> Generator[Event]:
-    """Send the queue through a pool, see :meth:`cpd.executors.Engine.results`."""
+    """Send the queue through a pool, see :meth:`cpd.executors.start.Executor.results`."""
     failure: ExecutorLost | None = None
     heard = time.monotonic()
     try:

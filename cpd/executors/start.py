@@ -1,6 +1,6 @@
-"""Where batches go: this process, joblib's loky workers, a Dask or a Ray cluster.
+"""Start an executor: this process, loky's worker processes, a Dask or a Ray cluster.
 
-Items in, events out, whatever the engine; faults are handled once, in :mod:`cpd.executors.queue`. Nothing in here
+Items in, events out, whatever the executor; faults are handled once, in :mod:`cpd.executors.queue`. Nothing in here
 knows what an item holds.
 """
 
@@ -12,41 +12,8 @@ from types import TracebackType
 from typing import Any
 
 from cpd.errors import CpdError, closest
-from cpd.executors.queue import (
-    Done,
-    Event,
-    ExecutorLost,
-    Halve,
-    Item,
-    Lost,
-    Pool,
-    Queue,
-    Raised,
-    Retrying,
-    Stalled,
-    WorkerLost,
-    drain,
-)
-from cpd.executors.worker import Work, cancelled, device
-
-__all__ = [
-    "BACKENDS",
-    "Done",
-    "Engine",
-    "Event",
-    "ExecutorLost",
-    "Item",
-    "Lost",
-    "Raised",
-    "Retrying",
-    "Stalled",
-    "Where",
-    "WorkerLost",
-    "cancelled",
-    "device",
-    "engine",
-    "usable_cores",
-]
+from cpd.executors.queue import Event, Halve, Item, Pool, Queue, drain
+from cpd.executors.worker import Work
 
 BACKENDS = ("local", "loky", "dask", "ray")
 
@@ -61,7 +28,7 @@ class Where:
         address: The Dask scheduler, e.g. ``tcp://host:8786``, or the Ray cluster: ``auto``, ``host:6379``, or ``local``
             for one that lives and dies with this process.
         devices: Devices that local workers are bound to for life, in turn, e.g. ``("cuda:0", "cuda:1")``; a worker
-            learns its own from :func:`device`.
+            learns its own from :func:`cpd.executors.worker.device`.
     """
 
     backend: str = "local"
@@ -70,7 +37,7 @@ class Where:
     devices: tuple[str, ...] = ()
 
 
-class Engine:
+class Executor:
     """Workers that are up, until closed: use it in a ``with`` statement."""
 
     def __init__(self, pool: Pool) -> None:
@@ -102,8 +69,8 @@ class Engine:
             stall_timeout: Seconds without anything finishing after which to give up.
 
         Yields:
-            :class:`Done`, :class:`Raised` or :class:`Lost` once for each payload (or for its parts), and in between the
-            notices :class:`Retrying` and :class:`WorkerLost`.
+            ``Done``, ``Raised`` or ``Lost`` once for each payload (or for its parts), and in between the notices
+            ``Retrying`` and ``WorkerLost``.
 
         Raises:
             Stalled: Nothing finished for ``stall_timeout`` seconds, or no worker is left; what arrived was yielded.
@@ -115,7 +82,7 @@ class Engine:
         """End all that is under way; local workers are killed."""
         self._pool.close()
 
-    def __enter__(self) -> Engine:
+    def __enter__(self) -> Executor:
         return self
 
     def __exit__(
@@ -124,13 +91,13 @@ class Engine:
         self.close()
 
 
-def engine(
+def start(
     where: Where,
     work: Work,
     *,
     setup: Callable[[int], None] | None = None,
     probe: Callable[[], dict[str, str]] | None = None,
-) -> Engine:
+) -> Executor:
     """Start local workers, or connect to a cluster.
 
     Args:
@@ -148,18 +115,18 @@ def engine(
     if where.backend == "dask":
         from cpd.executors import dask
 
-        return Engine(dask.DaskPool(work, str(where.address), probe))
+        return Executor(dask.DaskPool(work, str(where.address), probe))
     if where.backend == "ray":
         from cpd.executors import ray
 
-        return Engine(ray.RayPool(work, where.address or "auto", where.jobs, probe))
+        return Executor(ray.RayPool(work, where.address or "auto", where.jobs, probe))
     if where.backend == "local" and where.jobs == 1 and not where.devices:
         from cpd.executors.in_process import InProcess
 
-        return Engine(InProcess(work))
+        return Executor(InProcess(work))
     from cpd.executors import loky
 
-    return Engine(loky.LokyPool(work, where.jobs, where.devices, setup))
+    return Executor(loky.LokyPool(work, where.jobs, where.devices, setup))
 
 
 def _check(where: Where) -> None:
@@ -179,10 +146,3 @@ def _check(where: Where) -> None:
 
 def _whole(payload: Any) -> None:
     """What is never cut."""
-
-
-def usable_cores() -> int:
-    """Cores that this process may use: those that it is bound to, and no more than its container is given."""
-    from joblib import cpu_count
-
-    return int(cpu_count())

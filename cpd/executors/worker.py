@@ -70,7 +70,7 @@ def cancelled() -> bool:
 
 @contextmanager
 def cancellable(asked: Callable[[], bool]) -> Iterator[None]:
-    """What :func:`cancelled` asks in this thread meanwhile, for engines that cannot end what has begun."""
+    """What :func:`cancelled` asks in this thread meanwhile, for executors that cannot end what has begun."""
     _thread.cancelled = asked
     try:
         yield
@@ -89,13 +89,14 @@ def attempt(work: Work, payload: Any) -> Outcome:
 
 
 def seal(work: Work, payload: Any) -> bytes:
-    """Pack work for :func:`attempt_sealed`: bytes, so that no engine looks into the payload."""
+    """Pack work for :func:`attempt_sealed`: bytes, so that no executor looks into the payload."""
     return pickle.dumps((work, payload), protocol=pickle.HIGHEST_PROTOCOL)
 
 
 def unseal(outcome: bytes) -> Outcome:
     """Unpack what :func:`attempt_sealed` gave."""
-    return pickle.loads(outcome)
+    found: Outcome = pickle.loads(outcome)
+    return found
 
 
 def attempt_sealed(sealed: bytes) -> bytes:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, NamedTuple
 
 from cpd.methods.hyperparameter import Hyperparameter
 from cpd.methods.lagrangian import DUAL_LR, MULTIPLIER_INIT, UPDATE
 from cpd.methods.method import Method, Setting, project_multiplier
 from cpd.methods.quadratic_penalty import GROWTH, grown
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class State(NamedTuple):
@@ -50,9 +50,9 @@ def penalty_term(g: Tensor, state: State, setting: Setting, equality: Tensor) ->
     # Simultaneous updates act with the state before the step, whose next penalty is this step's.
     c = state.penalty if setting["update"] == "alternating" else state.grown
     inside = multiplier * g + c * g.square() / 2
-    outside = -multiplier.square() / (2 * torch.where(c > 0, c, torch.ones_like(c)))
+    outside = -multiplier.square() / (2 * c.where(c > 0, c.new_ones(c.shape)))
     slack = ~equality & (multiplier + c * g < 0) & (c > 0)
-    return torch.where(slack, outside, inside).sum(-1)
+    return outside.where(slack, inside).sum(-1)
 
 
 def update(g: Tensor, state: State, setting: Setting, equality: Tensor) -> State:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, NamedTuple
 
 from cpd.methods.hyperparameter import Hyperparameter
 from cpd.methods.method import Method, Setting, project_multiplier
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 DUAL_LR = Hyperparameter(per_constraint=True, meaning="eta: how far a multiplier moves per unit of violation")
@@ -40,7 +40,7 @@ class AdamState(NamedTuple):
 
 def init(setting: Setting, like: Tensor) -> State | AdamState:
     """Start at ``multiplier_init``."""
-    multiplier, zero = setting["multiplier_init"].expand_as(like), torch.zeros_like(like)
+    multiplier, zero = setting["multiplier_init"].expand_as(like), like.new_zeros(like.shape)
     return AdamState(multiplier, zero, zero, zero) if setting["dual_optimizer"] == "Adam" else State(multiplier)
 
 
@@ -83,7 +83,7 @@ def update(g: Tensor, state: State | AdamState, setting: Setting, equality: Tens
     state = _ascend(g, state, setting["dual_lr"])
     multiplier = project_multiplier(state.multiplier, equality)
     if setting["restart"]:
-        multiplier = torch.where(~equality & (g < 0), torch.zeros_like(multiplier), multiplier)
+        multiplier = multiplier.new_zeros(multiplier.shape).where(~equality & (g < 0), multiplier)
     return state._replace(multiplier=multiplier)
 
 
@@ -100,7 +100,7 @@ def _ascend(g: Tensor, state: State | AdamState, dual_lr: Tensor) -> State | Ada
 
 def _bias_correction(beta: float, steps: Tensor) -> Tensor:
     """``1 - beta^steps``; as written it would lose five of float32's seven digits in the first steps."""
-    return -torch.expm1(steps * math.log(beta))
+    return -(steps * math.log(beta)).expm1()
 
 
 def multipliers(state: State | AdamState) -> Tensor:

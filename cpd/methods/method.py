@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cpd.methods.hyperparameter import Hyperparameter
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Setting = Mapping[str, Any]
 """Numbers as tensors that broadcast against ``[..., C]`` (``[R, 1]`` or ``[R, C]``); words and booleans as they are."""
@@ -42,4 +42,4 @@ class Method(NamedTuple):
 
 def project_multiplier(multiplier: Tensor, equality: Tensor) -> Tensor:
     """Keep inequality multipliers at zero or above, equality multipliers free: ``[lambda]_+``."""
-    return torch.where(equality, multiplier, multiplier.clamp_min(0))
+    return multiplier.where(equality, multiplier.clamp_min(0))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, NamedTuple
 
 from cpd.methods.hyperparameter import Hyperparameter
 from cpd.methods.lagrangian import DUAL_LR, MULTIPLIER_INIT, UPDATE, penalty_term
 from cpd.methods.method import Method, Setting, project_multiplier
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class State(NamedTuple):
@@ -22,7 +22,7 @@ class State(NamedTuple):
 
 def init(setting: Setting, like: Tensor) -> State:
     """Start at ``multiplier_init``; the first step sets the smoothed error."""
-    return State(setting["multiplier_init"].expand_as(like), torch.zeros_like(like), torch.ones_like(like))
+    return State(setting["multiplier_init"].expand_as(like), like.new_zeros(like.shape), like.new_ones(like.shape))
 
 
 def update(g: Tensor, state: State, setting: Setting, equality: Tensor) -> State:
@@ -53,13 +53,13 @@ def update(g: Tensor, state: State, setting: Setting, equality: Tensor) -> State
     nu, first = setting["nu"], state.first > 0
     smoothed = nu * state.smoothed + (1 - nu) * g
     if setting["init"] != "zeros":
-        start = g if setting["init"] == "documented" else torch.zeros_like(g)
-        smoothed = torch.where(first, start, smoothed)
-        state = state._replace(smoothed=torch.where(first, start, state.smoothed))
+        start = g if setting["init"] == "documented" else g.new_zeros(g.shape)
+        smoothed = start.where(first, smoothed)
+        state = state._replace(smoothed=start.where(first, state.smoothed))
     change = smoothed - state.smoothed
     step = setting["ki"] * g + setting["kp"] * change
     multiplier = project_multiplier(state.multiplier + setting["dual_lr"] * step, equality)
-    return State(multiplier, smoothed, torch.zeros_like(state.first))
+    return State(multiplier, smoothed, state.first.new_zeros(state.first.shape))
 
 
 def multipliers(state: State) -> Tensor:

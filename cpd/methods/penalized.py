@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from torch import Tensor
+from typing import TYPE_CHECKING, NamedTuple
 
 from cpd.methods.hyperparameter import Hyperparameter
 from cpd.methods.method import Method, Setting
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class State(NamedTuple):
@@ -35,7 +36,8 @@ def penalty_term(g: Tensor, state: State, setting: Setting, equality: Tensor) ->
 
     Source: Ramirez, Hashemizadeh and Lacoste-Julien (2025), equation (2).
     """
-    return (setting["coefficient"] * g).sum(-1)
+    term: Tensor = (setting["coefficient"] * g).sum(-1)
+    return term
 
 
 def update(g: Tensor, state: State, setting: Setting, equality: Tensor) -> State:

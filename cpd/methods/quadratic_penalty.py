@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, NamedTuple
 
 from cpd.methods.hyperparameter import Hyperparameter
 from cpd.methods.method import Method, Setting
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 GROWTH = Hyperparameter(default=1.0, minimum=1.0, meaning="gamma: c grows by it wherever a step finds a violation")
 
@@ -42,7 +42,7 @@ def penalty_term(g: Tensor, state: State, setting: Setting, equality: Tensor) ->
 
     Source: Nocedal and Wright, Numerical Optimization (2006), equation (17.5).
     """
-    violated = torch.where(equality, g, g.clamp_min(0))
+    violated = g.where(equality, g.clamp_min(0))
     return (state.coefficient * violated.square()).sum(-1) / 2
 
 
@@ -62,8 +62,8 @@ def update(g: Tensor, state: State, setting: Setting, equality: Tensor) -> State
 
 def grown(coefficient: Tensor, g: Tensor, growth: Tensor, equality: Tensor) -> Tensor:
     """The coefficient times ``growth`` where the strict violation ``g`` ``[..., C]`` says violated."""
-    violated = torch.where(equality, g != 0, g > 0)
-    return torch.where(violated, coefficient * growth, coefficient)
+    violated = (g != 0).where(equality, g > 0)
+    return (coefficient * growth).where(violated, coefficient)
 
 
 METHOD = Method(

@@ -1,4 +1,9 @@
-"""How constraints enter training: one file per method."""
+"""Every method by name, and what a spec asks of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 from cpd.methods import augmented_lagrangian, lagrangian, nupi, penalized, quadratic_penalty
 from cpd.methods.method import Method
@@ -8,3 +13,13 @@ REGISTRY: dict[str, Method] = {
     for module in (penalized, quadratic_penalty, lagrangian, nupi, augmented_lagrangian)
 }
 """Every method by the name that a YAML uses."""
+
+
+def swept(method: str) -> str:
+    """The hyperparameter that a method is swept along: its first one."""
+    return next(iter(REGISTRY[method].hyperparameters))
+
+
+def with_defaults(method: str, setting: Mapping[str, Any]) -> dict[str, Any]:
+    """A setting with every hyperparameter of its method."""
+    return {name: h.default for name, h in REGISTRY[method].hyperparameters.items()} | dict(setting)

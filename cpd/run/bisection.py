@@ -5,43 +5,44 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from cpd.engine.train import hyperparameters
 from cpd.errors import CpdError
 from cpd.outcome import Run, RunKey, Status
 from cpd.results.result import Result
+from cpd.run.events import IterationEnded, SearchBegun
 from cpd.run.execution import Session
 from cpd.search.bisection import propose
-from cpd.search.bracket import observe, start
+from cpd.search.bracket import State, observe, start
 from cpd.search.ending import Outcome, outcome
 from cpd.search.strategies import STRATEGIES
-from cpd.spec.models import Search, Task, with_ids
+from cpd.spec.identity import with_ids
+from cpd.spec.models import Search, Task
+
+CONSTRAINED = ("nupi", "augmented_lagrangian", "lagrangian")
+"""Methods that reach a level which no coefficient gives, the first that a task has settings for to be advised."""
 
 
-def searched(session: Session, parallel: int) -> Result:
-    """Rounds of trainings until the search has an outcome."""
-    search = session.task.search
-    assert search is not None
-    assert search.constraint is not None
-    session.listener.search(search.constraint, session.task.objective)
-    rounds = _Rounds(session, search, parallel)
-    end = rounds.run()
-    if end is not None and end.kind == "unattainable" and rounds.pruned:
-        session.listener.note("the search ended on trainings that were given up: they are trained to the end")
-        session.pruning = False
-        end = rounds.run()
+def searched(session: Session, search: Search, parallel: int) -> Result:
+    """Train in rounds until the search has an outcome."""
+    session.tell(SearchBegun(session.task))
+    loop = SearchLoop(session, search, parallel)
+    end = loop.run()
+    if end is not None and end.kind == "unattainable" and loop.pruned:
+        session.say("the search ended on trainings that were given up: they are trained to the end")
+        session.train_to_the_end()
+        end = loop.run()
     block = {
         "constraint": search.constraint,
         "target": search.target,
         "tolerance": search.tolerance,
         "outcome": end.kind if end is not None else "out_of_budget",
-        "trainings": len(rounds.runs),
-        "iterations": rounds.iterations,
+        "trainings": len(loop.runs),
+        "iterations": loop.iterations,
     }
-    return session.result(rounds.runs, search=block, advice=_advice(session.task, end))
+    return session.result(loop.runs, search=block, advice=_advice(session.task, search, end))
 
 
-class _Rounds:
-    """The rounds of a search, until it has an outcome.
+class SearchLoop:
+    """The rounds of a search: propose coefficients, train them, observe their values.
 
     Attributes:
         runs: All that were trained.
@@ -59,8 +60,19 @@ class _Rounds:
 
     def run(self) -> Outcome | None:
         """Train until there is an outcome; None where a training failed or nothing more can be stored."""
+        state = self._start()
+        while (end := outcome(state)) is None:
+            coefficients = propose(state, STRATEGIES[self.search.strategy])
+            trained = self.session.train(keys_at(self.session.task, coefficients))
+            self.runs += [run for run in trained if run not in self.runs]
+            state = observe(state, {c: self._value(trained, c) for c in coefficients})
+            if any(run.status is Status.FAILED for run in trained) or self.session.recording.error is not None:
+                return None
+        return end
+
+    def _start(self) -> State:
         search = self.search
-        state = start(
+        return start(
             search.target,
             search.low,
             search.high,
@@ -68,14 +80,6 @@ class _Rounds:
             max_trainings=search.max_trainings,
             parallel=self.parallel,
         )
-        while (end := outcome(state)) is None:
-            coefficients = propose(state, STRATEGIES[search.strategy])
-            trained = self.session.train(keys_at(self.session.task, coefficients))
-            self.runs += [run for run in trained if run not in self.runs]
-            state = observe(state, {c: self._value(trained, c) for c in coefficients})
-            if any(run.status is Status.FAILED for run in trained) or self.session.storing.error is not None:
-                return None
-        return end
 
     def _value(self, trained: Sequence[Run], coefficient: float) -> float | None:
         """The value of a coefficient, shown as it is known; of one that was given up, where it stood then."""
@@ -87,7 +91,7 @@ class _Rounds:
             self.pruned = True
             row["pruned"] = "above" if stood > self.search.target else "below"
         self.iterations.append(row)
-        self.session.listener.iteration(row)
+        self.session.tell(IterationEnded(row))
         return row["value"] if stood is None else stood
 
 
@@ -95,7 +99,7 @@ def keys_at(task: Task, coefficients: Sequence[float]) -> list[RunKey]:
     """The penalised runs of these coefficients, every seed."""
     levels = {n: c.level for n, c in task.constraints.items()}
     keys = [RunKey("penalized", {"coefficient": c}, levels, seed) for c in coefficients for seed in task.seeds]
-    return with_ids(task, keys, hyperparameters())
+    return with_ids(task, keys)
 
 
 def _iteration(runs: Sequence[Run], coefficient: float, constraint: str, number: int) -> dict[str, Any]:
@@ -132,19 +136,18 @@ def _scalar(value: Any) -> float | None:
     return None if value is None else float(value)
 
 
-def _advice(task: Task, end: Outcome | None) -> str | None:
+def _advice(task: Task, search: Search, end: Outcome | None) -> str | None:
     """What the end of a search means and which command to try."""
     if end is None:
         return "The search ended before its outcome."
     if end.kind == "solved":
         return None
-    constrained = next((m for m in ("nupi", "augmented_lagrangian", "lagrangian") if m in task.methods), "lagrangian")
-    name = task.search.constraint if task.search else ""
-    command = (
-        f"cpd sweep {_typed(task)} --method {constrained} --levels {name}={task.search.target if task.search else ''}"
-    )
     advice = f"{end.sentence} {end.hint[:1].upper()}{end.hint[1:]}."
-    return f"{advice} Try: {command}" if end.kind == "unattainable" and end.bracket is not None else advice
+    if end.kind != "unattainable" or end.bracket is None:
+        return advice
+    constrained = next((m for m in CONSTRAINED if m in task.methods), "lagrangian")
+    levels = f"{search.constraint}={search.target}"
+    return f"{advice} Try: cpd sweep {_typed(task)} --method {constrained} --levels {levels}"
 
 
 def _typed(task: Task) -> str:

@@ -1,91 +1,96 @@
-"""Where and how runs are trained and kept, and who is told."""
+"""Where and how runs are trained and kept. Declared once: the command line makes its options from these fields."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal
 
 from cpd.errors import CpdError
-from cpd.outcome import Run
+from cpd.spec.option import Option
 
-
-@dataclass(frozen=True)
-class Options:
-    """Where and how to run.
-
-    Attributes:
-        device: A torch device.
-        devices: One worker on each of these instead.
-        jobs: Worker processes; None to choose.
-        backend: ``local``, ``dask`` or ``ray``.
-        address: Of the cluster.
-        engine: ``auto``, ``eager``, ``captured`` or ``compiled``.
-        fuse: Most runs in one program; None to choose, 1 for none.
-        store: The store's file; None for the default place.
-        keep: Whether to store anything.
-        fresh: Train again what the store has.
-        checkpoint_every: Seconds of work that may be lost when the machine dies.
-        prune: Give up penalised runs that are far on the wrong side and not on their way back.
-        retries: Times a batch is tried again after its worker died.
-        stall_timeout: Seconds without any result after which to give up.
-        fail_fast: Stop at the first failed run.
-        gap: How far above the best feasible objective a setting is still useful.
-        trackers: ``tensorboard:DIR`` or ``package.module:Class``.
-        command_line: As the user typed it.
-    """
-
-    device: str = "cpu"
-    devices: tuple[str, ...] = ()
-    jobs: int | None = None
-    backend: str = "local"
-    address: str | None = None
-    engine: str = "auto"
-    fuse: int | None = None
-    store: str | Path | None = None
-    keep: bool = True
-    fresh: bool = False
-    checkpoint_every: float = 60.0
-    prune: bool = False
-    retries: int = 1
-    stall_timeout: float = 600.0
-    fail_fast: bool = False
-    gap: float = 0.05
-    trackers: tuple[str, ...] = ()
-    command_line: str = ""
+GAP = 0.05
+"""How far above the best feasible objective a setting is still useful, as a share."""
 
 
 def read_fuse(text: str) -> int | None:
-    """Read ``--fuse``: a number, ``auto`` (None) or ``off`` (1)."""
+    """Read ``--fuse``: a number, ``auto`` (None) or ``off`` (1).
+
+    Raises:
+        CpdError: None of these.
+    """
     if text == "auto":
         return None
     if text == "off":
         return 1
     if not text.isdigit() or int(text) < 1:
-        raise CpdError(f"'{text}' is no number of runs", place="--fuse", hint="write a number, auto or off")
+        raise CpdError(f"expected an integer >= 1, auto or off, got '{text}'", place="--fuse")
     return int(text)
 
 
-class Listener:
-    """Told what happens while runs are trained; this one keeps it to itself."""
+def read_devices(text: str) -> tuple[str, ...]:
+    """Read ``--devices``: names with commas between them."""
+    return tuple(name.strip() for name in text.split(",")) if text else ()
 
-    def planned(self, total: int, found: int, batches: int, workers: int) -> None:
-        """So many runs, of which the store had so many."""
 
-    def progress(self, done: int, steps: int, runs: int) -> None:
-        """Steps of the program under way in this process."""
+@dataclass(frozen=True)
+class Options:
+    """Where and how to run: what each field is, it says itself."""
 
-    def batch_done(self, runs: int, batches: int, workers: int) -> None:
-        """Runs and batches finished so far."""
-
-    def run_failed(self, run: Run) -> None:
-        """A run failed."""
-
-    def note(self, text: str) -> None:
-        """Something worth knowing."""
-
-    def search(self, constraint: str, objective: str) -> None:
-        """A search begins."""
-
-    def iteration(self, iteration: dict[str, Any]) -> None:
-        """An iteration of a search has ended."""
+    device: Annotated[str, Option("Where to train: cpu, cuda, cuda:1, mps.")] = "cpu"
+    devices: Annotated[
+        tuple[str, ...], Option("One worker on each of these devices, e.g. cuda:0,cuda:1.", read=read_devices)
+    ] = ()
+    jobs: Annotated[int | None, Option("Worker processes [default: as many as help].", ("--jobs", "-j"), least=1)] = (
+        None
+    )
+    backend: Annotated[Literal["local", "dask", "ray"], Option("Where batches go: this machine, or a cluster.")] = (
+        "local"
+    )
+    address: Annotated[
+        str | None,
+        Option(
+            "Address of the cluster: of a Dask scheduler, e.g. tcp://host:8786, or of Ray, e.g. auto.",
+            ("--scheduler", "--address"),
+        ),
+    ] = None
+    engine: Annotated[
+        Literal["auto", "eager", "captured", "compiled"], Option("How the training step is executed.")
+    ] = "auto"
+    fuse: Annotated[
+        int | None,
+        Option("Most runs in one fused program: a number, auto or off [default: auto].", read=read_fuse),
+    ] = None
+    store: Annotated[
+        str | Path | None, Option("The store of runs [default: CPD_STORE, else ./.cpd/runs.sqlite].", read=str)
+    ] = None
+    keep: Annotated[bool, Option("Keep nothing.", ("--no-store",))] = True
+    fresh: Annotated[bool, Option("Train again what the store has.", ("--fresh",))] = False
+    checkpoint_every: Annotated[
+        float,
+        Option("Seconds of work that may be lost when the machine dies.", least=0.0),
+    ] = 60.0
+    prune: Annotated[
+        bool,
+        Option(
+            "Give up penalised runs that, half-way or later, are 10 tolerances on the wrong side of the level and "
+            "would not come back at twice their pace; they are marked pruned, and no results.",
+            ("--prune",),
+        ),
+    ] = False
+    retries: Annotated[int, Option("Times a batch is tried again after its worker died.", least=0)] = 1
+    stall_timeout: Annotated[
+        float,
+        Option("Seconds without any result after which a sweep gives up.", least=1.0),
+    ] = 600.0
+    fail_fast: Annotated[bool, Option("Stop at the first failed run.", ("--fail-fast",))] = False
+    gap: Annotated[
+        float,
+        Option("A setting is useful within this share of the best feasible objective.", least=0.0),
+    ] = GAP
+    trackers: Annotated[
+        tuple[str, ...],
+        Option("Tell a tracker: tensorboard:DIR or package.module:Class; may be given again.", ("--log",)),
+    ] = ()
+    command_line: str = ""
+    """As the user typed it; the command line fills it in."""

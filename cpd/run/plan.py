@@ -1,21 +1,128 @@
-"""Cut a sweep's runs into batches: what is fused, and in which order batches go out. Pure arithmetic."""
+"""Decide what is trained where: pure arithmetic on a command's runs, its options and what is known."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
-from cpd.executors.start import usable_cores
+from cpd.executors.cores import usable_cores
+from cpd.executors.start import Where
 from cpd.outcome import RunKey
+from cpd.run.options import Options
 
 LEAST_FUSED = 2
 """Runs for which a worker process of their own pays: a lone small one is padded to two."""
+
 MOST_FUSED = 1024
 """Runs in one program where the user sets no other number."""
+
 MEMORY = 2**31
 """Bytes that the runs of one program may take, by count, where the user sets no number of them."""
+
 WORTH = 20.0
 """Seconds of arithmetic from which sharing it among the cores makes up for starting worker processes."""
+
+FEW = 8
+"""Runs that are fused without counting the memory that they take."""
+
+CLUSTER_BATCHES = 16
+"""Batches to cut for where it is not known how many workers a cluster has."""
+
+Group = tuple[RunKey, ...]
+"""Runs that share a batch."""
+
+
+class Work(Protocol):
+    """What one run takes."""
+
+    @property
+    def seconds(self) -> float:
+        """Of arithmetic on one core."""
+
+    @property
+    def memory(self) -> int:
+        """Bytes while it is trained."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is done with a command's runs.
+
+    Attributes:
+        train: Batches to train, in the order in which they go out.
+        forget: Batches whose checkpoints are of no use any more.
+        where: The compute to start, where none is up yet.
+        here: Whether this process trains them itself, one after the other.
+    """
+
+    train: tuple[Group, ...]
+    forget: tuple[Group, ...]
+    where: Where
+    here: bool
+
+
+def plan(
+    keys: Sequence[RunKey],
+    options: Options,
+    work: Callable[[], Work | None],
+    known: Collection[str],
+    *,
+    share_seeds: bool,
+) -> Plan:
+    """Decide batches and workers.
+
+    Only the runs and the options decide how runs are cut and how many workers there are, never what is stored already:
+    so an interrupted sweep meets its own batches (and their checkpoints) again, and a worker's threads, on which the
+    last bits of a large product depend, stay as many.
+
+    Args:
+        keys: All runs of the command, or of a round of its search.
+        options: Where and how to run.
+        work: Counts what a run takes, which costs an evaluation; asked where it decides something, and only where this
+            process may train: a problem that kills its process, or whose data is on the workers alone, is not touched.
+        known: Ids of runs that are in the store.
+        share_seeds: Whether runs of different seeds may share a program.
+    """
+    may_train = options.backend == "local" and options.jobs in (None, 1) and not options.devices
+    count = work if may_train and keys else lambda: None
+    jobs = _jobs(len(keys), options, count)
+    # A number for --fuse alone decides, so that the same batches can be had on any number of workers.
+    spread = jobs if options.fuse is None else 1
+    groups = cut(keys, jobs=spread, fuse=_fuse(len(keys), options, count), share_seeds=share_seeds)
+    left = [tuple(key for key in group if key.id not in known) for group in groups]
+    # Killed between storing it and forgetting it; or another sweep has stored it; or nothing old is wanted.
+    stale = [group for group, rest in zip(groups, left, strict=True) if rest != group or options.fresh]
+    where = _where(jobs, len(groups), options)
+    here = where.backend == "local" and where.jobs == 1 and not where.devices
+    return Plan(tuple(group for group in left if group), tuple(stale), where, here)
+
+
+def _jobs(runs: int, options: Options, count: Callable[[], Work | None]) -> int:
+    """Workers to cut for; of a cluster's workers more may come, so its batches are cut as for many."""
+    if options.devices:
+        return len(options.devices)
+    if options.backend != "local":
+        return options.jobs or CLUSTER_BATCHES
+    if options.jobs is not None:
+        return options.jobs
+    work = count()
+    return default_jobs(runs, seconds=work.seconds if work else 0.0, device=options.device)
+
+
+def _fuse(runs: int, options: Options, count: Callable[[], Work | None]) -> int:
+    """Most runs in one program; few runs fit whatever they take."""
+    if options.fuse is not None or runs <= FEW:
+        return options.fuse or MOST_FUSED
+    work = count()
+    return MOST_FUSED if work is None else default_fuse(work.memory)
+
+
+def _where(jobs: int, groups: int, options: Options) -> Where:
+    """The compute; here no more workers than there are batches."""
+    jobs = min(jobs, max(1, groups)) if options.backend == "local" else jobs
+    return Where(options.backend, jobs, options.address, options.devices)
 
 
 def cut(keys: Sequence[RunKey], *, jobs: int, fuse: int, share_seeds: bool) -> list[tuple[RunKey, ...]]:

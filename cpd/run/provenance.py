@@ -8,7 +8,7 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("cpd", "torch", "numpy", "pandas", "scikit-learn", "joblib")
+PACKAGES = ("cpd", "torch", "numpy", "pandas", "scikit-learn", "loky")
 
 
 def versions() -> dict[str, str]:

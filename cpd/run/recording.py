@@ -1,4 +1,4 @@
-"""What a command finds in the store of runs, and what it adds."""
+"""A command's store: the runs that it finds there, and those that it adds as they end."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
 
-from cpd.engine.train import hyperparameters
 from cpd.errors import CpdError, StoreError
+from cpd.methods.registry import with_defaults
 from cpd.outcome import Run, RunKey, Status
+from cpd.run.batches import Kind
+from cpd.run.events import Event, RunsEnded, SweepEnded
 from cpd.run.options import Options
 from cpd.run.provenance import git_commit, machine, versions
 from cpd.run.signals import Stopped
-from cpd.spec.models import Task, task_to_json, with_defaults
+from cpd.spec.models import Task, task_to_json
+from cpd.spec.packages import imported_packages
 from cpd.store.records import SweepRecord
 from cpd.store.store import Store, open_store
 
-Kind = Literal["sweep", "bisect", "compare"]
 
-
-class Storing:
-    """The store of one command; with ``--no-store`` it finds and keeps nothing.
+class Recording:
+    """A sink that stores the runs of one command; with ``--no-store`` it finds and keeps nothing.
 
     Attributes:
         sweep: The sweep's id, None where nothing is kept.
         found: Runs that the store had.
         kept: Runs stored.
-        error: Why storing ended midway; what was trained is in the results all the same.
+        error: Why it stopped storing midway; what was trained is in the results all the same.
 
     Raises:
         StoreError: The store cannot be opened or written.
@@ -57,7 +57,7 @@ class Storing:
         return self._store.path.parent / f"{self._store.path.stem}-checkpoints"
 
     @property
-    def again(self) -> str:
+    def resume_hint(self) -> str:
         """What the same command does next time, to be said after what is stored."""
         return "; --fresh would train it again" if self._fresh else ": run the same command again to go on"
 
@@ -79,37 +79,37 @@ class Storing:
         self.found += len(found)
         return found
 
-    def keep(self, runs: Sequence[Run]) -> bool:
-        """Store runs that have ended, all but those that were given up; whether all is well with the store."""
+    def __call__(self, event: Event) -> None:
+        """Store runs that have ended, and how the command did; why that could not be done is in ``error``."""
         if self._store is None or self.sweep is None:
-            return False
-        results = [run for run in runs if run.status is not Status.PRUNED]
+            return
         try:
-            self._store.add_runs(self.sweep, results, fresh=self._fresh)
+            match event:
+                case RunsEnded(runs):
+                    self._keep(self._store, self.sweep, runs)
+                case SweepEnded(exit_status, search) if self.error is None:
+                    self._store.end_sweep(self.sweep, exit_status, search)
         except StoreError as error:
             self.error = error
-            return False
-        self.kept += len(results)
-        return True
 
-    def end(self, exit_status: int, search: dict[str, Any] | None) -> None:
-        """Write how the command ended, or note why that could not be written."""
-        if self._store is not None and self.sweep is not None and self.error is None:
-            try:
-                self._store.end_sweep(self.sweep, exit_status, search)
-            except StoreError as error:
-                self.error = error
+    def _keep(self, store: Store, sweep: str, runs: Sequence[Run]) -> None:
+        """Store runs, all but those that were given up."""
+        results = [run for run in runs if run.status is not Status.PRUNED]
+        store.add_runs(sweep, results, fresh=self._fresh)
+        self.kept += len(results)
 
     def close(self, error: BaseException | None) -> None:
         """Leave the store; a sweep that ended on a mistake of the user's before its first run leaves no trace."""
         if self._store is None or self.sweep is None:
             return
         if isinstance(error, Stopped):
-            error.kept = f"what was done is stored{self.again}"
-        if isinstance(error, CpdError) and not isinstance(error, StoreError) and not self.kept:
-            with suppress(StoreError):  # the error under way is the one to tell
-                self._store.remove(self.sweep)
-        self._store.close()
+            error.kept = f"what was done is stored{self.resume_hint}"
+        try:
+            if isinstance(error, CpdError) and not isinstance(error, StoreError) and not self.kept:
+                with suppress(StoreError):  # the error under way is the one to tell
+                    self._store.remove(self.sweep)
+        finally:
+            self._store.close()
 
 
 def _record(kind: Kind, task: Task, options: Options) -> SweepRecord:
@@ -119,11 +119,11 @@ def _record(kind: Kind, task: Task, options: Options) -> SweepRecord:
         text=task.text,
         spec=task_to_json(task),
         command_line=options.command_line,
-        versions=versions(),
+        versions={**imported_packages(task), **versions()},
         git_commit=git_commit(),
         machine=machine(options.device),
         options={
             "gap": options.gap,
-            "defaults": {name: with_defaults(name, {}, hyperparameters()) for name in task.methods},
+            "defaults": {name: with_defaults(name, {}) for name in task.methods},
         },
     )

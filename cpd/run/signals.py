@@ -7,7 +7,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any
 
 
@@ -43,15 +43,14 @@ class StopSignals:
         self._raises = False
         self._before: dict[int, Any] = {}
 
-    def __enter__(self) -> StopSignals:
+    def take(self) -> None:
+        """Take the signals, where this is the thread that gets them."""
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 self._before[number] = signal.signal(number, self._received)
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def give_back(self, error: BaseException | None = None) -> None:
+        """Give them back to who had them."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
 

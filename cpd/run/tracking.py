@@ -1,4 +1,4 @@
-"""Tells trackers what happens to a command's runs, in the words of contract 3."""
+"""Tell trackers what happens to a command's runs, in the words of contract 3."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cpd.outcome import Run, RunKey
+from cpd.run.events import Event, Planned, RunsEnded, SweepEnded
+from cpd.run.trackers import Trackers
 from cpd.spec.models import Task
-from cpd.trackers import Trackers
 from cpd.verdict.document import document
 
 
 class Tracking:
-    """The trackers of one command, and the runs that they have heard of.
+    """A sink that tells the trackers of one command, and knows the runs that they have heard of.
 
     Args:
         trackers: Who is told; with none, nothing is done.
@@ -29,11 +30,26 @@ class Tracking:
         self._searches = task.search is not None
         self._runs: dict[str | None, Run | None] = {}
         self._begun = False
+        self._search: Mapping[str, Any] | None = None
 
-    def planned(self, sweep: str | None, keys: Sequence[RunKey], found: Mapping[str, Run]) -> None:
+    def __call__(self, event: Event) -> None:
+        """Tell of runs; of a sweep's end only on leaving, for a sweep that is stopped ends too."""
+        match event:
+            case Planned(sweep, keys, found) if self._trackers.active:
+                self._planned(sweep, keys, found)
+            case RunsEnded(runs) if self._begun:
+                self._ended(runs)
+            case SweepEnded(_, search):
+                self._search = search
+
+    def close(self, error: BaseException | None = None) -> None:
+        """Tell of the sweep's end, with the runs that there are by now in the order of the spec."""
+        if self._begun:
+            ended = [run for run in self._runs.values() if run is not None]
+            self._trackers.sweep_end(self._document(ended, self._search))
+
+    def _planned(self, sweep: str | None, keys: Sequence[RunKey], found: Mapping[str, Run]) -> None:
         """Tell of the sweep, the first time, and of the runs that are about to be handed to workers."""
-        if not self._trackers.active:
-            return
         left = [key for key in keys if key.id not in found]
         if not self._begun:
             self._begun = True
@@ -42,19 +58,12 @@ class Tracking:
         for key in left:
             self._trackers.run_start(_named(key))
 
-    def ended(self, runs: Sequence[Run]) -> None:
-        """Tell of runs that have ended."""
-        for run in runs if self._begun else ():
+    def _ended(self, runs: Sequence[Run]) -> None:
+        for run in runs:
             self._runs[run.key.id] = run
             if run.curves is not None:
                 self._trackers.points(_named(run.key), run.curves.plain())
             self._trackers.run_end(self._document([run], None)["runs"][0])
-
-    def close(self, search: Mapping[str, Any] | None) -> None:
-        """Tell of the sweep's end, with the runs that there are by now in the order of the spec."""
-        if self._begun:
-            ended = [run for run in self._runs.values() if run is not None]
-            self._trackers.sweep_end(self._document(ended, search))
 
     def _opening(self, sweep: str | None, left: int) -> dict[str, Any]:
         shape = self._document([], None)

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from cpd.engine.batch import Batch
 from cpd.engine.checkpoint_file import batch_folder
-from cpd.engine.train import Trained, train
-from cpd.engine.training import Hooks, Interrupted
+from cpd.engine.train import Hooks, Interrupted, Trained, train
 from cpd.errors import CpdError
 from cpd.executors.worker import cancelled, device
 from cpd.outcome import RunKey

@@ -83,6 +83,8 @@ def start(
 ) -> State:
     """Begin a search for the coefficient at which a constraint's value meets the target.
 
+    What a spec says of a search has been checked with the spec (:class:`cpd.spec.models.Search`).
+
     Args:
         target: The value sought, finite.
         low: Smallest coefficient, > 0 (the scale is logarithmic).
@@ -93,24 +95,13 @@ def start(
         parallel: Coefficients per round, at least 1.
 
     Raises:
-        CpdError: An argument is outside its range.
+        CpdError: The resolution or the number of parallel trainings is out of its range.
     """
-    for name, value, valid, need in (
-        ("target", target, math.isfinite(target), "a finite number"),
-        ("low", low, 0 < low < math.inf, "a number above 0, for the search is on a log scale"),
-        ("high", high, low < high < math.inf, f"a finite number above low, which is {low:g}"),
-        ("tolerance", tolerance, 0 < tolerance < math.inf, "a number above 0"),
-        ("max_trainings", max_trainings, max_trainings >= 2, "at least 2: one for each end"),
-        (
-            "resolution",
-            resolution,
-            FINEST_RESOLUTION <= resolution < math.inf,
-            f"at least {FINEST_RESOLUTION:g} decades",
-        ),
-        ("parallel", parallel, parallel >= 1, "at least 1"),
-    ):
-        if not valid:
-            raise CpdError(f"{value:g} cannot be used", place=f"search.{name}", hint=f"give {need}")
+    if not FINEST_RESOLUTION <= resolution < math.inf:
+        hint = f"give at least {FINEST_RESOLUTION:g} decades"
+        raise CpdError(f"{resolution:g} cannot be used", place="search.resolution", hint=hint)
+    if parallel < 1:
+        raise CpdError(f"expected an integer >= 1, got {parallel}", place="--parallel")
     return State(target, low, high, tolerance, max_trainings, resolution, parallel)
 
 

@@ -16,7 +16,8 @@ from cpd.spec.validation import shown
 from cpd.spec.yaml import load_yaml, scalar
 
 KEYS = (
-    "description", "problem", "arguments", "objective", "constraints", "train", "seeds", "methods", "levels", "search",
+    "description", "problem", "arguments", "depends", "objective", "constraints", "train", "seeds", "methods", "levels",
+    "search",
 )  # fmt: skip
 """What a task may have; a sweep has ``task`` too."""
 

@@ -1,23 +1,14 @@
-"""What a spec says, as validated objects; its runs and their ids; canonical JSON."""
+"""What a spec says, as validated objects."""
 
 from __future__ import annotations
 
-import hashlib
-import itertools
-import json
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from cpd.errors import closest
-from cpd.outcome import RunKey
-from cpd.spec.settings import Registry, Setting
 from cpd.spec.validation import Checked, InvalidError, at_least, finite, one_of, shown, whole, word
-
-ENGINE_VERSION = 1
-"""Part of every run's id: raised when the engine's numbers change beyond rounding."""
 
 OPTIMIZERS = ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "Adamax", "NAdam", "RAdam", "ASGD", "Rprop")
 """Optimizers of ``torch.optim`` that act element by element, so that runs stay apart when fused."""
@@ -89,7 +80,7 @@ class Train(Checked):
         if value is None or value == "all":
             return None
         if isinstance(value, str):
-            raise InvalidError(f"{shown(value)} is not a batch size", "write a whole number from 1 on, or all")
+            raise InvalidError(f"expected an integer >= 1 or all, got {shown(value)}")
         return whole(1)(value)
 
     @model_validator(mode="after")
@@ -109,12 +100,23 @@ class ProblemSource(Checked):
         path: Absolute path of ``file.py``; None for a module.
         source: The module's text; it travels with the sweep and enters the run's id.
         arguments: For the class.
+        modules: Texts of the local modules that it imports, by relative path; likewise.
     """
 
     target: str
     path: str | None
     source: str
     arguments: dict[str, Any] = Field(default_factory=dict)
+    modules: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path | None:
+        """Where its imports are looked for first: beside its file, or beside the package that its name starts with."""
+        if self.path is None:
+            return None
+        module = self.target.rpartition(":")[0]
+        depth = 0 if module.endswith(".py") else module.count(".")
+        return Path(self.path).parents[depth]
 
 
 class Search(Checked):
@@ -157,6 +159,7 @@ class Task(Checked):
         place: The file as the user typed it: prefix of errors.
         text: The file as written, the task's after the sweep's.
         description: One line.
+        depends: Hashes of what ``depends`` lists, by path or ``env:NAME``.
         objective: Its name in tables.
         constraints: By name, in the order of the spec.
         seeds: Each one once.
@@ -172,6 +175,7 @@ class Task(Checked):
     text: str
     description: str = ""
     problem: ProblemSource
+    depends: dict[str, str] = Field(default_factory=dict)
     objective: str
     constraints: dict[str, Constraint]
     train: Train
@@ -185,91 +189,6 @@ class Task(Checked):
     def at(self, key: str) -> str:
         """What to call a key in errors, e.g. ``"tasks/rate.yaml: arguments.x"``."""
         return self.places.get(key, f"{self.place}: {key}")
-
-
-def runs(task: Task, registry: Registry) -> list[RunKey]:
-    """Every run of a task: levels, then methods, then settings, then seeds, the seeds changing fastest."""
-    own = {name: (c.level,) for name, c in task.constraints.items()}
-    swept = {name: task.levels.get(name, level) for name, level in own.items()}
-    keys = [
-        RunKey(method, setting, dict(zip(swept, levels, strict=True)), seed)
-        for levels in itertools.product(*swept.values())
-        for method, settings in task.methods.items()
-        for setting in settings
-        for seed in task.seeds
-    ]
-    return with_ids(task, keys, registry)
-
-
-def with_ids(task: Task, keys: Iterable[RunKey], registry: Registry) -> list[RunKey]:
-    """The same runs with their ids."""
-    shared = _shared_identity(task)
-    return [replace(key, id=_id(key, registry, shared)) for key in keys]
-
-
-def run_id(task: Task, key: RunKey, registry: Registry) -> str:
-    """Hash of canonical JSON of all that changes a run's number.
-
-    Not part of it: tolerance, names, tables, device, and who shares the batch.
-    """
-    return _id(key, registry, _shared_identity(task))
-
-
-def with_defaults(method: str, setting: Mapping[str, Any], registry: Registry) -> Setting:
-    """A setting with every hyperparameter of its method."""
-    return {name: h.default for name, h in registry[method].items()} | dict(setting)
-
-
-def _shared_identity(task: Task) -> dict[str, Any]:
-    """What every run of a task has in common and its number depends on."""
-    problem = task.problem
-    file, _, name = problem.target.rpartition(":")
-    return {
-        # The name of a file, not its folder: a project that is moved keeps its runs.
-        "problem": f"{file.replace(chr(92), '/').rpartition('/')[2]}:{name}",
-        "source": hashlib.sha256(problem.source.encode()).hexdigest(),
-        "arguments": problem.arguments,
-        "senses": {n: c.sense for n, c in task.constraints.items()},
-        "order": list(task.constraints),
-        "train": task.train.model_dump(),
-        "engine": ENGINE_VERSION,
-    }
-
-
-def _id(key: RunKey, registry: Registry, shared: dict[str, Any]) -> str:
-    setting = with_defaults(key.method, key.setting, registry)
-    own = {"method": key.method, "setting": setting, "levels": dict(key.levels), "seed": key.seed}
-    return "c1:" + hashlib.sha256(canonical_json({**shared, **own}).encode()).hexdigest()[:16]
-
-
-def canonical_json(value: Any) -> str:
-    """JSON with sorted keys and no spaces in which equal values have equal text: 1 is 1.0, -0.0 is 0.0.
-
-    Raises:
-        ValueError: NaN or an infinity.
-        TypeError: Something that is no plain value, such as a set or an array.
-    """
-    return json.dumps(_canonical(value), sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
-
-
-def _canonical(value: Any) -> Any:
-    if isinstance(value, bool | str) or value is None:
-        return value
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        return int(value)
-    if isinstance(value, int | float):
-        return value
-    if isinstance(value, Mapping):
-        return {_canonical_key(k): _canonical(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_canonical(v) for v in value]
-    raise TypeError(f"{type(value).__name__} has no canonical JSON")
-
-
-def _canonical_key(key: Any) -> str:
-    if not isinstance(key, str):
-        raise TypeError(f"a key must be a string, not {key!r}")
-    return key
 
 
 def task_to_json(task: Task) -> dict[str, Any]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cpd.errors import CpdError, closest
-from cpd.spec.layers import Layer, nested
-from cpd.spec.yaml import parse_value
+from cpd.methods.registry import REGISTRY
+from cpd.spec.option import Option
+
+if TYPE_CHECKING:  # the command line declares these options at its start, when nobody has asked for a spec yet
+    from cpd.spec.layers import Layer
 
 SETTABLE = ("arguments", "constraints", "levels", "objective", "search", "seeds", "train")
 """Top-level keys that ``--set`` may begin with, besides the methods' names."""
@@ -19,47 +21,44 @@ SWEPT = ("methods", "levels")
 
 @dataclass(frozen=True)
 class Overrides:
-    """What the command line changes in a spec, in its own words.
+    """What the command line changes in a spec, in its own words: what each field is, it says itself."""
 
-    Attributes:
-        methods: Only these methods.
-        set: ``method.hyperparameter=VALUES`` or ``train.steps=100``, ``arguments.x=1``, ``constraints.g.level=0.5``.
-        levels: ``constraint=0.6,0.7``.
-        seeds: ``0:5`` (half-open) or ``1,2,7``.
-        max_runs: Refuse more runs than this.
-    """
+    methods: Annotated[tuple[str, ...], Option("Only this method; may be given again.", ("--method", "-m"))] = ()
+    set: Annotated[
+        tuple[str, ...],
+        Option(
+            "A hyperparameter or another value of the spec, e.g. penalized.coefficient=1e-3:1e1:9:log or "
+            "train.steps=500; may be given again."
+        ),
+    ] = ()
+    levels: Annotated[tuple[str, ...], Option("Constraint levels to sweep, e.g. class0_rate=0.6,0.7.")] = ()
+    seeds: Annotated[str | None, Option("Seeds: 0:5 (half-open) or 1,2,7.")] = None
+    max_runs: Annotated[int, Option("Refuse a sweep of more runs than this.", least=1)] = 100_000
 
-    methods: tuple[str, ...] = ()
-    set: tuple[str, ...] = ()
-    levels: tuple[str, ...] = ()
-    seeds: str | None = None
-    max_runs: int = 100_000
-
-    def layers(self, methods: Iterable[str]) -> list[Layer]:
+    def layers(self) -> list[Layer]:
         """One layer for each assignment, the last one given on top.
 
-        Args:
-            methods: Names of all methods there are.
-
         Raises:
-            CpdError: A word that is no assignment, or of something that cannot be set.
+            CpdError: A word that is not NAME=VALUE, or of something that cannot be set.
         """
-        words = [*(self._set(word, list(methods)) for word in self.set), *(_level(word) for word in self.levels)]
+        from cpd.spec.layers import Layer
+
+        words = [*(self._set(word) for word in self.set), *(_level(word) for word in self.levels)]
         if self.seeds is not None:
             words.append(Layer("--seeds", {"seeds": self.seeds}, option="seeds"))
         return words[::-1]
 
-    def _set(self, assignment: str, methods: list[str]) -> Layer:
+    def _set(self, assignment: str) -> Layer:
         key, text = _split(assignment, "--set")
         place = f"--set {key}"
         first = key.split(".")[0]
-        if first in methods:
+        if first in REGISTRY:
             if self.methods and first not in self.methods:
                 hint = f"add --method {first}, or leave this out"
                 raise CpdError(f"'{first}' is not among the methods asked for", place=place, hint=hint)
             key = f"methods.{key}"
         elif first not in SETTABLE:
-            hint = closest(first, (*methods, *SETTABLE))
+            hint = closest(first, (*REGISTRY, *SETTABLE))
             raise CpdError(f"'{first}' is neither a method nor a key that can be set", place=place, hint=hint)
         return _assigned(key, text, place)
 
@@ -72,11 +71,14 @@ def _level(assignment: str) -> Layer:
 def _split(assignment: str, option: str) -> tuple[str, str]:
     key, equals, text = (part.strip() for part in assignment.partition("="))
     if not equals or not text or not all(key.split(".")):
-        raise CpdError(f"'{assignment}' is no assignment", place=option, hint="write NAME=VALUE")
+        raise CpdError(f"expected NAME=VALUE, got '{assignment}'", place=option)
     return key, text
 
 
 def _assigned(key: str, text: str, place: str) -> Layer:
+    from cpd.spec.layers import Layer, nested
+    from cpd.spec.yaml import parse_value
+
     parts = key.split(".")
     if parts[0] in SWEPT and len(parts) < 2 + (parts[0] == "methods"):
         raise CpdError(f"'{parts[-1]}' is no single value", place=place, hint=f"write {parts[-1]}.NAME=VALUE")
@@ -90,6 +92,8 @@ def grid_words(text: str, place: str) -> Any:
     Raises:
         CpdError: Neither of these.
     """
+    from cpd.spec.yaml import parse_value
+
     if text.startswith(("[", "{", "'", '"')):
         return parse_value(text, place)
     if ":" in text:

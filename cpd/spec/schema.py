@@ -6,11 +6,12 @@ import inspect
 import math
 import re
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
+from cpd.methods.hyperparameter import Hyperparameter
+from cpd.methods.registry import REGISTRY
 from cpd.spec.layers import KEYS
 from cpd.spec.models import OPTIMIZERS, Constraint, Optimizer, Search, Train
-from cpd.spec.settings import Hyperparameter
 from cpd.spec.validation import Checked
 
 Schema = dict[str, Any]
@@ -25,6 +26,8 @@ TEXTS = {
     "description": "One line; default: the first comment line of the file.",
     "problem": "package.module:Class, or file.py:Class relative to this file.",
     "arguments": "Arguments of the problem's class.",
+    "depends": "What the numbers depend on besides imported code: files, by path from this file's folder (* and ** may "
+    "be used), and environment variables, as env:NAME. Where one changes, runs train again.",
     "objective": "What the objective is called in the tables.",
     "constraints": "Level, sense and tolerance of every constraint that the problem returns, by name.",
     "train": "The training recipe.",
@@ -36,20 +39,8 @@ TEXTS = {
 """What each top-level key is, by its name."""
 
 
-class Described(Hyperparameter, Protocol):
-    """A hyperparameter with a line on what it does."""
-
-    @property
-    def meaning(self) -> str:
-        """What it does."""
-
-
-def file_schema(methods: Mapping[str, Mapping[str, Described]], summaries: Mapping[str, str]) -> Schema:
+def file_schema() -> Schema:
     """The schema of a task or sweep file.
-
-    Args:
-        methods: Hyperparameters by method.
-        summaries: A line on each method.
 
     Returns:
         A schema of draft 7. A file with the key ``task`` is a sweep, which may leave out what its task has.
@@ -59,11 +50,12 @@ def file_schema(methods: Mapping[str, Mapping[str, Described]], summaries: Mappi
         "description": {"type": "string", "minLength": 1},
         "problem": {"type": "string", "pattern": "^.+:[A-Za-z_][A-Za-z0-9_]*$"},
         "arguments": {"type": ["object", "null"]},
+        "depends": {"type": ["array", "null"], "items": {"type": "string", "minLength": 1}},
         "objective": {"type": "string", "minLength": 1},
         "constraints": _by_name(_constraint()),
         "train": _train(),
         "seeds": _seeds(),
-        "methods": _methods(summaries),
+        "methods": _methods(),
         "levels": _by_name({"anyOf": [*_grid({"type": "number"})["anyOf"], _listed({"type": "number"})]}),
         "search": _search(),
     }
@@ -76,7 +68,7 @@ def file_schema(methods: Mapping[str, Mapping[str, Described]], summaries: Mappi
         "additionalProperties": False,
         "if": {"required": ["task"]},
         "else": _whole(),
-        "definitions": {name: _block(hyperparameters) for name, hyperparameters in methods.items()},
+        "definitions": {name: _block(method.hyperparameters) for name, method in REGISTRY.items()},
     }
 
 
@@ -151,18 +143,19 @@ def _seeds() -> Schema:
     return {"anyOf": [seed, _listed(seed), words], "default": [0]}
 
 
-def _methods(summaries: Mapping[str, str]) -> Schema:
-    blocks = {name: {"$ref": f"#/definitions/{name}"} for name in summaries}
+def _methods() -> Schema:
+    blocks = {name: {"$ref": f"#/definitions/{name}"} for name in REGISTRY}
     return {
         "type": "object",
         "properties": {
-            name: {"description": summaries[name], "anyOf": [block, _listed(block)]} for name, block in blocks.items()
+            name: {"description": REGISTRY[name].summary, "anyOf": [block, _listed(block)]}
+            for name, block in blocks.items()
         },
         "additionalProperties": False,
     }
 
 
-def _block(hyperparameters: Mapping[str, Described]) -> Schema:
+def _block(hyperparameters: Mapping[str, Hyperparameter]) -> Schema:
     properties = {}
     for name, one in hyperparameters.items():
         default = {} if one.default is None else {"default": one.default}

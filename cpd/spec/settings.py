@@ -7,39 +7,13 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from cpd.errors import CpdError, closest
+from cpd.methods.hyperparameter import Hyperparameter
+from cpd.methods.registry import REGISTRY
 from cpd.spec.grids import Grid, read_grid
 from cpd.spec.validation import At, InvalidError, at_least, joined, one_of, shown
-
-
-class Hyperparameter(Protocol):
-    """What a spec must know about a hyperparameter; see ``cpd.methods.hyperparameter``."""
-
-    @property
-    def default(self) -> float | str | bool | None:
-        """Used where the spec gives none; None means the spec must give it."""
-
-    @property
-    def minimum(self) -> float:
-        """Smallest valid number."""
-
-    @property
-    def exclusive(self) -> bool:
-        """Whether ``minimum`` itself is invalid."""
-
-    @property
-    def choices(self) -> tuple[str | bool, ...]:
-        """Valid words or booleans; empty for a number."""
-
-    @property
-    def per_constraint(self) -> bool:
-        """Whether a list, one number per constraint, is accepted."""
-
-
-Registry = Mapping[str, Mapping[str, Hyperparameter]]
-"""Hyperparameters by method; the first one of a method is the swept one."""
 
 Setting = dict[str, Any]
 
@@ -61,33 +35,31 @@ class SettingGrid:
         return (dict(zip(self.grids, values, strict=True)) for values in itertools.product(*columns))
 
 
-def read_methods(
-    raw: Mapping[str, Any], registry: Registry, constraints: Sequence[str], at: At
-) -> dict[str, list[SettingGrid]]:
+def read_methods(raw: Mapping[str, Any], constraints: Sequence[str], at: At) -> dict[str, list[SettingGrid]]:
     """Read ``methods``: by name, a block of hyperparameters or a list of such blocks.
 
     Args:
         raw: Blocks by method.
-        registry: The methods there are.
         constraints: Names, in order.
         at: From a dotted key to its place.
 
     Raises:
         CpdError: An unknown method or hyperparameter, one that is missing, or a value that does not fit.
     """
-    return {name: _read_method(name, value, registry, constraints, at) for name, value in raw.items()}
+    return {name: _read_method(name, value, constraints, at) for name, value in raw.items()}
 
 
-def _read_method(name: str, raw: Any, registry: Registry, constraints: Sequence[str], at: At) -> list[SettingGrid]:
+def _read_method(name: str, raw: Any, constraints: Sequence[str], at: At) -> list[SettingGrid]:
     key = joined("methods", name)
-    if name not in registry:
-        raise CpdError(f"unknown method '{name}'", place=at(key), hint=closest(name, registry))
+    if name not in REGISTRY:
+        raise CpdError(f"unknown method '{name}'", place=at(key), hint=closest(name, REGISTRY))
+    hyperparameters = REGISTRY[name].hyperparameters
     if isinstance(raw, list):
         if not raw:
-            raise CpdError("has no settings", place=at(key), hint=_example(registry[name]))
+            raise CpdError("has no settings", place=at(key), hint=_example(hyperparameters))
         keys = [f"{key}[{k}]" for k in range(len(raw))]
-        return [_read_block(k, block, registry[name], constraints, at) for k, block in zip(keys, raw, strict=True)]
-    return [_read_block(key, {} if raw is None else raw, registry[name], constraints, at)]
+        return [_read_block(k, block, hyperparameters, constraints, at) for k, block in zip(keys, raw, strict=True)]
+    return [_read_block(key, {} if raw is None else raw, hyperparameters, constraints, at)]
 
 
 def _read_block(

@@ -1,16 +1,17 @@
-"""Find a problem's source text without running it."""
+"""Find a problem's source text, and that of the local modules it imports, without running it."""
 
 from __future__ import annotations
 
 import ast
 import sys
 import tokenize
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from cpd.errors import CpdError, closest
+from cpd.spec.imports import parse
+from cpd.spec.local_modules import local_modules
 from cpd.spec.models import ProblemSource
 
 _FORM = "write package.module:Class or file.py:Class"
@@ -40,7 +41,9 @@ def find_source(target: str, arguments: dict[str, Any], folder: Path, place: str
         file, own = _module_file(module, folder, place)
     source = _read(file, module, place)
     _check_class(source, name, module, place)
-    return ProblemSource(target=target, path=str(file) if own else None, source=source, arguments=arguments)
+    found = ProblemSource(target=target, path=str(file) if own else None, source=source, arguments=arguments)
+    package = "" if is_file else module if file.name == "__init__.py" else module.rpartition(".")[0]
+    return found.model_copy(update={"modules": local_modules(source, package, found.folder)})
 
 
 def _module_file(module: str, folder: Path, place: str) -> tuple[Path, bool]:
@@ -88,16 +91,14 @@ def _check_class(source: str, name: str, module: str, place: str) -> None:
 
 def _parsed(source: str, module: str, place: str) -> ast.Module:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(source)
+        return parse(source)
     except SyntaxError as error:
         line = f":{error.lineno}" if error.lineno else ""
         message = f"'{module}{line}' is not valid Python: {error.msg}"
-        raise CpdError(message, place=place, hint="mend the file") from None
+        raise CpdError(message, place=place, hint="fix the file") from None
     except (ValueError, RecursionError, MemoryError) as error:
         # NUL characters, and brackets too deep for Python's parser.
-        raise CpdError(f"'{module}' is not valid Python: {error}", place=place, hint="mend the file") from None
+        raise CpdError(f"'{module}' is not valid Python: {error}", place=place, hint="fix the file") from None
 
 
 def _statements(node: ast.AST) -> Iterator[ast.stmt]:

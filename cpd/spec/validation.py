@@ -1,4 +1,4 @@
-"""From pydantic's findings to one line: the place, the value, the valid choices and the mend."""
+"""From pydantic's findings to one line: the place, the value, the valid choices and how to fix it."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ At = Callable[[str], str]
 
 
 class InvalidError(ValueError):
-    """A value that does not fit, and the mend.
+    """A value that does not fit, and how to fix it.
 
     Args:
         message: What is wrong, with the value as the user typed it.
-        hint: The mend.
+        hint: How to fix it, where the message does not say so itself.
         key: The key below the one that is being validated, if the fault lies there.
     """
 
-    def __init__(self, message: str, hint: str, key: str = "") -> None:
+    def __init__(self, message: str, hint: str | None = None, key: str = "") -> None:
         self.message = message
         self.hint = hint
         self.key = key
@@ -110,14 +110,12 @@ def at_least(minimum: float, exclusive: bool = False) -> Callable[[Any], float]:
 
 
 def whole(minimum: int) -> Callable[[Any], int]:
-    """Return a check for a whole number from ``minimum`` on; ``1e3`` is one."""
+    """Return a check for an integer from ``minimum`` on; ``1e3`` is one."""
 
     def check(value: Any) -> int:
         is_number = isinstance(value, int | float) and not isinstance(value, bool) and _representable(value)
         if not is_number or value != int(value) or value < minimum:
-            raise InvalidError(
-                f"{shown(value)} is not a whole number from {minimum} on", f"write e.g. {max(minimum, 1)}"
-            )
+            raise InvalidError(f"expected an integer >= {minimum}, got {shown(value)}")
         return int(value)
 
     return check

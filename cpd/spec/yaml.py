@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,9 @@ _MAPPING_HINT = "write keys and values, e.g. problem: package.module:Class"
 
 class _Reader(yaml.SafeLoader):
     """Composes nodes and refuses what a spec has no use for. Never CSafeLoader: deep nesting crashes it."""
+
+    get_event: Callable[[], Any]
+    peek_event: Callable[[], Any]
 
     def __init__(self, text: str, place: str) -> None:
         self.place = place

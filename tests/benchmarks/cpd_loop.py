@@ -14,13 +14,13 @@ from dataclasses import replace
 
 from cpd.engine.batch import Batch
 from cpd.engine.checkpointing import Keeper
+from cpd.engine.cost import threads_for
 from cpd.engine.preparing import Builder, Prepared
 from cpd.engine.steppers.choice import choose
-from cpd.engine.threads import threads_for
-from cpd.engine.train import hyperparameters
-from cpd.engine.training import Hooks, Training
+from cpd.engine.train import Hooks, run_spans
+from cpd.engine.training import Training
 from cpd.run import commands
-from cpd.spec.models import runs as expand
+from cpd.spec.identity import runs as expand
 
 
 def loop(batch: Batch) -> float:
@@ -29,9 +29,9 @@ def loop(batch: Batch) -> float:
     assert isinstance(group, Prepared)
     with threads_for(group):
         training = Training.begin(group, batch.constraints, batch.train)
-        advance = choose(batch, training)
+        stepper = choose(batch, training)
         started = time.perf_counter()
-        training.run(Hooks(), Keeper(batch, print), advance)
+        run_spans(training, stepper, Hooks(), Keeper(batch, print))
         return time.perf_counter() - started
 
 
@@ -43,11 +43,11 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
     task = commands.load(arguments.task)
-    keys = expand(task, hyperparameters())
+    keys = expand(task)
     wanted = arguments.runs or len(keys)
     keys = [replace(keys[k % len(keys)], id=str(k)) for k in range(wanted)]
     batch = Batch(
-        task.problem, task.constraints, task.train, tuple(keys), device=arguments.device, engine=arguments.engine
+        task.problem, task.constraints, task.train, tuple(keys), device=arguments.device, stepper=arguments.engine
     )
     loop(replace(batch, train=batch.train.model_copy(update={"steps": 60, "epochs": None})))
     seconds = loop(batch)

@@ -18,9 +18,10 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Process:
-    """One finished process: seconds by the clock, peak memory in MiB, and what it printed."""
+    """One finished process: seconds by the clock and of its own on a core, peak memory in MiB, and what it printed."""
 
     seconds: float
+    cpu: float
     memory: float
     out: str
 
@@ -67,7 +68,7 @@ def _run(command: Sequence[str], folder: Path, codes: Sequence[int], environment
     code = os.waitstatus_to_exitcode(status)
     if code not in codes:
         raise SystemExit(f"{' '.join(command)} ended with {code}:\n{(folder / 'stderr.txt').read_text()}")
-    return Process(seconds, usage.ru_maxrss / 1024, out.read_text())
+    return Process(seconds, usage.ru_utime, usage.ru_maxrss / 1024, out.read_text())
 
 
 def cpd(*arguments: str) -> tuple[str, ...]:

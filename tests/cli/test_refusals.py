@@ -5,6 +5,7 @@ import io
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -20,7 +21,7 @@ NUMBER = "write a number like 0.5 or 1e-3"
 GRID = "methods.penalized.coefficient"
 SGD = "lr, momentum, dampening, weight_decay, nesterov, maximize"
 OPTIMIZERS = "SGD, Adam, AdamW, RMSprop, Adagrad, Adadelta, Adamax, NAdam, RAdam, ASGD, Rprop"
-KEYS = "task, description, problem, arguments, objective, constraints, train, seeds, methods, levels, search"
+KEYS = "task, description, problem, arguments, depends, objective, constraints, train, seeds, methods, levels, search"
 BUNDLED = "concave, rate, sparsity-mnist, sparsity, figure2, table1, table2, table3, table4"
 COMMANDS = ("sweep", "bisect", "check")
 HERE = "cpu" + "".join(f", cuda:{k}" for k in range(torch.cuda.device_count()))
@@ -36,6 +37,11 @@ def refused(done: Finished, line: str) -> None:
     """The one line and nothing else."""
     expected = f"cpd: {line}\n"
     assert (done.rc, done.stdout, ours(done.stderr, expected)) == (2, "", expected)
+
+
+def all_commands() -> list[str]:
+    group: Any = typer.main.get_command(app)
+    return list(group.commands)
 
 
 def no_store(cpd: InProcess) -> None:
@@ -75,7 +81,7 @@ def test_a_task_that_may_not_be_read(cpd: InProcess) -> None:
     refused(cpd("sweep", "mine.yaml"), line)
 
 
-BAD_TEXTS = {
+BAD_TEXTS: dict[str, tuple[str | bytes, str]] = {
     "empty": (
         "",
         "x.yaml: is empty, a mapping was expected; write keys and values, e.g. problem: package.module:Class",
@@ -236,7 +242,7 @@ EDITS = {
         "{min: 0.1, max: 1}",
         "methods.penalized.coefficient: a grid without num; write {values: [0.1, 1]} or {min: 0.1, max: 1, num: 5}",
     ),
-    "steps": ("steps: 3", "steps: 0", "train.steps: 0 is not a whole number from 1 on; write e.g. 1"),
+    "steps": ("steps: 3", "steps: 0", "train.steps: expected an integer >= 1, got 0"),
     "dtype": (
         "float64",
         "float16",
@@ -310,25 +316,25 @@ CODE = {
     "not Python": (
         "def data(self):",
         "def data(self:",
-        f"mine.yaml: problem: 'mine.py:10' is not valid Python: {THEIRS}; mend the file",
+        f"mine.yaml: problem: 'mine.py:10' is not valid Python: {THEIRS}; fix the file",
     ),
     "missing package": (
         "import torch\n",
         "import torch\nimport numpi\n",
         f"mine.yaml: problem: 'mine.py' cannot be imported: ModuleNotFoundError: {THEIRS}'numpi' "
-        "(line 2 of mine.py); mend the file, or install what it needs",
+        "(line 2 of mine.py); fix the file, or install what it needs",
     ),
     "raises when imported": (
         "import torch\n",
         "import torch\n1 / 0\n",
         f"mine.yaml: problem: 'mine.py' cannot be imported: ZeroDivisionError: {THEIRS} "
-        "(line 2 of mine.py); mend the file, or install what it needs",
+        "(line 2 of mine.py); fix the file, or install what it needs",
     ),
     "ends Python": (
         "import torch\n",
         "import torch\nraise SystemExit(0)\n",
         "mine.yaml: problem: 'mine.py' cannot be imported: SystemExit: 0 "
-        "(line 2 of mine.py); mend the file, or install what it needs",
+        "(line 2 of mine.py); fix the file, or install what it needs",
     ),
     "no cpd.Problem": (
         "(cpd.Problem)",
@@ -487,7 +493,7 @@ def test_debug_shows_the_traceback(cpd: InProcess) -> None:
     assert (loud.rc, loud.stdout) == (2, "")
     assert loud.stderr.startswith("Traceback (most recent call last):\n")
     assert loud.stderr.endswith(f"\n{quiet.stderr}")
-    assert re.search(r'File ".*yaml_loader\.py", line \d+, in load_yaml', loud.stderr)
+    assert re.search(r'File ".*yaml\.py", line \d+, in load_yaml', loud.stderr)
 
 
 # --- the words after cpd
@@ -502,17 +508,17 @@ WORDS = {
     ),
     "--engine fast": "--engine: 'fast' is not a valid choice; valid: auto, eager, captured, compiled",
     "--backend dusk": "--backend: 'dusk' is not a valid choice; did you mean 'dask'? Valid: local, dask, ray",
-    "--jobs two": "--jobs: 'two' does not fit; write a whole number from 1 on",
-    "-j 0": "--jobs: '0' does not fit; write a number from 1 on",
-    "--gap=-1": "--gap: '-1' does not fit; write a number from 0 on",
-    "--fuse many": "--fuse: 'many' is no number of runs; write a number, auto or off",
-    "--fuse 0": "--fuse: '0' is no number of runs; write a number, auto or off",
+    "--jobs two": "--jobs: expected an integer >= 1, got 'two'",
+    "-j 0": "--jobs: expected an integer >= 1, got '0'",
+    "--gap=-1": "--gap: expected a number >= 0, got '-1'",
+    "--fuse many": "--fuse: expected an integer >= 1, auto or off, got 'many'",
+    "--fuse 0": "--fuse: expected an integer >= 1, auto or off, got '0'",
     "--seeds 5:5": "--seeds: '5:5' gives no seeds; write e.g. 1,2,7, or 0:5 for 0 to 4",
     "--seeds 1,x": "--seeds: '1,x' gives no seeds; write e.g. 1,2,7, or 0:5 for 0 to 4",
     "--seeds 0:1000000": (
         "mine.yaml: makes 4,000,000 runs; at most 100,000; make its grids shorter, or raise --max-runs"
     ),
-    "--levels g": "--levels: 'g' is no assignment; write NAME=VALUE",
+    "--levels g": "--levels: expected NAME=VALUE, got 'g'",
     "--levels h=1": "--levels h: no constraint 'h'; valid: g",
     "--levels g=high": f"--levels g: 'high' is not a number; {NUMBER}",
     "--method nupy": f"unknown method 'nupy'; did you mean 'nupi'? Valid: {METHODS}",
@@ -525,7 +531,7 @@ WORDS = {
         "constraints, levels, objective, search, seeds, train"
     ),
     "--set penalized=1": "--set penalized: 'penalized' is no single value; write penalized.NAME=VALUE",
-    "--set penalized.coefficient": "--set: 'penalized.coefficient' is no assignment; write NAME=VALUE",
+    "--set penalized.coefficient": "--set: expected NAME=VALUE, got 'penalized.coefficient'",
     "--set penalized.coef=1": "--set penalized.coef: unknown hyperparameter 'coef'; valid: coefficient",
     "--set penalized.coefficient=1:2": (
         "--set penalized.coefficient: '1:2' is no range; write MIN:MAX:NUM or MIN:MAX:NUM:log"
@@ -567,15 +573,15 @@ COMMAND_LINES = {
     "bisect mine.yaml": "--target: no target; write --target-g VALUE",
     "bisect mine.yaml --target-g": "--target: no target; write --target-g VALUE",
     "bisect mine.yaml --target high": "--target: 'high' is not a number; give a number, e.g. 0.5",
-    "bisect mine.yaml --target-g nan": "--target-g: nan is not finite; give a finite number",
+    "bisect mine.yaml --target-g nan": "--target-g: NaN is not a number; write a number like 0.5 or 1e-3",
     "bisect mine.yaml --target-h 0.5": "--target-h: no constraint 'h'; valid: g",
-    "bisect mine.yaml --target 1 --low 1": "--high: 1 is not above --low, 1; swap them",
-    "bisect mine.yaml --target 1 --low 0": "--low: 0 is out of range; write a finite number above 0",
-    "bisect mine.yaml --target 1 --high inf": "--high: inf is out of range; write a finite number above 0",
-    "bisect mine.yaml --target 1 --tolerance 0": "--tolerance: 0 is out of range; write a finite number above 0",
-    "bisect mine.yaml --target 1 --tolerance x": "--tolerance: 'x' does not fit; write a number",
+    "bisect mine.yaml --target 1 --low 1": "--low: low 1 is not below high 1; the search needs two different ends",
+    "bisect mine.yaml --target 1 --low 0": "--low: 0.0 is out of range; write a number above 0",
+    "bisect mine.yaml --target 1 --high inf": "--high: Infinity is not a number; write a number like 0.5 or 1e-3",
+    "bisect mine.yaml --target 1 --tolerance 0": "--tolerance: 0.0 is out of range; write a number above 0",
+    "bisect mine.yaml --target 1 --tolerance x": "--tolerance: expected a number, got 'x'",
     "bisect mine.yaml --target 1 --max-trainings 1": (
-        "--max-trainings: 1 is too few; write a whole number from 2 on: both ends are trained"
+        "--max-trainings: 1 is not a whole number from 2 on; write e.g. 2"
     ),
     "bisect mine.yaml --target 1 --strategy newton": (
         "--strategy: 'newton' is not a valid choice; valid: bisection, illinois"
@@ -590,7 +596,7 @@ def test_a_command_line(words: str, cpd: InProcess) -> None:
 
 
 def test_an_unknown_command_names_them_all(cpd: InProcess) -> None:
-    names = list(typer.main.get_command(app).commands)
+    names = all_commands()
     assert {"sweep", "compare", "bisect", "tasks", "check"} <= set(names)
     refused(cpd("swep", "mine.yaml"), f"no command 'swep'; did you mean 'sweep'? Valid: {', '.join(names)}")
 

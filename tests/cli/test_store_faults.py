@@ -115,8 +115,8 @@ def test_a_disk_that_is_full_from_the_start_is_told_before_any_training(cpd: For
 def test_a_search_whose_store_fails_late_prints_what_it_knows(cpd: Forked, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(PROBLEM)
     (tmp_path / "mine.yaml").write_text(SPEC)
-    search = ("bisect", "mine.yaml", "--target-g", "0.5", "--tolerance", "1e-12", "--set", "train.steps=100")
-    search += ("--max-trainings", "40", "--format", "json")
+    target = ("--target-g", "0.5", "--tolerance", "1e-12", "--max-trainings", "40")
+    search = ("bisect", "mine.yaml", *target, "--set", "train.steps=100", "--format", "json")
     whole = json.loads(cpd(*search, "--no-store").stdout)
     done = cpd(*search, largest_file=170_000)
     assert done.rc == 4
@@ -205,6 +205,6 @@ def test_a_newer_cpds_store_is_left_as_it_is(command: tuple[str, ...], cpd: Fork
 
 @pytest.mark.parametrize("command", [("runs",), ("show",), ("rm", "last")], ids=["runs", "show", "rm"])
 def test_a_store_that_is_not_there(command: tuple[str, ...], cpd: Forked, tmp_path: Path) -> None:
-    mend = "run a sweep first, or name one with --store PATH or CPD_STORE"
-    assert refused(cpd(*command)) == f"cpd: .cpd/runs.sqlite: there is no store of runs here; {mend}"
+    fix = "run a sweep first, or name one with --store PATH or CPD_STORE"
+    assert refused(cpd(*command)) == f"cpd: .cpd/runs.sqlite: there is no store of runs here; {fix}"
     assert not (tmp_path / ".cpd").exists()

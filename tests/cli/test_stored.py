@@ -18,6 +18,8 @@ from commands import TESTS
 
 import cpd
 from cpd.errors import StoreError
+from cpd.run.target import with_target
+from cpd.spec.reader import load_task
 from cpd.store.records import SweepRecord
 from cpd.store.store import Store, open_store
 
@@ -210,8 +212,8 @@ def test_a_stored_sweep_is_judged_anew(command: InProcess) -> None:
 def test_stored_sweeps_need_no_torch(command: InProcess) -> None:
     command("sweep", "mine.yaml")
     program = (
-        "import sys\nfrom cpd import cli\nsys.argv = ['cpd', *sys.argv[1:]]\n"
-        "try:\n    cli.main()\nfinally:\n    assert 'torch' not in sys.modules, 'torch was imported'\n"
+        "import sys\nfrom cpd.cli.main import main\nsys.argv = ['cpd', *sys.argv[1:]]\n"
+        "try:\n    main()\nfinally:\n    assert 'torch' not in sys.modules, 'torch was imported'\n"
     )
     for words in (
         ["runs"],
@@ -233,8 +235,8 @@ def test_stored_sweeps_need_no_torch(command: InProcess) -> None:
 
 
 def test_a_sweep_is_meant_by_id_prefix_task_or_last(command: InProcess) -> None:
-    for seed in ("1", "2"):
-        command("sweep", "mine.yaml", "--seeds", seed)
+    for number in ("1", "2"):
+        command("sweep", "mine.yaml", "--seeds", number)
     command.write("other.yaml", (command.folder / "mine.yaml").read_text())
     command("sweep", "other.yaml", "--seeds", "3")
     other, second, first = ids(command)
@@ -247,8 +249,8 @@ def test_a_sweep_is_meant_by_id_prefix_task_or_last(command: InProcess) -> None:
 
 
 def test_what_no_sweep_or_several_are_called_is_refused(command: InProcess) -> None:
-    for seed in ("1", "2"):
-        command("sweep", "mine.yaml", "--seeds", seed)
+    for number in ("1", "2"):
+        command("sweep", "mine.yaml", "--seeds", number)
     none = command("show", "mien")
     assert (none.rc, none.stdout) == (2, "")
     assert none.stderr == (
@@ -360,7 +362,7 @@ def test_python_returns_what_the_command_line_prints(command: InProcess) -> None
     assert (sweep.document, sweep.found) == (swept, 4)
     assert cpd.compare("penalized", "lagrangian", task="mine.yaml").document == compared
     assert sweep.id == ids(command)[1]
-    search = cpd.run.commands.aim("mine.yaml", {"target": "0.5", "max_trainings": 4}).search
+    search = with_target(load_task("mine.yaml"), {"target": "0.5", "max_trainings": 4}).search
     result = cpd.bisect("mine.yaml", search)
     assert result.document == searched
     assert cpd.sweep("mine.yaml", options=cpd.Options(keep=False)).id is None
@@ -414,8 +416,8 @@ def test_a_sweep_whose_task_only_another_version_understands_is_told(command: In
     with open_store(None, "write") as store:
         sweep = store.begin_sweep(SweepRecord("sweep", "mine", "", {"name": "mine"}, versions={"cpd": "9.1"}))
     done = command("show")
-    mend = "which describes tasks in another way; show it with that version"
-    assert (done.rc, done.stdout, done.stderr) == (4, "", f"cpd: {sweep}: the sweep was stored by cpd 9.1, {mend}\n")
+    fix = "which describes tasks in another way; show it with that version"
+    assert (done.rc, done.stdout, done.stderr) == (4, "", f"cpd: {sweep}: the sweep was stored by cpd 9.1, {fix}\n")
 
 
 def searched(number: int, coefficient: float, value: float, objective: float, largest: float) -> dict[str, Any]:

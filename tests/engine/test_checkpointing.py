@@ -11,15 +11,14 @@ from command_line import InProcess
 from engine_batches import begun, constraint, key, numbers, quadratic, recipe, source
 
 from cpd import files
-from cpd.engine import checkpointing as keeping
+from cpd.engine import checkpointing
 from cpd.engine.batch import Batch
 from cpd.engine.checkpoint_file import CheckpointStore, batch_folder
 from cpd.engine.checkpointing import Keeper
 from cpd.engine.pruning import Prune
 from cpd.engine.steppers import compiled
 from cpd.engine.steppers.compiled import Compiled
-from cpd.engine.train import train
-from cpd.engine.training import Hooks, Interrupted
+from cpd.engine.train import Hooks, Interrupted, train
 from cpd.errors import StoreError
 from cpd.executors.start import engine
 from cpd.run import execution
@@ -63,8 +62,8 @@ def test_no_more_is_lost_than_was_asked_for_however_short_the_trainings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [0.0]
-    monkeypatch.setattr(keeping, "time", SimpleNamespace(monotonic=lambda: clock[0]))
-    monkeypatch.setattr(keeping, "checkpoint", lambda training: ({"x": torch.zeros(1)}, {"done": 60}))
+    monkeypatch.setattr(checkpointing, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(checkpointing, "checkpoint", lambda training: ({"x": torch.zeros(1)}, {"done": 60}))
     keeper = Keeper(replace(ONE_BY_ONE, checkpoint=str(tmp_path), checkpoint_every=60.0), pytest.fail)
     written = []
     for number in range(5):
@@ -148,9 +147,9 @@ def test_a_training_resumed_before_a_smaller_minibatch_compiles_the_same_sizes(
     assert (group.batches.next_size, group.batches.usual_size) == (2, 16)
     loaded: list[Any] = []
     monkeypatch.setattr(compiled.Compiled, "_load", lambda self, size, *rest: loaded.append(size))
-    advance = Compiled(training.step, tmp_path, all_sizes=False)
-    advance.prepare(training.state, group.batches)
-    assert advance._program(training.state, group.batches) is None
+    stepper = Compiled(training.going.step, tmp_path, all_sizes=False)
+    stepper.prepare(training.state, group.batches)
+    assert stepper._program(training.state, group.batches) is None
     assert loaded == [16]
 
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 from engine_batches import ADAM, SGD, assert_close, constraint, key, numbers, quadratic, recipe, source
 
-from cpd.engine import preparing as building
+from cpd.engine import preparing
 from cpd.engine.batch import Batch
 from cpd.engine.pruning import Prune, given_up
-from cpd.engine.train import train
-from cpd.engine.training import Hooks, Interrupted, Training
+from cpd.engine.train import Hooks, Interrupted, train
+from cpd.engine.training import Training
 from cpd.outcome import RunKey, Status
 from cpd.spec.models import Optimizer
 
@@ -41,12 +41,12 @@ def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return seen
 
 
-@pytest.mark.parametrize("engine", ["eager", "captured"])
+@pytest.mark.parametrize("stepper", ["eager", "captured"])
 @pytest.mark.parametrize("optimizer", ["SGD", "momentum"])
 def test_diverged_runs_are_taken_out_and_the_others_are_as_without_them(
-    engine: str, optimizer: str, sizes: list[int]
+    stepper: str, optimizer: str, sizes: list[int]
 ) -> None:
-    options: dict[str, Any] = {"engine": engine, "optimizer": OPTIMIZERS[optimizer], "steps": 100}
+    options: dict[str, Any] = {"stepper": stepper, "optimizer": OPTIMIZERS[optimizer], "steps": 100}
     alone = train(quadratic(TAME, **options)).runs
     assert sizes == []
     runs = train(quadratic(MIXED, **options)).runs
@@ -66,7 +66,7 @@ def test_a_lone_survivor_stays_in_a_batch_of_two(sizes: list[int]) -> None:
 def test_a_lone_survivor_whose_step_is_large_goes_on_alone(
     sizes: list[int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(building, "LARGE_STEP", 0)  # it has no products
+    monkeypatch.setattr(preparing, "LARGE_STEP", 0)  # it has no products
     batch = quadratic([*WILD, TAME[0]], steps=100)
     run = train(batch).runs[-1]
     assert sizes == [1]
@@ -82,7 +82,7 @@ def test_a_lone_survivor_whose_step_is_large_goes_on_alone(
 def test_a_batch_of_diverged_runs_ends_early() -> None:
     done: list[int] = []
     hooks = Hooks(stop=lambda: done.append(1) is not None)
-    runs = train(quadratic(WILD, steps=1000, engine="eager"), hooks).runs
+    runs = train(quadratic(WILD, steps=1000, stepper="eager"), hooks).runs
     assert {run.status for run in runs} == {Status.DIVERGED}
     assert len(done) < 120
 

@@ -1,4 +1,4 @@
-"""The Dask engine on real clusters: a scheduler and two worker processes on loopback, started as a user would."""
+"""The Dask executor on real clusters: a scheduler and two worker processes on loopback, started as a user would."""
 
 import os
 import signal
@@ -13,12 +13,12 @@ from typing import Any
 import executor_work as works
 import pytest
 from dask_cluster import Cluster
-from executor_events import alive, attempts, items, of, results, squares, until
+from executor_events import alive, attempts, items, of, only, results, squares, until
 from executor_work import halve, square
 
 from cpd.errors import CpdError
-from cpd.executors.queue import Done, ExecutorLost, Item, Lost, Raised, Retrying, Stalled, WorkerLost
-from cpd.executors.start import Where, engine
+from cpd.executors.queue import ExecutorLost, Item, Lost, Raised, Retrying, Stalled, WorkerLost
+from cpd.executors.start import Where, start
 
 pytest.importorskip("distributed", reason="the extra 'dask' is not installed")
 
@@ -30,7 +30,7 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Cluster]]:
+def launch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Cluster]]:
     """Start clusters, ended at the end, whatever happens."""
     started: list[Cluster] = []
 
@@ -48,13 +48,13 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Cl
         each.stop()
 
 
-Start = Callable[..., Cluster]
+Launch = Callable[..., Cluster]
 
 
 @pytest.fixture(scope="module")
-def cluster(start: Start) -> Cluster:
+def cluster(launch: Launch) -> Cluster:
     """A cluster of two workers that several tests use; a nanny replaces what they kill."""
-    return start()
+    return launch()
 
 
 def pids(up: Any, count: int) -> set[int]:
@@ -63,24 +63,8 @@ def pids(up: Any, count: int) -> set[int]:
     return set(up._pool._client.run(os.getpid).values())
 
 
-def test_items_and_errors_and_memory(cluster: Cluster) -> None:
-    with engine(cluster.where, square, probe=works.versions) as up:
-        assert up.workers in (1, 2)
-        assert results(up.results(items(300))) == squares(range(300))
-        events = list(up.results(items(6, 4, raiser=5, leaver=9, glutton=14), halve))
-        assert results(events) == squares(range(24), without={4, 5, 6, 7, 8, 9, 10, 11, 14})
-        errors = {event.payload["runs"][0]: event.error.strip().splitlines()[-1] for event in of(Raised, events)}
-        assert errors == {4: "ValueError: run 5 is not to our taste", 8: "SystemExit: 7"}
-        (lost,) = of(Lost, events)
-        assert (lost.payload["runs"], lost.reason) == ([14], "out of memory")
-        some = up.results(items(50, seconds=0.05))
-        assert isinstance(next(some), Done)
-        some.close()  # type: ignore[attr-defined]
-        assert results(up.results(items(5))) == squares(range(5))
-
-
 def test_only_a_bounded_number_is_with_the_scheduler(cluster: Cluster) -> None:
-    with engine(cluster.where, square) as up:
+    with start(cluster.where, square) as up:
         pids(up, 2)
         events = up.results(items(100))
         for _ in range(100):
@@ -89,7 +73,7 @@ def test_only_a_bounded_number_is_with_the_scheduler(cluster: Cluster) -> None:
 
 
 def test_a_worker_killed_midway_costs_nothing(cluster: Cluster, tmp_path: Path) -> None:
-    with engine(cluster.where, square) as up:
+    with start(cluster.where, square) as up:
         victim = pids(up, 2).pop()
         events = up.results(items(60, 2, seconds=0.05, folder=str(tmp_path)), halve)
         seen = [next(events) for _ in range(5)]
@@ -102,7 +86,7 @@ def test_a_worker_killed_midway_costs_nothing(cluster: Cluster, tmp_path: Path) 
 
 
 def test_the_run_that_kills_is_found_and_all_others_are_done(cluster: Cluster, tmp_path: Path) -> None:
-    with engine(cluster.where, square) as up:
+    with start(cluster.where, square) as up:
         events = list(up.results(items(8, 8, killer=37, folder=str(tmp_path)), halve))
     assert results(events) == squares(range(64), without={37})
     (lost,) = of(Lost, events)
@@ -113,10 +97,10 @@ def test_the_run_that_kills_is_found_and_all_others_are_done(cluster: Cluster, t
     )  # whole, half, quarter, by itself and alone, and Dask tries each twice
 
 
-def test_a_scheduler_that_dies_midway_is_said_after_what_arrived(start: Start) -> None:
-    there = start()
+def test_a_scheduler_that_dies_midway_is_said_after_what_arrived(launch: Launch) -> None:
+    there = launch()
     assert there.scheduler is not None
-    with engine(there.where, square) as up:
+    with start(there.where, square) as up:
         events = up.results(items(200, seconds=0.05))
         seen = [next(events) for _ in range(5)]
         there.scheduler.kill()
@@ -127,12 +111,12 @@ def test_a_scheduler_that_dies_midway_is_said_after_what_arrived(start: Start) -
     assert 5 <= len(results(seen)) < 200
 
 
-def test_all_workers_gone_is_said(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cpd.executors.start import dask
+def test_all_workers_gone_is_said(launch: Launch, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cpd.executors import dask
 
     monkeypatch.setattr(dask, "ABANDONED", 1)
-    there = start(2, "--no-nanny")
-    with engine(there.where, square) as up:
+    there = launch(2, "--no-nanny")
+    with start(there.where, square) as up:
         victims = pids(up, 2)
         events = up.results(items(200, seconds=0.05))
         seen = [next(events) for _ in range(5)]
@@ -145,17 +129,9 @@ def test_all_workers_gone_is_said(start: Start, monkeypatch: pytest.MonkeyPatch)
     assert of(WorkerLost, seen)[-1].left == 0
 
 
-def test_a_stall_is_said(cluster: Cluster) -> None:
-    with engine(cluster.where, square) as up:
-        seen = []
-        with pytest.raises(Stalled, match="nothing finished for 3 s"):
-            seen.extend(up.results([Item({"runs": [1]}, 2), Item({"runs": [9], "seconds": 10})], stall_timeout=3))
-    assert results(seen) == {1: 1}
-
-
 @pytest.mark.parametrize("way", ["nobody", "silent", "other"])
 def test_a_scheduler_that_cannot_be_reached(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cpd.executors.start import dask
+    from cpd.executors import dask
 
     assert dask.CONNECT < 10  # the promise
     monkeypatch.setattr(dask, "CONNECT", 1)
@@ -167,7 +143,7 @@ def test_a_scheduler_that_cannot_be_reached(way: str, monkeypatch: pytest.Monkey
         if way == "other":
             address = "carrier-pigeon://roof:1"
         with pytest.raises(CpdError) as caught:
-            engine(Where("dask", address=address), square)
+            start(Where("dask", address=address), square)
     line = str(caught.value)
     assert line.startswith(f"--scheduler: cannot reach a Dask scheduler at '{address}': ")
     assert line.endswith("; start one: dask scheduler")
@@ -178,8 +154,8 @@ def test_a_scheduler_that_cannot_be_reached(way: str, monkeypatch: pytest.Monkey
 def test_a_process_that_cannot_reach_its_scheduler_ends_at_once(tmp_path: Path) -> None:
     program = (
         "import cpd.executors.dask as dask, executor_work; dask.CONNECT = 1\n"
-        "from cpd.executors import Where, engine; from cpd.errors import CpdError\n"
-        "try: engine(Where('dask', address='tcp://127.0.0.1:1'), executor_work.square)\n"
+        "from cpd.executors.start import Where, start; from cpd.errors import CpdError\n"
+        "try: start(Where('dask', address='tcp://127.0.0.1:1'), executor_work.square)\n"
         "except CpdError as error: print(error)"
     )
     path = os.pathsep.join([str(Path(works.__file__).parent), os.environ.get("PYTHONPATH", "")])
@@ -196,13 +172,13 @@ def test_a_process_that_cannot_reach_its_scheduler_ends_at_once(tmp_path: Path) 
     print(f"{time.monotonic() - begun:.1f} s")
 
 
-def test_a_scheduler_without_workers(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cpd.executors.start import dask
+def test_a_scheduler_without_workers(launch: Launch, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cpd.executors import dask
 
     monkeypatch.setattr(dask, "ARRIVE", 1)
-    there = start(0)
+    there = launch(0)
     with pytest.raises(CpdError) as caught:
-        engine(there.where, square)
+        start(there.where, square)
     address = there.where.address
     assert str(caught.value) == (
         f"--scheduler: the Dask scheduler at {address} has no workers; start some: dask worker {address}"
@@ -211,7 +187,7 @@ def test_a_scheduler_without_workers(start: Start, monkeypatch: pytest.MonkeyPat
 
 def test_workers_must_have_the_same_versions(cluster: Cluster) -> None:
     with pytest.raises(CpdError, match=r"the worker tcp://\S+ has torch \d+ \(here \d+\); install the same versions"):
-        engine(cluster.where, square, probe=works.versions_by_process)
+        start(cluster.where, square, probe=works.versions_by_process)
 
 
 def test_workers_that_cannot_import_the_work(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,16 +195,16 @@ def test_workers_that_cannot_import_the_work(cluster: Cluster, tmp_path: Path, m
     monkeypatch.syspath_prepend(tmp_path)
     import only_here  # type: ignore[import-not-found]
 
-    with engine(cluster.where, only_here.work) as up:
-        (event,) = up.results([Item(1)])
+    with start(cluster.where, only_here.work) as up:
+        event = only(Raised, up.results([Item(1)]))
         assert "only_here" in event.error
     with pytest.raises(CpdError, match=r"cannot be used: .*only_here"):
-        engine(cluster.where, square, probe=only_here.versions)
+        start(cluster.where, square, probe=only_here.versions)
 
 
 def test_closing_leaves_the_cluster_for_others(cluster: Cluster) -> None:
     for _ in range(2):
-        with engine(cluster.where, square) as up:
+        with start(cluster.where, square) as up:
             assert results(up.results(items(4))) == squares(range(4))
     assert cluster.scheduler is not None
     assert alive(cluster.scheduler.pid)

@@ -1,6 +1,6 @@
 """Step by step the same numbers as Cooper, an independent implementation, on a stochastic problem in float64."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -132,10 +132,14 @@ FORMS = cooper.formulations
 INITS = cooper.optim.nuPIInitType
 
 
+def at(step: int) -> Callable[[str], str]:
+    return lambda message: f"model at step {step}: {message}"
+
+
 def assert_same(one: list[tuple[Tensor, Tensor]], other: list[tuple[Tensor, Tensor]]) -> None:
     assert len(one) == len(other) == STEPS
     for step, ((x, multiplier), (x_there, multiplier_there)) in enumerate(zip(one, other, strict=True)):
-        torch.testing.assert_close(x, x_there, rtol=1e-9, atol=1e-12, msg=f"model at step {step}")
+        torch.testing.assert_close(x, x_there, rtol=1e-9, atol=1e-12, msg=at(step))
         torch.testing.assert_close(multiplier, multiplier_there, rtol=1e-9, atol=1e-12, check_dtype=False)
     assert torch.isfinite(one[-1][0]).all()
 

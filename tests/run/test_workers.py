@@ -142,7 +142,8 @@ def command(*words: str, cwd: Path, **environment: str) -> tuple[int, str, str]:
 
 
 def runs(out: str) -> list[dict[str, Any]]:
-    return json.loads(out)["runs"]
+    found: list[dict[str, Any]] = json.loads(out)["runs"]
+    return found
 
 
 def numbers(out: str) -> list[Any]:
@@ -329,7 +330,7 @@ class Reads(cpd.Problem):
 
 
 def test_workers_one_for_each_device_share_the_cores_and_read_a_dataset_once_each(tmp_path: Path) -> None:
-    from joblib import cpu_count
+    from loky import cpu_count
 
     (tmp_path / "small.py").write_text(READS.format(folder=str(tmp_path)))
     (tmp_path / "small.yaml").write_text(
@@ -586,7 +587,7 @@ def block(marker: str) -> str:
     """A fenced block of the page on clusters, the one that contains the marker."""
     page = ROOT / "docs" / "clusters.md"
     found = re.findall(r"^```\w+\n(.*?)^```$", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
-    (text,) = [text for text in found if marker in text]
+    (text,) = [str(text) for text in found if marker in text]
     return text
 
 

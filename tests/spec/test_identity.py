@@ -2,6 +2,7 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,22 +11,21 @@ from typing import Any
 
 import pytest
 from commands import TESTS
+from golden import golden
 from hypothesis import given
 from hypothesis import strategies as st
-from spec_files import PROBLEM, REGISTRY
+from identity_tasks import write_project
+from spec_files import PROBLEM
 
+from cpd.methods.hyperparameter import Hyperparameter
+from cpd.methods.registry import REGISTRY
 from cpd.outcome import RunKey
-from cpd.spec.models import (
-    ENGINE_VERSION,
-    Constraint,
-    Optimizer,
-    ProblemSource,
-    Task,
-    Train,
-    canonical_json,
-    run_id,
-    with_ids,
-)
+from cpd.spec import identity
+from cpd.spec.bundled import bundled
+from cpd.spec.identity import ENGINE_VERSION, canonical_json, run_id, runs, with_ids
+from cpd.spec.models import Constraint, Optimizer, ProblemSource, Task, Train, task_from_json
+from cpd.spec.reader import load_task
+from cpd.spec.validation import Checked
 
 FIXED = Task(
     name="fixed",
@@ -38,17 +38,39 @@ FIXED = Task(
     methods={},
 )
 KEY = RunKey("lagrangian", {"dual_lr": 0.5}, {"g": 0.7, "h": 1.0}, 3)
-GOLDEN = "c1:09501bb7d8887163"
+GOLDEN = "c1:3a7b9900838cd468"
 
 
 def fixed_id(key: RunKey = KEY, **changes: Any) -> str:
-    return run_id(FIXED.model_copy(update=changes), key, REGISTRY)
+    return run_id(FIXED.model_copy(update=changes), key)
 
 
 def test_an_id_stays_what_it_was() -> None:
     assert ENGINE_VERSION == 1
     assert fixed_id() == GOLDEN
-    assert with_ids(FIXED, [KEY], REGISTRY) == [replace(KEY, id=GOLDEN)]
+    assert with_ids(FIXED, [KEY]) == [replace(KEY, id=GOLDEN)]
+
+
+def ids(task: Task) -> list[str | None]:
+    """Of all runs of a task, and of a penalised run of each seed, as a search trains it."""
+    levels = {name: constraint.level for name, constraint in task.constraints.items()}
+    searched = [RunKey("penalized", {"coefficient": 0.1}, levels, seed) for seed in task.seeds]
+    return [*(key.id for key in runs(task)), *(run_id(task, key) for key in searched)]
+
+
+def stored_tasks() -> dict[str, Task]:
+    """The tasks of a store of the first version, as they were written down then."""
+    store = sqlite3.connect(f"file:{TESTS / 'stores' / 'version-1.sqlite'}?mode=ro&immutable=1", uri=True)
+    rows = store.execute("SELECT number, task FROM specs ORDER BY number").fetchall()
+    store.close()
+    return {f"version-1.sqlite, spec {number}": task_from_json(json.loads(text)) for number, text in rows}
+
+
+def test_ids_of_many_tasks_stay_what_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = [*(one.name for one in bundled()), *write_project(tmp_path)]
+    tasks = {name: load_task(name) for name in names} | stored_tasks()
+    golden("ids.json", json.dumps({name: ids(task) for name, task in tasks.items()}, indent=1) + "\n")
 
 
 def test_an_id_is_the_same_in_every_process() -> None:
@@ -67,7 +89,7 @@ def test_an_id_is_the_same_in_every_process() -> None:
     assert found == {GOLDEN}
 
 
-SAME = {
+SAME: dict[str, dict[str, Any]] = {
     "name": {"name": "other", "place": "elsewhere.yaml", "text": "...", "description": "x", "notes": ("x",)},
     "objective's name": {"objective": "loss"},
     "tolerance": {"constraints": {n: c.model_copy(update={"tolerance": 9.0}) for n, c in FIXED.constraints.items()}},
@@ -122,6 +144,101 @@ def test_an_id_depends_on_all_that_changes_the_number() -> None:
         fixed_id(constraints=dict(reversed(constraints.items()))),
     ]
     assert len(set(ids)) == len(ids)
+
+
+# What is added later
+
+
+class Schedule(Checked):
+    """A part of a recipe as one may be added."""
+
+    name: str
+    start: float = 0.0
+
+
+class LaterTrain(Train):
+    """A recipe of a later version."""
+
+    schedule: Schedule | None = None
+    clip: float = 1.0
+
+
+class LaterOptimizer(Optimizer):
+    """Likewise."""
+
+    warm: bool = False
+
+
+def with_recipe(**later: Any) -> str:
+    return fixed_id(train=LaterTrain(**FIXED.train.model_dump(), **later))
+
+
+def test_a_field_that_is_added_to_the_recipe_moves_no_id() -> None:
+    assert with_recipe() == with_recipe(schedule=None, clip=1) == GOLDEN
+
+
+def test_a_field_that_was_added_counts_where_it_is_not_its_default() -> None:
+    plain = with_recipe(schedule=Schedule(name="cosine"))
+    found = [with_recipe(clip=2.0), plain, with_recipe(schedule=Schedule(name="cosine", start=1.0))]
+    assert len({GOLDEN, *found}) == 4
+    assert with_recipe(schedule=Schedule(name="cosine", start=0)) == plain
+
+
+def test_an_option_that_is_added_to_the_optimizer_moves_no_id() -> None:
+    def moved(**given: bool) -> str:
+        later = LaterOptimizer(name="SGD", options={"lr": 0.1}, **given)
+        return fixed_id(train=FIXED.train.model_copy(update={"optimizer": later}))
+
+    assert moved() == moved(warm=False) == GOLDEN
+    assert moved(warm=True) != GOLDEN
+
+
+def add_hyperparameter(monkeypatch: pytest.MonkeyPatch, default: float) -> None:
+    known = REGISTRY["lagrangian"].hyperparameters
+    changed = REGISTRY["lagrangian"]._replace(hyperparameters={**known, "start": Hyperparameter(default=default)})
+    monkeypatch.setitem(REGISTRY, "lagrangian", changed)
+
+
+def test_a_hyperparameter_that_is_added_to_a_method_moves_no_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    add_hyperparameter(monkeypatch, default=0.0)
+    assert fixed_id() == GOLDEN
+    assert fixed_id(replace(KEY, setting={"dual_lr": 0.5, "start": 0})) == GOLDEN
+    assert fixed_id(replace(KEY, setting={"dual_lr": 0.5, "start": 0.1})) != GOLDEN
+
+
+def test_a_default_may_change_and_a_number_keeps_its_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    add_hyperparameter(monkeypatch, default=0.0)
+    moved = fixed_id(replace(KEY, setting={"dual_lr": 0.5, "start": 0.1}))
+    add_hyperparameter(monkeypatch, default=0.1)
+    monkeypatch.setattr(identity, "FIRST_DEFAULTS", {"lagrangian.start": 0.0})
+    assert fixed_id() == moved
+    assert fixed_id(replace(KEY, setting={"dual_lr": 0.5, "start": 0.0})) == GOLDEN
+
+
+def test_a_method_that_is_added_writes_what_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(REGISTRY, "later", REGISTRY["nupi"]._replace(name="later"))
+    key = replace(KEY, method="later")
+    assert fixed_id(replace(key, setting={"dual_lr": 0.5, "kp": 0})) == fixed_id(key) != fixed_id()
+    assert fixed_id(replace(key, setting={"dual_lr": 0.5, "kp": 1})) != fixed_id(key)
+
+
+def test_every_default_of_today_is_in_the_tables() -> None:
+    """They are frozen: this test is for those who would add to them what came later."""
+    assert set(identity.TRAIN) == {"steps", "epochs", "batch_size", "optimizer", "dtype"}
+    assert list(identity.METHODS) == ["penalized", "quadratic_penalty", "lagrangian", "nupi", "augmented_lagrangian"]
+    assert sum(len(first) for first in identity.METHODS.values()) == 20
+
+
+def test_an_id_depends_on_modules_and_on_what_the_task_lists() -> None:
+    modules = {"a.py": "x = 1\n"}
+    found = [
+        fixed_id(problem=FIXED.problem.model_copy(update={"modules": modules})),
+        fixed_id(problem=FIXED.problem.model_copy(update={"modules": {"a.py": "x = 2\n"}})),
+        fixed_id(problem=FIXED.problem.model_copy(update={"modules": {"b.py": "x = 1\n"}})),
+        fixed_id(depends={"a.csv": "0"}),
+        fixed_id(depends={"a.csv": "1"}),
+    ]
+    assert len({GOLDEN, *found}) == 6
 
 
 def test_canonical_json_is_one_text_for_equal_values() -> None:

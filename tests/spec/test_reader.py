@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from spec_files import PROBLEM, REGISTRY, Write, load, refusal, writer
+from spec_files import PROBLEM, Write, load, refusal, writer
 
 from cpd.spec.bundled import bundled, describe
-from cpd.spec.models import Constraint, Optimizer, ProblemSource, Task, Train, runs, task_from_json, task_to_json
+from cpd.spec.identity import runs
+from cpd.spec.models import Constraint, Optimizer, ProblemSource, Task, Train, task_from_json, task_to_json
 from cpd.spec.reader import load_task
 
 
@@ -45,7 +46,7 @@ def test_a_task_is_read(write: Write) -> None:
 def test_runs_come_in_order_levels_methods_settings_seeds(write: Write) -> None:
     methods = "{penalized: {coefficient: {values: [2, 1]}}, lagrangian: {dual_lr: 3}}"
     task = load(write(methods=methods, levels="{g: [0.2, 0.1]}", seeds="[7, 1]"))
-    keys = runs(task, REGISTRY)
+    keys = runs(task)
     assert [(key.levels["g"], key.method, *key.setting.values(), key.seed) for key in keys] == [
         (0.2, "penalized", 2.0, 7),
         (0.2, "penalized", 2.0, 1),
@@ -147,7 +148,7 @@ def test_a_search_needs_no_methods(write: Write) -> None:
         "strategy": "bisection",
         "max_trainings": 40,
     }
-    assert runs(task, REGISTRY) == []
+    assert runs(task) == []
 
 
 def test_a_task_survives_json(write: Write) -> None:
@@ -163,7 +164,7 @@ def test_a_task_survives_json(write: Write) -> None:
     )
     again = task_from_json(json.loads(json.dumps(task_to_json(task))))
     assert again == task
-    assert runs(again, REGISTRY) == runs(task, REGISTRY)
+    assert runs(again) == runs(task)
 
 
 def test_names_of_files_and_bundled_specs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,19 +180,12 @@ def test_names_of_files_and_bundled_specs(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_path_means_the_file_before_the_bundled_spec(write: Write) -> None:
-    assert load_task("tasks/rate.yaml", real_registry()).description.startswith("A classifier")
+    assert load_task("tasks/rate.yaml").description.startswith("A classifier")
     write("tasks/rate.yaml", problem="../mine.py:Mine")
     assert load("tasks/rate.yaml").description == "A task"
 
 
-def real_registry() -> dict[str, Any]:
-    from cpd.methods.registry import REGISTRY as METHODS_BY_NAME
-
-    return {name: method.hyperparameters for name, method in METHODS_BY_NAME.items()}
-
-
 def test_every_bundled_spec_is_valid() -> None:
-    registry = real_registry()
     assert [(one.kind, one.name) for one in bundled()] == [
         ("task", "concave"),
         ("task", "rate"),
@@ -204,7 +198,7 @@ def test_every_bundled_spec_is_valid() -> None:
         ("sweep", "table4"),
     ]
     for one in bundled():
-        task = load_task(one.name, registry)
+        task = load_task(one.name)
         assert one.description
         assert (task.name, task.place) == (one.name, f"{one.kind}s/{one.name}.yaml")
         assert task.description == one.description
@@ -217,12 +211,12 @@ def test_the_paper_s_grids() -> None:
     third = [1.0, 2.15443469003, 4.64158883361]
     paper = [0.0, *(float(f"{mantissa}e{power}") for power in range(-4, 2) for mantissa in third), 100.0]
     assert len(paper) == 20
-    figure = load_task("figure2", real_registry())
+    figure = load_task("figure2")
     assert [s["coefficient"] for s in figure.methods["penalized"]] == paper
     assert [s["dual_lr"] for s in figure.methods["lagrangian"]] == paper
     for name, method in (("table3", "penalized"), ("table4", "lagrangian")):
-        assert load_task(name, real_registry()).methods == {method: figure.methods[method]}
-    table1 = load_task("table1", real_registry())
+        assert load_task(name).methods == {method: figure.methods[method]}
+    table1 = load_task("table1")
     assert table1.levels == {"g": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)}
     assert table1.train.steps == 1000
     assert table1.constraints["g"].sense == "=="

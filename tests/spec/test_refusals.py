@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from spec_files import METHODS, NUMBER, OPTIMIZERS, REGISTRY, Write, load, refusal, writer
+from spec_files import METHODS, NUMBER, OPTIMIZERS, Write, load, refusal, writer
 
-from cpd.spec.models import runs
+from cpd.spec.identity import runs
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
             "object",
             "f",
             "x.yaml: object: unknown key 'object'; did you mean 'objective'? Valid: task, description, problem, "
-            "arguments, objective, constraints, train, seeds, methods, levels, search",
+            "arguments, depends, objective, constraints, train, seeds, methods, levels, search",
         ),
         (
             "objective",
@@ -102,15 +102,15 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
             "{steps: 1, epochs: 1}",
             "x.yaml: train: both steps and epochs say how long to train; keep one of them",
         ),
-        ("train", "{steps: 0}", "x.yaml: train.steps: 0 is not a whole number from 1 on; write e.g. 1"),
-        ("train", "{steps: true}", "x.yaml: train.steps: true is not a whole number from 1 on; write e.g. 1"),
-        ("train", "{steps: '9'}", "x.yaml: train.steps: '9' is not a whole number from 1 on; write e.g. 1"),
-        ("train", "{steps: 1.5}", "x.yaml: train.steps: 1.5 is not a whole number from 1 on; write e.g. 1"),
+        ("train", "{steps: 0}", "x.yaml: train.steps: expected an integer >= 1, got 0"),
+        ("train", "{steps: true}", "x.yaml: train.steps: expected an integer >= 1, got true"),
+        ("train", "{steps: '9'}", "x.yaml: train.steps: expected an integer >= 1, got '9'"),
+        ("train", "{steps: 1.5}", "x.yaml: train.steps: expected an integer >= 1, got 1.5"),
         ("train", "{epochs: 0}", "x.yaml: train.epochs: 0 is out of range; write a number above 0"),
         (
             "train",
             "{steps: 1, batch_size: some}",
-            "x.yaml: train.batch_size: 'some' is not a batch size; write a whole number from 1 on, or all",
+            "x.yaml: train.batch_size: expected an integer >= 1 or all, got 'some'",
         ),
         (
             "train",
@@ -223,7 +223,7 @@ def test_a_key_is_refused(key: str, value: str | None, message: str, write: Writ
             "{nupi: {dual_lr: 1, kp: [1, 2]}}",
             "methods.nupi.kp: [1, 2] is a list, where one number belongs; to try each, write {values: [1, 2]}",
         ),
-        ("{nupi: {dual_lr: 0}}", "methods.nupi.dual_lr: 0 is out of range; write a number above 0"),
+        ("{nupi: {dual_lr: 1, nu: -1}}", "methods.nupi.nu: -1 is out of range; write a number above -1"),
     ],
 )
 def test_methods_are_refused(methods: str, message: str, write: Write) -> None:
@@ -247,8 +247,8 @@ def test_methods_are_refused(methods: str, message: str, write: Write) -> None:
         ("{min: 1, max: 2}", "a grid without num; write {values: [0.1, 1]} or {min: 0.1, max: 1, num: 5}"),
         ("{min: 2, max: 1, num: 3}", "min 2 is above max 1; swap them"),
         ("{min: -1, max: 1, num: 3}", "-1 is out of range; write a number from 0 on"),
-        ("{min: 1, max: 2, num: 0}", "num: 0 is not a whole number from 1 on; write e.g. 1"),
-        ("{min: 1, max: 2, num: 2.5}", "num: 2.5 is not a whole number from 1 on; write e.g. 1"),
+        ("{min: 1, max: 2, num: 0}", "num: expected an integer >= 1, got 0"),
+        ("{min: 1, max: 2, num: 2.5}", "num: expected an integer >= 1, got 2.5"),
         ("{min: 1, max: 2, num: 3, scale: ln}", "scale: 'ln' is not a valid choice; valid: linear, log"),
         (
             "{min: 0, max: 2, num: 3, scale: log}",
@@ -270,7 +270,7 @@ def test_runs_are_counted_before_they_are_built(write: Write) -> None:
     )
     four = write(methods="{penalized: {coefficient: {values: [1, 2]}}}", seeds="[1, 2]")
     assert refusal(four, max_runs=3) == "x.yaml: makes 4 runs; at most 3; make its grids shorter, or raise --max-runs"
-    assert len(runs(load(four, max_runs=4), REGISTRY)) == 4
+    assert len(runs(load(four, max_runs=4))) == 4
 
 
 def test_many_settings_are_told_apart_quickly(write: Write) -> None:

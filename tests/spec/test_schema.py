@@ -1,6 +1,7 @@
 """The JSON Schema says of a file what cpd says: what is accepted here is accepted there, and the other way round."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +9,16 @@ import pytest
 from commands import ROOT, Command
 
 from cpd.errors import CpdError
-from cpd.run import commands
 from cpd.spec.bundled import bundled
-from cpd.spec.schema import TEXTS
+from cpd.spec.reader import load_task
+from cpd.spec.schema import TEXTS, file_schema
 from cpd.spec.yaml import load_yaml
 
 jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed: the extra `test` has it")
 
 COPY = ROOT / "docs" / "task.schema.json"
 
-TASK = {
+TASK: dict[str, str | None] = {
     "problem": "mine.py:Mine",
     "constraints": '{g: "<= 1"}',
     "train": "{steps: 5}",
@@ -27,7 +28,7 @@ TASK = {
 
 @pytest.fixture(scope="module")
 def schema() -> dict[str, Any]:
-    return commands.schema()
+    return file_schema()
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def accepted(schema: dict[str, Any], path: Path) -> tuple[bool, bool]:
     """Whether the schema accepts a file, and whether cpd does."""
     raw, _ = load_yaml(path, str(path))
     try:
-        commands.load(str(path))
+        load_task(str(path))
         loaded = True
     except CpdError:
         loaded = False
@@ -164,7 +165,7 @@ def test_a_sweep_names_only_what_it_changes(
     assert accepted(schema, written(folder, {"task": "task.yaml"} | keys)) == (fits, fits)
 
 
-def written(folder: Path, keys: dict[str, str | None]) -> Path:
+def written(folder: Path, keys: Mapping[str, str | None]) -> Path:
     path = folder / "x.yaml"
     path.write_text("".join(f"{key}: {value}\n" for key, value in keys.items() if value is not None))
     return path
@@ -174,7 +175,7 @@ def test_an_editors_line_is_not_the_description(folder: Path) -> None:
     written(folder, TASK).write_text(
         "# yaml-language-server: $schema=task.schema.json\n\n# Mine\n" + (folder / "task.yaml").read_text()
     )
-    assert commands.load("x.yaml").description == "Mine"
+    assert load_task("x.yaml").description == "Mine"
 
 
 def test_every_hyperparameter_says_what_it_does() -> None:

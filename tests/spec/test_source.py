@@ -51,7 +51,7 @@ def test_a_class_may_come_from_elsewhere(source: str, write: Write) -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        (b"x = 1\ndef f(:\n", f"'mine.py:2' is not valid Python: {THEIRS}; mend the file"),
+        (b"x = 1\ndef f(:\n", f"'mine.py:2' is not valid Python: {THEIRS}; fix the file"),
         (b"# caf\xe9\nclass Mine: pass\n", "'mine.py' is not UTF-8; save the file as UTF-8"),
         (b"def f():\n    class Mine: pass\n", "no class 'Mine' in 'mine.py'; valid: none"),
     ],

@@ -224,7 +224,7 @@ def outcome(path: Path) -> dict[str, Any] | CpdError:
 
 
 def check_outcome(content: bytes, folder: Path) -> None:
-    """Whatever a file holds, it gives a plain mapping or one line with a place and a mend."""
+    """Whatever a file holds, it gives a plain mapping or one line with a place and a hint."""
     path = folder / "any.yaml"
     path.write_bytes(content)
     found = outcome(path)

@@ -3,6 +3,7 @@
 import socket
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,9 +40,20 @@ class Cluster:
         return Where("dask", address=self.address)
 
     def start_scheduler(self) -> None:
+        """Start it, and wait until it listens: cpd itself waits for a few seconds, too few on a busy machine."""
         self.scheduler = self._start(
             "scheduler", "--host", "127.0.0.1", "--port", str(self.port), "--protocol", self.protocol
         )
+        while not self._listens():
+            assert self.scheduler.poll() is None, self.log()
+            time.sleep(0.1)
+
+    def _listens(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port)).close()
+        except OSError:
+            return False
+        return True
 
     def start_worker(self, *options: str) -> None:
         own = [] if "--nthreads" in options else ["--nthreads", "1"]

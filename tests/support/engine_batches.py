@@ -161,6 +161,12 @@ DROPOUT = Batch(
     recipe(60, 16, MOMENTUM),
     tuple(key("nupi", {"rate": 0.7}, dual_lr=e, kp=1.0) for e in (0.1, 0.5)),
 )
+NORMED = Batch(
+    source("Normed"),
+    {"rate": constraint(0.7, ">=")},
+    recipe(60, 16, ADAM),
+    tuple(key("lagrangian", {"rate": 0.7}, dual_lr=e) for e in (0.1, 0.5, 2.0)),
+)
 GATES = replace(BUNDLED["sparsity"], train=recipe(60, 479, ADAM))
-STEPS = {"noise": NOISY, "dropout": DROPOUT, "gates": GATES, "full batch": BUNDLED["rate"]}
-"""Every kind of step: with noise drawn by the model, with minibatches and dropout, with gates, with all data."""
+STEPS = {"norm": NORMED, "noise": NOISY, "dropout": DROPOUT, "gates": GATES, "full batch": BUNDLED["rate"]}
+"""Every kind of step: with buffers that change, noise drawn by the model, minibatches and dropout, gates, all data."""

@@ -69,6 +69,46 @@ class Classifier(cpd.Problem):
         )
 
 
+class Peeking(Classifier):
+    """The same with a weight that Python reads off each minibatch: no program can be captured of it."""
+
+    def evaluate(self, model: torch.nn.Module, batch: tuple[torch.Tensor, torch.Tensor]) -> cpd.Evaluation:
+        """Evaluate the weighted loss."""
+        at = super().evaluate(model, batch)
+        return cpd.Evaluation(at.objective * (1 + batch[0].max().item()), at.constraints, at.strict)
+
+
+class Normed(cpd.Problem):
+    """A small network with BatchNorm, and a buffer that an evaluation assigns anew, on minibatches."""
+
+    def data(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return 50 random examples, which 16 does not divide."""
+        g = torch.Generator().manual_seed(7)
+        x = torch.randn(50, 4, generator=g) * 3 + 1
+        return x, (x[:, 0] > 1).long()
+
+    def model(self) -> torch.nn.Module:
+        """Return the network."""
+        layers = [torch.nn.Linear(4, 6, bias=False), torch.nn.BatchNorm1d(6), torch.nn.Tanh(), torch.nn.Linear(6, 2)]
+        model = torch.nn.Sequential(*layers)
+        model.register_buffer("smoothed", torch.zeros(()))
+        model.register_buffer("table", torch.arange(3.0))
+        return model
+
+    def evaluate(self, model: torch.nn.Module, batch: tuple[torch.Tensor, torch.Tensor]) -> cpd.Evaluation:
+        """Evaluate the loss and the predicted rate of class 1."""
+        logits = model(batch[0])
+        loss = torch.nn.functional.cross_entropy(logits, batch[1])
+        if model.training:
+            model.smoothed = 0.9 * model.smoothed + 0.1 * loss.detach()
+        return cpd.Evaluation(
+            objective=loss,
+            constraints={"rate": logits.softmax(-1)[:, 1].mean()},
+            strict={"rate": (logits.argmax(-1) == 1).to(logits.dtype).mean()},
+            metrics={"smoothed": model.smoothed},
+        )
+
+
 class Line(cpd.Problem):
     """(x - 2)^2 with the value x: penalised with c it ends at 2 - c/2, from -1."""
 

@@ -3,9 +3,11 @@
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cpd.executors.queue import Done, Event, Item
+
+T = TypeVar("T")
 
 
 def items(batches: int, size: int = 1, **more: Any) -> list[Item]:
@@ -25,6 +27,13 @@ def results(events: Iterable[Event]) -> dict[int, int]:
 
 def squares(runs: Iterable[int], without: Iterable[int] = ()) -> dict[int, int]:
     return {run: run**2 for run in set(runs) - set(without)}
+
+
+def only(kind: type[T], events: Iterable[Event]) -> T:
+    """The one event that there is, which is of this kind."""
+    (event,) = events
+    assert isinstance(event, kind)
+    return event
 
 
 def of(kind: type[Any], events: list[Event]) -> list[Any]:

@@ -21,7 +21,14 @@ from commands import Finished
 
 IMPORTED = [
     *("torch", "torch._dynamo", "pandas"),
-    *("cpd.run.commands", "cpd.views.tables.render", "cpd.results.history", "cpd.cli.main"),
+    *(
+        "cpd.run.bisection",
+        "cpd.engine.checking",
+        "cpd.run.commands",
+        "cpd.views.tables.render",
+        "cpd.results.history",
+        "cpd.cli.main",
+    ),
 ]
 
 

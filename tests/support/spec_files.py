@@ -1,7 +1,6 @@
-"""A small valid spec for the tests to vary, and a registry of methods that needs no torch."""
+"""A small valid spec for the tests to vary."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,36 +11,10 @@ from cpd.spec.models import Task
 from cpd.spec.overrides import Overrides
 from cpd.spec.reader import load_task
 
-
-@dataclass(frozen=True)
-class Declared:
-    """A hyperparameter as the methods declare theirs."""
-
-    default: float | str | bool | None = None
-    minimum: float = 0.0
-    exclusive: bool = False
-    choices: tuple[str | bool, ...] = ()
-    per_constraint: bool = False
-
-
-REGISTRY = {
-    "penalized": {"coefficient": Declared(per_constraint=True)},
-    "lagrangian": {
-        "dual_lr": Declared(per_constraint=True),
-        "update": Declared("alternating", choices=("alternating", "simultaneous")),
-        "restart": Declared(default=False, choices=(False, True)),
-    },
-    "nupi": {
-        "dual_lr": Declared(exclusive=True),
-        "kp": Declared(0.0),
-        "nu": Declared(0.0, minimum=float("-inf")),
-    },
-}
-
 PROBLEM = "import cpd\n\n\nclass Mine(cpd.Problem):\n    pass\n"
 NUMBER = "write a number like 0.5 or 1e-3"
 OPTIMIZERS = "SGD, Adam, AdamW, RMSprop, Adagrad, Adadelta, Adamax, NAdam, RAdam, ASGD, Rprop"
-METHODS = "penalized, lagrangian, nupi"
+METHODS = "penalized, quadratic_penalty, lagrangian, nupi, augmented_lagrangian"
 
 BASE = {
     "problem": "mine.py:Mine",
@@ -68,7 +41,7 @@ def writer(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
 
 
 def load(name: str, *assignments: str, **words: Any) -> Task:
-    return load_task(name, REGISTRY, Overrides(set=assignments, **words))
+    return load_task(name, Overrides(set=assignments, **words))
 
 
 def refusal(name: str, *assignments: str, **words: Any) -> str:

@@ -1,4 +1,4 @@
-"""Which engine executes a training's steps."""
+"""Which stepper executes a training."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from cpd.engine.batch import Batch
 from cpd.engine.minibatches import Minibatches
 from cpd.engine.recorder import Record
 from cpd.engine.step import State, Step
-from cpd.engine.steppers.captured import Advance, Captured, Eager, Trace, is_first
+from cpd.engine.steppers.captured import Captured, Trace
 from cpd.engine.steppers.compiled import Compiled
 from cpd.engine.steppers.cuda_graph import Graphed
 from cpd.engine.steppers.packaging import compile_seconds, missing_compiler
+from cpd.engine.steppers.stepper import Eager, Stepper
 from cpd.engine.training import Training
 
 CAPTURE_FROM = 200
@@ -39,19 +40,19 @@ def program_cache() -> Path:
     return platformdirs.user_cache_path("cpd") / "programs"
 
 
-def choose(batch: Batch, training: Training, say: Callable[[str], None] = lambda text: None) -> Advance:
-    """The engine that the batch asks for, or the best one where it says ``auto``; ``say`` is told of long waits."""
-    step, fused = training.step, training.prepared.stack.fused
-    if batch.engine == "eager" or not fused or (batch.engine == "auto" and training.steps < CAPTURE_FROM):
+def choose(batch: Batch, training: Training, say: Callable[[str], None] = lambda text: None) -> Stepper:
+    """The stepper that the batch asks for, or the best one where it says ``auto``; ``say`` is told of long waits."""
+    step, fused = training.going.step, training.prepared.stack.fused
+    if batch.stepper == "eager" or not fused or (batch.stepper == "auto" and training.steps < CAPTURE_FROM):
         return Eager(step)
-    if batch.engine == "compiled" and step.levels.is_cuda:
+    if batch.stepper == "compiled" and step.levels.is_cuda:
         return Graphed(step)
     reason = _not_compiled(step)
-    if batch.engine == "captured" or (reason is not None and batch.engine == "compiled"):
+    if batch.stepper == "captured" or (reason is not None and batch.stepper == "compiled"):
         captured = Captured(step)
-        captured.note = None if batch.engine == "captured" else f"captured instead of compiled: {reason}"
+        captured.note = None if batch.stepper == "captured" else f"captured instead of compiled: {reason}"
         return captured
-    if batch.engine == "compiled":
+    if batch.stepper == "compiled":
         return Compiled(step, program_cache(), say=say)
     return Auto(training, batch.uses, reason is None, say)
 
@@ -63,12 +64,17 @@ def _not_compiled(step: Step) -> str | None:
     return missing_compiler()
 
 
+def _replayed(step: Step) -> Captured:
+    """The captured step, as a CUDA graph where there is a GPU."""
+    return Graphed(step) if step.levels.is_cuda else Captured(step)
+
+
 class Auto:
     """Compiled where that saves more in all steps than it costs, else captured, or eager for large models.
 
     On a GPU a captured step is a CUDA graph, and none is compiled.
 
-    It decides once the first step is done, from the step and the number of steps alone: a training's numbers must not
+    It decides before the first step, from the step and the number of steps alone: a training's numbers must not
     depend on how busy the machine was, or on what was compiled before.
     """
 
@@ -78,8 +84,8 @@ class Auto:
         self.compilable = compilable
         self.say = say
         self.note: str | None = None
-        self._captured = Graphed(training.step) if training.step.levels.is_cuda else Captured(training.step)
-        self._chosen: Advance | None = None
+        self._captured = _replayed(training.going.step)
+        self._chosen: Stepper | None = None
 
     @property
     def history(self) -> int:
@@ -88,29 +94,27 @@ class Auto:
 
     def __call__(self, state: State, batches: Minibatches, n: int) -> tuple[State, Record]:
         """Advance ``n`` steps."""
-        if self._chosen is None and is_first(state):
-            return self._captured(state, batches, n)
         if self._chosen is None:
             self._chosen = self._choose(state, batches)
         result = self._chosen(state, batches, n)
         self.note = self.note or self._chosen.note
         return result
 
-    def again(self) -> Callable[[Step], Advance] | None:
-        """What was chosen, again."""
-        return None if self._chosen is None else self._chosen.again()
+    def rebuild(self) -> Callable[[Step], Stepper] | None:
+        """What was chosen, for fewer runs."""
+        return None if self._chosen is None else self._chosen.rebuild()
 
-    def _choose(self, state: State, batches: Minibatches) -> Advance:
-        engine = self.training.engine or self._best(state, batches)
-        if engine == "compiled":
+    def _choose(self, state: State, batches: Minibatches) -> Stepper:
+        chosen = self.training.chosen or self._best(state, batches)
+        if chosen == "compiled":
             all_sizes = self._worthwhile(state, batches)
-            compiled = Compiled(self.training.step, program_cache(), all_sizes=all_sizes, say=self.say)
+            compiled = Compiled(self.training.going.step, program_cache(), all_sizes=all_sizes, say=self.say)
             if self._prepared(compiled, state, batches):
-                self.training.engine = engine
+                self.training.chosen = chosen
                 return compiled
-            engine = self._plain(state)
-        self.training.engine = engine
-        return self._captured if engine == "captured" else Eager(self.training.step)
+            chosen = self._plain(state)
+        self.training.chosen = chosen
+        return self._captured if chosen == "captured" else Eager(self.training.going.step)
 
     def _best(self, state: State, batches: Minibatches) -> str:
         trace = self._captured.trace(state, batches.sample()) if self.compilable else None

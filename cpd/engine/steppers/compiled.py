@@ -12,9 +12,10 @@ from torch import Tensor
 from cpd.engine.minibatches import Minibatches
 from cpd.engine.recorder import Record
 from cpd.engine.step import State, Step
-from cpd.engine.steppers.captured import Captured, Trace, capture, is_first
+from cpd.engine.steppers.captured import Captured, Trace, capture
 from cpd.engine.steppers.draws import Draw
 from cpd.engine.steppers.packaging import HISTORY, Layout, load, package
+from cpd.engine.tree import leaves
 
 DRAWN_BYTES = 2**25
 """Random numbers and places of examples that are kept for the steps of one call."""
@@ -66,7 +67,7 @@ class Compiled:
         records: list[Record] = []
         left = n
         while left:
-            program = None if is_first(state) else self._program(state, batches)
+            program = self._program(state, batches)
             if program is None:
                 state, record = self._captured(state, batches, 1)
                 left -= 1
@@ -76,7 +77,7 @@ class Compiled:
             records.append(record)
         return state, _last(records, min(n, HISTORY))
 
-    def again(self) -> None:
+    def rebuild(self) -> None:
         """None: a program is for one number of runs."""
 
     def prepare(self, state: State, batches: Minibatches) -> None:
@@ -100,8 +101,8 @@ class Compiled:
         if trace.draws is None:
             self.note = "captured instead of compiled: it draws random numbers that depend on more than shapes"
             return None
-        leaves = trace.flatten(state, sample)
-        layout = Layout(leaves, trace.carried, _source(batches), size, _steps(size, trace.draws))
+        arguments = [*leaves(state), *leaves(sample)]
+        layout = Layout(arguments, trace.carried, _source(batches), size, _steps(size, trace.draws))
         device = self.step.levels.device
         examples = None if size is None else torch.zeros(layout.steps, size, dtype=torch.long, device=device)
         drawn = [torch.zeros(layout.steps, *d.shape, dtype=d.dtype, device=device) for d in trace.draws]
@@ -112,12 +113,11 @@ def _advance(program: _Program, state: State, batches: Minibatches, most: int) -
     """Up to ``most`` steps in one call: the new state, the records of the last ``HISTORY``, and how many they were."""
     trace, layout = program.trace, program.layout
     n = _hand_over(program, batches, most)
-    leaves = trace.flatten(state, None)[: trace.carried]
-    carried = tuple(leaf.detach() for leaf in leaves if isinstance(leaf, Tensor))
+    carried = tuple(leaf.detach() for leaf in leaves(state) if isinstance(leaf, Tensor))
     own = (*([] if program.examples is None else [program.examples]), *program.drawn)
     with torch.no_grad():
         outputs = program.run(torch.tensor(n), carried, own, (*_source(batches), *trace.constants))
-    state, record = trace.unflatten(layout.refill(outputs[1:]))
+    state, record = trace.folded(state, layout.refill(outputs[1:]))
     last = torch.arange(n - min(n, HISTORY), n) % HISTORY
     return state, Record(*(value[last] for value in record)), n
 

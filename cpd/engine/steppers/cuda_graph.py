@@ -8,13 +8,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils import _pytree as pytree
 
-from cpd.engine.memory import out_of_memory
-from cpd.engine.minibatches import Minibatches
-from cpd.engine.recorder import Record
-from cpd.engine.stacked import RandomState
-from cpd.engine.step import State, Step
+from cpd.engine.counting import out_of_memory
+from cpd.engine.generators import RandomState
+from cpd.engine.step import Step
 from cpd.engine.steppers.captured import Captured, Trace
 
 Work = Callable[[], None]
@@ -38,19 +35,12 @@ class Graphed(Captured):
         self._record = record or partial(cuda_graph, step.levels.device)
         self._replays: dict[int, _Replay | None] = {}
 
-    def again(self) -> Callable[[Step], Graphed]:
+    def rebuild(self) -> Callable[[Step], Graphed]:
         """Recorded anew."""
         return lambda step: Graphed(step, self._record)
 
-    def __call__(self, state: State, batches: Minibatches, n: int) -> tuple[State, Record]:
-        """Advance ``n`` steps. The state and the record are overwritten by the next call's."""
-        device = self.step.levels.device
-        # A step counter on the host would be read once, when the step is recorded.
-        placed = pytree.tree_map(lambda t: t.to(device) if isinstance(t, Tensor) else t, state.optimizer)
-        return super().__call__(state._replace(optimizer=placed), batches, n)
-
     def replay(self, trace: Trace, leaves: list[Any]) -> list[Any]:
-        """The step from these leaves."""
+        """The step from these arguments; what it returns is overwritten by the next call's."""
         key = id(trace.graph)
         if key not in self._replays:
             self._replays[key] = self._recorded(trace, leaves)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from cpd.engine.steppers.captured import Trace
 from cpd.engine.steppers.exponentials import share_exponentials
+from cpd.engine.steppers.torch_private import compile_package, load_package
 from cpd.files import locked
 
 PATIENCE = 600.0
@@ -27,11 +28,11 @@ FEW = 16
 """Numbers of an example below which examples are read column by column."""
 HISTORY = 32
 """Steps whose records one call of a program returns."""
-FORMAT = 7
+FORMAT = 8
 """Raised when what is compiled changes without the graph's text changing."""
 
 
-_loaded: dict[Path, Any] = {}
+_loaded: dict[Path, Callable[[list[Tensor]], list[Tensor]]] = {}
 
 
 class Layout(NamedTuple):
@@ -93,15 +94,11 @@ def program_path(trace: Trace, layout: Layout, cache: Path) -> Path:
 
 
 def load(path: Path) -> Callable[..., list[Tensor]]:
-    """Load a compiled program: ``(n, state, own, fixed) -> tensors``, all flat.
-
-    The loader is called directly: ``torch._inductor.aoti_load_package`` probes the processor with a compiler first,
-    which takes a second, and the file's name already holds what it is for.
-    """
+    """Load a compiled program: ``(n, state, own, fixed) -> tensors``, all flat; the file's name says what it is for."""
     if path not in _loaded:
-        _loaded[path] = torch._C._aoti.AOTIModelPackageLoader(str(path), "model", False, 1, -1)
-    loader = _loaded[path]
-    return lambda n, state, own, fixed: loader.boxed_run([n, *state, *own, *fixed])
+        _loaded[path] = load_package(path)
+    run = _loaded[path]
+    return lambda n, state, own, fixed: run([n, *state, *own, *fixed])
 
 
 class _Loop(nn.Module):
@@ -120,8 +117,6 @@ class _Loop(nn.Module):
         self.sources = len(layout.source)
 
     def forward(self, n: Tensor, state: tuple[Tensor, ...], own: tuple[Tensor, ...], fixed: tuple[Tensor, ...]) -> Any:
-        from torch._higher_order_ops.while_loop import while_loop
-
         fixed = tuple(self._by_columns(t) for t in fixed[: self.sources]) + fixed[self.sources :]
         record = self._step(torch.zeros((), dtype=torch.int64), state, own, fixed)[len(state) :]
         slots = torch.arange(HISTORY)
@@ -138,7 +133,7 @@ class _Loop(nn.Module):
             kept = [torch.where(here.view(-1, *[1] * t.dim()), t, old) for old, t in pairs]
             return (k + 1, *(t.clone() for t in new[: len(state)]), *kept)
 
-        return while_loop(unfinished, body, start)
+        return torch.while_loop(unfinished, body, start)
 
     def _by_columns(self, t: Tensor) -> Tensor:
         few = t.dim() == 2 and t.shape[1] < FEW and self.layout.size is None
@@ -179,10 +174,7 @@ def _compile(trace: Trace, layout: Layout, path: Path) -> None:
             "aot_inductor.compile_wrapper_opt_level": "O0",
             "post_grad_custom_pre_pass": share_exponentials,
         }
-        made = torch._inductor.aoti_compile_and_package(
-            exported, package_path=str(Path(folder) / "program.pt2"), inductor_configs=options
-        )
-        os.replace(made, path)
+        os.replace(compile_package(exported, Path(folder) / "program.pt2", options), path)
 
 
 def _fingerprint(trace: Trace, layout: Layout) -> str:

@@ -11,11 +11,11 @@ import torch
 from engine_batches import BUNDLED, DROPOUT, NOISY, STEPS, assert_close, begun, constraint, key, numbers, recipe, source
 
 from cpd.engine.batch import Batch
-from cpd.engine.steppers.captured import Captured, Eager
+from cpd.engine.steppers.captured import Captured
 from cpd.engine.steppers.choice import Auto, choose
 from cpd.engine.steppers.compiled import Compiled
-from cpd.engine.train import train
-from cpd.engine.training import Hooks, Interrupted
+from cpd.engine.steppers.stepper import Eager
+from cpd.engine.train import Hooks, Interrupted, train
 
 compiler = pytest.mark.skipif(
     not any(shutil.which(name) for name in ("g++", "clang++", "c++")), reason="there is no C++ compiler"
@@ -35,8 +35,8 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @compiler
 @pytest.mark.parametrize("name", list(STEPS))
 def test_compiled_gives_the_eager_numbers(name: str) -> None:
-    eager = train(replace(STEPS[name], engine="eager"))
-    compiled = train(replace(STEPS[name], engine="compiled"))
+    eager = train(replace(STEPS[name], stepper="eager"))
+    compiled = train(replace(STEPS[name], stepper="compiled"))
     assert compiled.notes == eager.notes == []
     for one, other in zip(eager.runs, compiled.runs, strict=True):
         assert_close(one, other)
@@ -45,17 +45,17 @@ def test_compiled_gives_the_eager_numbers(name: str) -> None:
 @pytest.mark.slow
 @compiler
 def test_a_program_is_compiled_once_and_serves_every_setting(cache: Path) -> None:
-    train(replace(DROPOUT, engine="compiled"))
+    train(replace(DROPOUT, stepper="compiled"))
     made = {path.name: path.stat().st_mtime_ns for path in cache.glob("*.pt2")}
     other = tuple(key("nupi", {"rate": 0.2}, dual_lr=e, kp=0.3) for e in (0.01, 2.0))
-    train(replace(DROPOUT, keys=other, engine="compiled"))
+    train(replace(DROPOUT, keys=other, stepper="compiled"))
     assert {path.name: path.stat().st_mtime_ns for path in cache.glob("*.pt2")} == made
 
 
 @pytest.mark.slow
 @compiler
 def test_a_resumed_compiled_training_equals_an_uninterrupted_one_bit_by_bit(tmp_path: Path) -> None:
-    batch = replace(DROPOUT, engine="compiled", checkpoint=str(tmp_path), checkpoint_every=0.0)
+    batch = replace(DROPOUT, stepper="compiled", checkpoint=str(tmp_path), checkpoint_every=0.0)
     whole = train(replace(batch, checkpoint=None))
     asked = 0
 
@@ -76,14 +76,13 @@ def test_a_resumed_compiled_training_equals_an_uninterrupted_one_bit_by_bit(tmp_
 
 
 def chosen(batch: Batch) -> object:
-    """What ``auto`` has chosen after two steps."""
+    """What ``auto`` has chosen."""
     under_way = begun(batch)
-    advance = choose(batch, under_way)
-    if not isinstance(advance, Auto):
-        return type(advance)
-    state, _ = advance(under_way.state, under_way.prepared.batches, 1)
-    advance(state, under_way.prepared.batches, 1)
-    return type(advance._chosen)
+    stepper = choose(batch, under_way)
+    if not isinstance(stepper, Auto):
+        return type(stepper)
+    stepper(under_way.state, under_way.prepared.batches, 1)
+    return type(stepper._chosen)
 
 
 def test_auto_runs_few_steps_as_they_are_written() -> None:
@@ -110,21 +109,21 @@ def test_auto_does_not_copy_the_parameters_of_large_models(monkeypatch: pytest.M
 def test_auto_decides_alike_whatever_is_compiled_already(cache: Path) -> None:
     batch = replace(BUNDLED["rate"], train=recipe(1000))
     before = chosen(batch)
-    train(replace(batch, train=recipe(3), engine="compiled"))
+    train(replace(batch, train=recipe(3), stepper="compiled"))
     assert any(cache.glob("*.pt2")) or shutil.which("g++") is None
     assert chosen(batch) is before
 
 
 def test_without_a_compiler_the_step_is_captured_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    trained = train(replace(BUNDLED["concave"], train=recipe(3), engine="compiled"))
+    trained = train(replace(BUNDLED["concave"], train=recipe(3), stepper="compiled"))
     assert trained.notes == ["captured instead of compiled: there is no C++ compiler (g++ or clang++)"]
 
 
 @pytest.mark.slow
 @compiler
 def test_that_it_compiles_and_for_how_long_is_told_when_it_begins() -> None:
-    batch = replace(BUNDLED["concave"], keys=BUNDLED["concave"].keys[:2], train=recipe(3), engine="compiled")
+    batch = replace(BUNDLED["concave"], keys=BUNDLED["concave"].keys[:2], train=recipe(3), stepper="compiled")
     said: list[str] = []
     train(batch, Hooks(say=said.append))
     (line,) = said
@@ -137,8 +136,8 @@ def test_that_it_compiles_and_for_how_long_is_told_when_it_begins() -> None:
 
 @compiler
 def test_random_numbers_that_depend_on_values_are_not_compiled() -> None:
-    trained = train(replace(NOISY, problem=source("Coins"), engine="compiled"))
-    eager = train(replace(NOISY, problem=source("Coins"), engine="eager"))
+    trained = train(replace(NOISY, problem=source("Coins"), stepper="compiled"))
+    eager = train(replace(NOISY, problem=source("Coins"), stepper="eager"))
     assert trained.notes == ["captured instead of compiled: it draws random numbers that depend on more than shapes"]
     for one, other in zip(eager.runs, trained.runs, strict=True):
         assert_close(one, other)
@@ -152,21 +151,20 @@ def test_a_compiler_that_fails_costs_a_line(monkeypatch: pytest.MonkeyPatch, cac
     monkeypatch.setattr(torch._inductor, "aoti_compile_and_package", fails)
     batch = replace(BUNDLED["rate"], train=recipe(200_000), constraints={"class0_rate": constraint(0.65, ">=")})
     under_way = begun(replace(batch, keys=batch.keys[:2]))
-    advance = choose(batch, under_way)
-    state, _ = advance(under_way.state, under_way.prepared.batches, 1)
-    advance(state, under_way.prepared.batches, 1)
-    assert advance.note == "not compiled: g++: internal error"
-    assert under_way.engine == "captured"
+    stepper = choose(batch, under_way)
+    stepper(under_way.state, under_way.prepared.batches, 1)
+    assert stepper.note == "not compiled: g++: internal error"
+    assert under_way.chosen == "captured"
 
 
-@pytest.mark.parametrize("engine", ["captured", pytest.param("compiled", marks=compiler)])
-def test_a_step_captured_before_takes_the_numbers_of_its_own_batch(engine: str) -> None:
+@pytest.mark.parametrize("stepper", ["captured", pytest.param("compiled", marks=compiler)])
+def test_a_step_captured_before_takes_the_numbers_of_its_own_batch(stepper: str) -> None:
     def batch(level: float, rate: float) -> Batch:
         keys = tuple(key("nupi", {"rate": level}, dual_lr=rate * k, kp=1.0) for k in (1, 2))
-        return replace(DROPOUT, keys=keys, constraints={"rate": constraint(level, ">=")}, engine=engine)
+        return replace(DROPOUT, keys=keys, constraints={"rate": constraint(level, ">=")}, stepper=stepper)
 
     train(batch(0.7, 0.1))
     for one, other in zip(
-        train(batch(0.2, 3.0)).runs, train(replace(batch(0.2, 3.0), engine="eager")).runs, strict=True
+        train(batch(0.2, 3.0)).runs, train(replace(batch(0.2, 3.0), stepper="eager")).runs, strict=True
     ):
         assert_close(one, other)

@@ -16,10 +16,10 @@ from cpd.engine.checkpointing import Keeper
 from cpd.engine.pruning import Prune
 from cpd.engine.results import finished_runs
 from cpd.engine.step import Step
-from cpd.engine.steppers.captured import Advance, Captured
+from cpd.engine.steppers.captured import Captured
 from cpd.engine.steppers.cuda_graph import WARM_UP, Graphed, Work
-from cpd.engine.train import train
-from cpd.engine.training import Hooks
+from cpd.engine.steppers.stepper import Stepper
+from cpd.engine.train import Hooks, run_spans, train
 from cpd.outcome import Run
 
 cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
@@ -32,20 +32,20 @@ def again(work: Work) -> Work:
     return work
 
 
-def trained(batch: Batch, engine: Callable[[Step], Advance]) -> tuple[list[Run], Advance]:
+def trained(batch: Batch, make: Callable[[Step], Stepper]) -> tuple[list[Run], Stepper]:
     with torch.random.fork_rng(devices=[]):
         training = begun(batch)
-        advance = engine(training.step)
-        training.run(Hooks(), Keeper(batch, print), advance)
-        return finished_runs(training), advance
+        stepper = make(training.going.step)
+        run_spans(training, stepper, Hooks(), Keeper(batch, print))
+        return finished_runs(training), stepper
 
 
 @pytest.mark.parametrize("name", list(STEPS))
 def test_replayed_steps_have_the_numbers_of_the_captured_one(name: str) -> None:
     batch = STEPS[name]
     expected, _ = trained(batch, Captured)
-    found, engine = trained(batch, lambda step: Graphed(step, again))
-    assert engine.note is None
+    found, stepper = trained(batch, lambda step: Graphed(step, again))
+    assert stepper.note is None
     assert [numbers(run) for run in found] == [numbers(run) for run in expected]
 
 
@@ -73,7 +73,7 @@ def test_what_was_recorded_is_replayed_once_a_step() -> None:
 
     trained(NOISY, lambda step: Graphed(step, counted))
     assert NOISY.train.steps is not None
-    assert replays == NOISY.train.steps - 1 + 1  # the first step runs as written; one replay is the comparison
+    assert replays == NOISY.train.steps + 1  # one replay is the comparison
 
 
 def nothing(work: Work) -> Work:
@@ -93,8 +93,8 @@ def refused(work: Work) -> Work:
 )
 def test_a_recording_that_is_not_the_step_is_not_used(record: Callable[[Work], Work], note: str) -> None:
     expected, _ = trained(DROPOUT, Captured)
-    found, engine = trained(DROPOUT, lambda step: Graphed(step, record))
-    assert engine.note == note
+    found, stepper = trained(DROPOUT, lambda step: Graphed(step, record))
+    assert stepper.note == note
     assert [numbers(run) for run in found] == [numbers(run) for run in expected]
 
 
@@ -109,18 +109,18 @@ def test_memory_that_runs_out_while_recording_is_told_to_the_batch() -> None:
 def test_random_numbers_that_depend_on_values_are_not_recorded() -> None:
     batch = replace(NOISY, problem=source("Coins"))
     expected, _ = trained(batch, Captured)
-    found, engine = trained(batch, lambda step: Graphed(step, again))
-    assert engine.note == "no CUDA graph: the step draws random numbers that depend on more than shapes"
+    found, stepper = trained(batch, lambda step: Graphed(step, again))
+    assert stepper.note == "no CUDA graph: the step draws random numbers that depend on more than shapes"
     assert [numbers(run) for run in found] == [numbers(run) for run in expected]
 
 
 @cuda
-@pytest.mark.parametrize("engine", ["eager", "captured", "compiled", "auto"])
+@pytest.mark.parametrize("stepper", ["eager", "captured", "compiled", "auto"])
 @pytest.mark.parametrize("name", ["gates", "full batch", "concave", "sparsity"])
-def test_a_gpu_gives_the_numbers_of_the_processor(name: str, engine: str) -> None:
+def test_a_gpu_gives_the_numbers_of_the_processor(name: str, stepper: str) -> None:
     batch = {**STEPS, **BUNDLED}[name]
-    expected = train(replace(batch, engine="eager"))
-    found = train(replace(batch, engine=engine, device="cuda"))
+    expected = train(replace(batch, stepper="eager"))
+    found = train(replace(batch, stepper=stepper, device="cuda"))
     assert found.notes == []
     if name in ("gates", "sparsity"):  # gates are drawn by the device's own generator
         assert [run.status for run in found.runs] == [run.status for run in expected.runs]
@@ -133,7 +133,7 @@ def test_a_gpu_gives_the_numbers_of_the_processor(name: str, engine: str) -> Non
 @pytest.mark.parametrize("name", list(STEPS))
 def test_cuda_graphs_have_the_numbers_of_the_eager_step(name: str) -> None:
     batch = replace(STEPS[name], device="cuda")
-    expected, found = (train(replace(batch, engine=engine)) for engine in ("eager", "compiled"))
+    expected, found = (train(replace(batch, stepper=stepper)) for stepper in ("eager", "compiled"))
     assert found.notes == []
     for one, other in zip(expected.runs, found.runs, strict=True):
         assert_close(one, other, 1e-6)
@@ -142,6 +142,6 @@ def test_cuda_graphs_have_the_numbers_of_the_eager_step(name: str) -> None:
 @cuda
 def test_adam_counts_its_steps_in_a_cuda_graph() -> None:
     batch = replace(BUNDLED["concave"], train=recipe(300, optimizer=ADAM), device="cuda")
-    expected, found = (train(replace(batch, engine=engine)) for engine in ("eager", "compiled"))
+    expected, found = (train(replace(batch, stepper=stepper)) for stepper in ("eager", "compiled"))
     for one, other in zip(expected.runs, found.runs, strict=True):
         assert_close(one, other, 1e-6)

@@ -1,0 +1,122 @@
+"""Trees of tensors with named leaves: all that a step changes is one, cut, saved and loaded in one way.
+
+A tree is made of dictionaries, named tuples, tuples and :class:`Part`; its leaves are tensors that lead with the runs
+``[R, ...]``, or scalars that all runs share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from torch import Tensor
+
+Tree = TypeVar("Tree")
+
+SEPARATOR = "/"
+"""Between the parts of a leaf's name: names of parameters hold dots."""
+
+
+class Part(NamedTuple):
+    """What neighbouring rows alone have, such as the state of their method.
+
+    Attributes:
+        first: The first of them.
+        rows: How many they are.
+        tree: Its leaves lead with these rows.
+    """
+
+    first: int
+    rows: int
+    tree: Any
+
+
+class Misfit(ValueError):
+    """Saved leaves are not those of the tree: others, or of other shapes."""
+
+
+def named(tree: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Every leaf with its name, such as ``state/parameters/0.weight``, in the tree's own order."""
+    if isinstance(tree, Part):
+        yield from named(tree.tree, name)
+    elif (children := _children(tree)) is None:
+        yield name, tree
+    else:
+        for key, child in children:
+            yield from named(child, f"{name}{SEPARATOR}{key}" if name else key)
+
+
+def leaves(tree: Any) -> list[Any]:
+    """Every leaf, in the order of :func:`named`."""
+    return [leaf for _, leaf in named(tree)]
+
+
+def refilled(tree: Tree, new: Sequence[Any]) -> Tree:
+    """The same tree with other leaves, given in the order of :func:`leaves`."""
+    rest = iter(new)
+    return mapped(lambda leaf: next(rest), tree)
+
+
+def mapped(function: Callable[[Any], Any], tree: Tree) -> Tree:
+    """The same tree with ``function(leaf)`` for every leaf."""
+    return _rebuilt(tree, lambda child: mapped(function, child), function)
+
+
+def take(tree: Tree, rows: Sequence[int]) -> Tree:
+    """What a tree holds of these rows alone, ascending or repeated; what all runs share stays as it is."""
+    if isinstance(tree, Part):
+        own = [row - tree.first for row in rows if tree.first <= row < tree.first + tree.rows]
+        before = sum(row < tree.first for row in rows)
+        return Part(before, len(own), take(tree.tree, own))  # type: ignore[return-value]
+    if isinstance(tree, tuple) and any(isinstance(child, Part) for child in tree):
+        parts = (take(child, rows) for child in tree)
+        return tuple(part for part in parts if part.rows)  # type: ignore[return-value]
+    return _rebuilt(tree, lambda child: take(child, rows), lambda leaf: _rows(leaf, rows))
+
+
+def save(tree: Any) -> dict[str, Tensor]:
+    """The tree's tensors by name; what is no tensor is not kept."""
+    return {name: leaf.detach() for name, leaf in named(tree) if isinstance(leaf, Tensor)}
+
+
+def load(tree: Tree, saved: Mapping[str, Tensor]) -> Tree:
+    """The same tree with the tensors that :func:`save` gave, where the tree has its own.
+
+    Raises:
+        Misfit: A name, a shape or a type is not the tree's.
+    """
+    own = {name: leaf for name, leaf in named(tree) if isinstance(leaf, Tensor)}
+    if own.keys() != saved.keys():
+        raise Misfit(f"{', '.join(sorted(own.keys() ^ saved.keys()))} in one of the two only")
+    for name, leaf in own.items():
+        if leaf.shape != saved[name].shape or leaf.dtype != saved[name].dtype:
+            raise Misfit(f"{name} is {saved[name].dtype} {list(saved[name].shape)}")
+    return refilled(tree, [saved[n].to(leaf.device) if n in own else leaf for n, leaf in named(tree)])
+
+
+def _children(tree: Any) -> list[tuple[str, Any]] | None:
+    if isinstance(tree, Mapping):
+        return [(str(key), child) for key, child in tree.items()]
+    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
+        return list(zip(tree._fields, tree, strict=True))
+    if isinstance(tree, tuple | list):
+        return [(str(k), child) for k, child in enumerate(tree)]
+    return None
+
+
+def _rebuilt(tree: Any, inner: Callable[[Any], Any], at_leaf: Callable[[Any], Any]) -> Any:
+    """The tree with its children, or the leaf, replaced."""
+    if isinstance(tree, Part):
+        return tree._replace(tree=inner(tree.tree))
+    if isinstance(tree, Mapping):
+        return {key: inner(child) for key, child in tree.items()}
+    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
+        return type(tree)(*map(inner, tree))
+    if isinstance(tree, tuple | list):
+        return type(tree)(map(inner, tree))
+    return at_leaf(tree)
+
+
+def _rows(leaf: Any, rows: Sequence[int]) -> Any:
+    """The rows of a leaf; a scalar is the same for all."""
+    return leaf.detach()[list(rows)] if isinstance(leaf, Tensor) and leaf.dim() else leaf

@@ -1,0 +1,65 @@
+"""Make a command's runs into batches for the engine, each with a place for its checkpoints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from cpd.engine.batch import Batch
+from cpd.engine.pruning import Prune
+from cpd.outcome import RunKey
+from cpd.run.options import Options
+from cpd.run.worker import checkpoint_folder
+from cpd.spec.models import Task
+
+Kind = Literal["sweep", "bisect", "compare"]
+"""The commands that train."""
+
+USES = {"sweep": 3, "compare": 3, "bisect": 12}
+"""How often a command's program is expected to be used: a search runs it in every round."""
+
+
+@dataclass(frozen=True)
+class Batches:
+    """What all batches of a command have in common.
+
+    Attributes:
+        checkpoints: The folder of all batches' checkpoints; None to keep none.
+        pruning: Whether runs may be given up.
+    """
+
+    kind: Kind
+    task: Task
+    options: Options
+    checkpoints: Path | None
+    pruning: bool
+
+    def of(self, keys: tuple[RunKey, ...]) -> Batch:
+        """A batch of these runs."""
+        return Batch(
+            problem=self.task.problem,
+            constraints=self.task.constraints,
+            train=self.task.train,
+            keys=keys,
+            device=self.options.device,
+            fuse=self.options.fuse != 1,
+            stepper=self.options.engine,
+            uses=USES[self.kind],
+            prune=self._prune(),
+            checkpoint=self._checkpoint(keys),
+            checkpoint_every=self.options.checkpoint_every,
+        )
+
+    def _checkpoint(self, keys: tuple[RunKey, ...]) -> str | None:
+        """A folder of the batch's own beside the store; a cluster's workers do not see it."""
+        if self.checkpoints is None or self.options.backend != "local":
+            return None
+        return checkpoint_folder(self.checkpoints, keys, pruning=self.pruning)
+
+    def _prune(self) -> Prune | None:
+        """What is given up: in a sweep what will not be feasible, in a search what will not come near the target."""
+        if not self.pruning:
+            return None
+        search = self.task.search
+        return Prune() if self.kind != "bisect" or search is None else Prune(search.constraint, both_sides=True)

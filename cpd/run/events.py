@@ -1,0 +1,119 @@
+"""What happens in a command, as values: the console, the store and the trackers are told the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from cpd.outcome import Run, RunKey, Status
+
+if TYPE_CHECKING:
+    from cpd.spec.models import Task
+
+
+@dataclass(frozen=True)
+class SearchBegun:
+    """A search begins; its sweep is made of rounds, each planned when it comes."""
+
+    task: Task
+
+
+@dataclass(frozen=True)
+class Planned:
+    """Runs are about to be handed to workers, all but those found in the store.
+
+    Attributes:
+        sweep: The sweep's id in the store; None where nothing is kept.
+        found: By the runs' ids.
+    """
+
+    sweep: str | None
+    keys: Sequence[RunKey]
+    found: Mapping[str, Run]
+
+
+@dataclass(frozen=True)
+class WorkersReady:
+    """Workers are up, and so many batches are to be trained."""
+
+    batches: int
+    workers: int
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """Steps of the program under way in this process, and how many runs are fused in it."""
+
+    done: int
+    steps: int
+    runs: int
+
+
+@dataclass(frozen=True)
+class RunsEnded:
+    """Runs have ended, well or not."""
+
+    runs: Sequence[Run]
+
+    @property
+    def failed(self) -> list[Run]:
+        """Those that failed."""
+        return [run for run in self.runs if run.status is Status.FAILED]
+
+
+@dataclass(frozen=True)
+class BatchEnded:
+    """A batch has ended: so many runs and batches have by now."""
+
+    runs: int
+    batches: int
+    workers: int
+
+
+@dataclass(frozen=True)
+class Noted:
+    """Something worth knowing."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class IterationEnded:
+    """A line of a search: its number, coefficient, value, objective and metrics."""
+
+    iteration: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class SweepEnded:
+    """Everything was done; a sweep that is stopped or fails ends without this."""
+
+    exit_status: int
+    search: Mapping[str, Any] | None
+
+
+Event = SearchBegun | Planned | WorkersReady | Stepped | RunsEnded | BatchEnded | Noted | IterationEnded | SweepEnded
+
+
+class Sink(Protocol):
+    """Told of every event, in order, from one process and one thread; it takes up those that concern it."""
+
+    def __call__(self, event: Event, /) -> None:
+        """Take an event."""
+
+
+def nobody(event: Event, /) -> None:
+    """Keep it to oneself."""
+
+
+@dataclass(frozen=True)
+class Sinks:
+    """Several sinks as one, told in their order."""
+
+    sinks: tuple[Sink, ...]
+
+    def __call__(self, event: Event, /) -> None:
+        """Tell all."""
+        for sink in self.sinks:
+            sink(event)

@@ -1,0 +1,68 @@
+"""Aim a task at a target: what ``bisect`` searches for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cpd.errors import CpdError, closest
+from cpd.spec.models import Search, Task
+from cpd.spec.validation import checked
+
+
+def with_target(task: Task, words: Mapping[str, Any]) -> Task:
+    """A task with the command line's ``--target`` and the like over its own search.
+
+    Args:
+        task: With or without a search of its own.
+        words: ``target`` (``VALUE`` or ``NAME=VALUE``) and other fields of a search; None where not given.
+
+    Raises:
+        CpdError: There is no target, or a number that a search cannot use; the place is the option.
+    """
+    given = {name: value for name, value in words.items() if value is not None}
+    options = {f"search.{name}": f"--{name.replace('_', '-')}" for name in given}
+    ends = next((options[key] for key in ("search.high", "search.low") if key in options), None)
+    name, _, text = str(given.pop("target", "")).rpartition("=")
+    if name:
+        given["constraint"] = name
+        options["search.target"] = f"--target-{name}"
+    if text:
+        given["target"] = _number(text, options["search.target"])
+    own = task.search.model_dump() if task.search else {}
+    fields = {**own, **given}
+    if "target" not in fields:
+        raise CpdError("no target", place="--target", hint=f"write --target-{next(iter(task.constraints))} VALUE")
+
+    def at(key: str) -> str:
+        """The option that was given; for ends that do not go together, the one of them that was."""
+        of_an_end = ends if key in ("search", "search.low", "search.high") else None
+        return options.get(key) or of_an_end or task.at(key)
+
+    return aimed(task, checked(Search, fields, at, "search"))
+
+
+def aimed(task: Task, search: Search) -> Task:
+    """A task with its constraint's level at the target, judged with the search's tolerance.
+
+    Raises:
+        CpdError: The task has several constraints and none is named, or not the one that is.
+    """
+    names = list(task.constraints)
+    name = search.constraint or (names[0] if len(names) == 1 else None)
+    if name is None:
+        raise CpdError(
+            f"{task.name} has {len(names)} constraints", place="--target", hint=f"write --target-{names[0]} VALUE"
+        )
+    if name not in task.constraints:
+        raise CpdError(f"no constraint '{name}'", place=f"--target-{name}", hint=closest(name, names))
+    level = task.constraints[name].model_copy(update={"level": search.target, "tolerance": search.tolerance})
+    search = search.model_copy(update={"constraint": name})
+    return task.model_copy(update={"constraints": {**task.constraints, name: level}, "search": search, "levels": {}})
+
+
+def _number(text: str, place: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise CpdError(f"'{text}' is not a number", place=place, hint="give a number, e.g. 0.5") from None

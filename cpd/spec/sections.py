@@ -1,0 +1,118 @@
+"""The sections of a spec, each read into the part of the task that it describes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from cpd.errors import CpdError
+from cpd.spec.depends import read_depends
+from cpd.spec.grids import Grid, read_grid
+from cpd.spec.merged import Merged
+from cpd.spec.models import Constraint, Optimizer, ProblemSource, Search, Train
+from cpd.spec.source import find_source
+from cpd.spec.validation import InvalidError, at_least, checked, finite, shown, word
+
+MOST_SEEDS = 2**63
+"""Seeds are below this: torch's generators take no larger ones."""
+
+_SEED = re.compile(r"\s*[0-9]{1,18}\s*")
+_SEED_RANGE = re.compile(r"\s*([0-9]{1,18})\s*:\s*([0-9]{1,18})\s*")
+
+
+def read_problem(spec: Merged) -> ProblemSource:
+    """``problem`` and ``arguments``."""
+    if "problem" not in spec.raw:
+        raise spec.missing("problem", "problem: my_problem.py:MyProblem")
+    target = spec.checked("problem", word)
+    return find_source(target, spec.mapping("arguments"), spec.layers.folder("problem"), spec.at("problem"))
+
+
+def read_dependencies(spec: Merged) -> dict[str, str]:
+    """``depends``, from the folder of the file that has it."""
+    return read_depends(spec.raw.get("depends"), spec.layers.folder("depends"), spec.at)
+
+
+def read_constraints(spec: Merged) -> dict[str, Constraint]:
+    """``constraints``; there is at least one."""
+    raw = spec.mapping("constraints")
+    if not raw:
+        raise spec.missing("constraints", 'constraints: {NAME: ">= 0.7"}')
+    _refuse_new_constraints(spec)
+    return {name: checked(Constraint, value, spec.at, f"constraints.{name}") for name, value in raw.items()}
+
+
+def _refuse_new_constraints(spec: Merged) -> None:
+    """An option for a constraint that no file has would otherwise make a new one."""
+    files = [layer.raw.get("constraints") for layer in spec.layers.files]
+    names = dict.fromkeys(name for raw in files if isinstance(raw, dict) for name in raw)
+    for layer in spec.layers.layers:
+        top, *below = layer.option.split(".")
+        if top == "constraints" and below:
+            spec.known(below[0], names, layer.option)
+
+
+def read_train(spec: Merged) -> Train:
+    """``train``, with its optimizer."""
+    if "train" not in spec.raw:
+        raise spec.missing("train", "train: {steps: 1000, optimizer: {name: SGD, lr: 0.01}}")
+    raw = dict(spec.mapping("train"))
+    if "optimizer" in raw:
+        raw["optimizer"] = _read_optimizer(spec, raw["optimizer"])
+    return checked(Train, raw, spec.at, "train")
+
+
+def _read_optimizer(spec: Merged, raw: Any) -> Optimizer:
+    key = "train.optimizer"
+    if not isinstance(raw, dict):
+        raise CpdError(f"{shown(raw)} is not a mapping", place=spec.at(key), hint="write {name: SGD, lr: 0.02}")
+    options = {name: value for name, value in raw.items() if name != "name"}
+    if "lr" in options:
+        options["lr"] = spec.fitting(f"{key}.lr", at_least(0), options["lr"])
+    named = {"name": raw["name"]} if "name" in raw else {}
+    return checked(Optimizer, {**named, "options": options}, spec.at, key)
+
+
+def read_search(spec: Merged, constraints: Iterable[str]) -> Search | None:
+    """``search``, None where there is none."""
+    if spec.raw.get("search") is None:
+        return None
+    search = checked(Search, spec.raw["search"], spec.at, "search")
+    if search.constraint is not None:
+        spec.known(search.constraint, constraints, "search.constraint")
+    return search
+
+
+def read_levels(spec: Merged, constraints: Iterable[str]) -> dict[str, Grid]:
+    """``levels``, a grid for each constraint that has some; a list is one too."""
+    levels = {}
+    for name, raw in spec.mapping("levels").items():
+        key = f"levels.{name}"
+        spec.known(name, constraints, key)
+        grid = {"values": raw} if isinstance(raw, list) else raw
+        levels[name] = spec.fitting(key, lambda value: read_grid(value, finite), grid)
+    return levels
+
+
+def read_seeds(spec: Merged) -> Sequence[int]:
+    """``seeds``, a range where they are given as one: they are counted before they are built."""
+    return spec.checked("seeds", _seeds, default=[0])
+
+
+def _seeds(raw: Any) -> Sequence[int]:
+    """An integer, a list of them, ``0:5`` (half-open) or ``1,2,7``."""
+    values: Sequence[Any] = _seed_words(raw) if isinstance(raw, str) else raw if isinstance(raw, list) else [raw]
+    if not values or not (isinstance(values, range) or all(map(_is_seed, values))):
+        raise InvalidError(f"{shown(raw)} gives no seeds", "write e.g. 1,2,7, or 0:5 for 0 to 4")
+    return values
+
+
+def _seed_words(text: str) -> Sequence[Any]:
+    if ends := _SEED_RANGE.fullmatch(text):
+        return range(int(ends[1]), int(ends[2]))
+    return [int(part) if _SEED.fullmatch(part) else part for part in text.split(",")]
+
+
+def _is_seed(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST_SEEDS
