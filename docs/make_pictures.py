@@ -24,7 +24,7 @@ COMMANDS = {
         "cpd plot concave --runs method=lagrangian,dual_lr=0.3 --runs method=nupi,kp=40 --to dynamics.png",
     ],
 }
-"""What draws each picture: first the training, then the picture from the store."""
+"""The commands that draw each picture: first the training, then the picture from the store."""
 
 
 def make(name: str, into: Path) -> None:

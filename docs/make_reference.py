@@ -16,7 +16,7 @@ from typing import Any
 from cpd.methods.hyperparameter import Hyperparameter
 from cpd.methods.method import Method
 from cpd.methods.registry import REGISTRY
-from cpd.run import commands
+from cpd.spec.schema import file_schema
 from cpd.verdict.diagnosis import DIAGNOSES
 
 DOCS = Path(__file__).resolve().parent
@@ -25,8 +25,8 @@ SCHEMA = DOCS / "task.schema.json"
 
 
 def keys() -> str:
-    """What a task file may have."""
-    properties = commands.schema()["properties"]
+    """The keys that a task file may have."""
+    properties = file_schema()["properties"]
     return table(("key", "what it is"), [(f"`{name}`", part["description"]) for name, part in properties.items()])
 
 
@@ -41,22 +41,22 @@ def section(part: Mapping[str, Any]) -> str:
 
 def constraint() -> str:
     """The keys of a constraint written out."""
-    return section(commands.schema()["properties"]["constraints"]["additionalProperties"]["anyOf"][1])
+    return section(file_schema()["properties"]["constraints"]["additionalProperties"]["anyOf"][1])
 
 
 def train() -> str:
     """The keys of the training recipe."""
-    return section(commands.schema()["properties"]["train"])
+    return section(file_schema()["properties"]["train"])
 
 
 def search() -> str:
     """The keys of a search."""
-    return section(commands.schema()["properties"]["search"])
+    return section(file_schema()["properties"]["search"])
 
 
 def optimizers() -> str:
     """The optimizers that there are."""
-    names = commands.schema()["properties"]["train"]["properties"]["optimizer"]["anyOf"][0]["enum"]
+    names = file_schema()["properties"]["train"]["properties"]["optimizer"]["anyOf"][0]["enum"]
     return ", ".join(f"`{name}`" for name in names) + "\n"
 
 
@@ -99,7 +99,7 @@ def values(one: Hyperparameter) -> str:
 
 
 def diagnoses() -> str:
-    """What each diagnosis means."""
+    """Every diagnosis and its meaning."""
     return table(("diagnosis", "what it means, and what to do"), [(f"`{n}`", text) for n, text in DIAGNOSES.items()])
 
 
@@ -162,7 +162,7 @@ def remade(page: str) -> str:
 def stale() -> dict[Path, str]:
     """Pages that are not as they must be, and how they must be."""
     pages = {page: remade(page.read_text(encoding="utf-8")) for page in sorted(DOCS.glob("*.md"))}
-    pages[SCHEMA] = json.dumps(commands.schema(), indent=2) + "\n"
+    pages[SCHEMA] = json.dumps(file_schema(), indent=2) + "\n"
     return {page: text for page, text in pages.items() if not page.exists() or page.read_text(encoding="utf-8") != text}
 
 

@@ -99,13 +99,14 @@ class Normed(cpd.Problem):
         """Evaluate the loss and the predicted rate of class 1."""
         logits = model(batch[0])
         loss = torch.nn.functional.cross_entropy(logits, batch[1])
+        smoothed = model.get_buffer("smoothed")
         if model.training:
-            model.smoothed = 0.9 * model.smoothed + 0.1 * loss.detach()
+            smoothed = model.smoothed = 0.9 * smoothed + 0.1 * loss.detach()
         return cpd.Evaluation(
             objective=loss,
             constraints={"rate": logits.softmax(-1)[:, 1].mean()},
             strict={"rate": (logits.argmax(-1) == 1).to(logits.dtype).mean()},
-            metrics={"smoothed": model.smoothed},
+            metrics={"smoothed": smoothed},
         )
 
 
