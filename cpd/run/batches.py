@@ -44,7 +44,7 @@ class Batches:
             keys=keys,
             device=self.options.device,
             fuse=self.options.fuse != 1,
-            engine=self.options.engine,
+            stepper=self.options.engine,
             uses=USES[self.kind],
             prune=self._prune(),
             checkpoint=self._checkpoint(keys),
