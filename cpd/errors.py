@@ -1,4 +1,4 @@
-"""The errors a user sees: one line saying where, what, and how to mend it."""
+"""The errors a user sees: one line saying where, what, and how to fix it."""
 
 import difflib
 from collections.abc import Callable, Iterable
@@ -10,7 +10,7 @@ class CpdError(Exception):
     Args:
         message: What is wrong, with the offending value as the user typed it.
         place: Where, as the user knows it, e.g. ``"tasks/rate.yaml: methods.penalized.coefficient"``.
-        hint: The mend, e.g. the valid choices.
+        hint: The fix, e.g. the valid choices.
     """
 
     exit_code = 2

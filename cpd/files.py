@@ -1,7 +1,11 @@
-"""Whole or not at all: how every file but the store itself is written.
+"""Files that other processes see too: written whole or not at all, and locked while one process changes them.
 
 A plain ``open(path, "w")`` first cuts the old file to nothing, and on a full disk the error of its implicit close is
 lost. Here the bytes go to a temporary file in the same folder, are synced, and take the old file's place in one step.
+
+A lock is ``flock`` on a file of its own, which the kernel frees when its holder dies and which is there only while
+somebody holds it. The package filelock leaves that file behind (beside a store that should be one portable file), falls
+back to a marker that outlives a killed process where ``flock`` is missing, and takes 0.08 s to import.
 """
 
 from __future__ import annotations
@@ -10,12 +14,18 @@ import fcntl
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 _PREFIX, _SUFFIX = ".cpd-", ".tmp"
+
+PATIENCE = 30.0
+"""Seconds to wait for another process: a write takes milliseconds, so a longer wait means that one hangs."""
+
+_PAUSE = 0.005
 
 
 @contextmanager
@@ -69,6 +79,29 @@ def sweep_stale(folder: Path) -> int:
 
 
 @contextmanager
+def locked(path: Path, patience: float = PATIENCE) -> Iterator[None]:
+    """Hold the lock on a lock file, which is there only while somebody holds it.
+
+    Not reentrant: a process that takes it twice waits for itself.
+
+    Args:
+        path: The lock file; nothing is written into it.
+        patience: Seconds to wait.
+
+    Raises:
+        TimeoutError: Another process held the lock all that time.
+        OSError: The lock file cannot be created here.
+    """
+    descriptor = _acquire(path, time.monotonic() + patience)
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # a lock file that stays is as good
+            os.unlink(path)
+        os.close(descriptor)
+
+
+@contextmanager
 def _temporary(path: Path) -> Iterator[tuple[BinaryIO, str]]:
     """A new locked file beside ``path``; it is gone afterwards unless it was renamed."""
     file = _create(path)
@@ -100,4 +133,35 @@ def _remove_if_stale(path: Path) -> bool:
             path.unlink()
             return True
     except (BlockingIOError, FileNotFoundError, PermissionError):
+        return False
+
+
+def _acquire(path: Path, deadline: float) -> int:
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            _wait(descriptor, path, deadline)
+            if _still_there(descriptor, path):
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _wait(descriptor: int, path: Path, deadline: float) -> None:
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"another process holds {path}") from None
+            time.sleep(_PAUSE)
+
+
+def _still_there(descriptor: int, path: Path) -> bool:
+    """False when the last holder removed the file while we waited: our lock would then exclude nobody."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
         return False

@@ -1,18 +1,105 @@
-"""What a run came to: plain numbers, no torch."""
+"""The outcome of a run: plain numbers, its recorded points packed; no torch, and numpy only where points are packed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any, SupportsFloat
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Number = float | list[float | None] | None
 """A scalar constraint's number, a vector constraint's list, or None where it is not finite or does not exist."""
 
 
+def finite_or_none(value: SupportsFloat | None) -> float | None:
+    """Return a number as Python's float, None where it is missing or not finite.
+
+    Args:
+        value: Python's, numpy's or torch's number, or None.
+    """
+    if value is None:
+        return None
+    number = float(value)
+    return number if math.isfinite(number) else None
+
+
+class Series(Sequence[Any]):
+    """Recorded points, packed: a list of floats, or of lists of floats, to whoever reads it.
+
+    A number that is not finite reads as None.
+
+    Args:
+        numbers: ``[points]``, or ``[points, k]`` for a vector constraint, in single or double precision.
+    """
+
+    __slots__ = ("numbers",)
+
+    def __init__(self, numbers: NDArray[np.floating[Any]]) -> None:
+        self.numbers = numbers
+
+    @classmethod
+    def of(cls, points: Sequence[Any]) -> Series:
+        """Pack points, in single precision where that loses nothing.
+
+        Args:
+            points: Numbers, or lists of numbers; None in place of either counts as not finite.
+
+        Raises:
+            ValueError: The points differ in length.
+        """
+        if isinstance(points, Series):
+            return points
+        import numpy as np
+
+        doubles = np.array(_rows(points), np.float64)
+        with np.errstate(over="ignore"):  # what is too large for single precision is found by comparing
+            singles = doubles.astype(np.float32)
+        return cls(singles if np.array_equal(singles, doubles, equal_nan=True) else doubles)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, at: Any) -> Any:
+        return _listed(self.numbers[at])
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(_listed(self.numbers))
+
+    def __eq__(self, other: object) -> bool:
+        return list(self) == list(other) if isinstance(other, list | Series) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return repr(list(self))
+
+
+def _rows(points: Sequence[Any]) -> Sequence[Any]:
+    """The points of a series; a missing one of a vector constraint has every component missing."""
+    lengths = {len(point) for point in points if isinstance(point, list)}
+    if len(lengths) > 1:
+        raise ValueError(f"the points of a series have {' and '.join(map(str, sorted(lengths)))} components")
+    return [[None] * length if point is None else point for length in lengths for point in points] or points
+
+
+def _listed(numbers: Any) -> Any:
+    """Python's numbers in place of numpy's, with None where one is not finite."""
+    if not numbers.ndim:
+        return finite_or_none(numbers)
+    finite = abs(numbers) < math.inf
+    if not finite.all():
+        numbers = numbers.astype(object)
+        numbers[~finite] = None
+    return numbers.tolist()
+
+
 class Status(StrEnum):
-    """How a run ended."""
+    """The way a run ended."""
 
     COMPLETED = "completed"
     DIVERGED = "diverged"
@@ -81,8 +168,8 @@ class Curves:
 
     steps: Sequence[int]
     objective: Sequence[float | None]
-    constraints: dict[str, Sequence[Any]]
-    multipliers: dict[str, Sequence[Any]]
+    constraints: Mapping[str, Sequence[Any]]
+    multipliers: Mapping[str, Sequence[Any]]
 
     def plain(self) -> dict[str, Any]:
         """The same as lists."""
@@ -101,8 +188,8 @@ class Run:
     key: RunKey
     status: Status
     objective: float | None = None
-    constraints: dict[str, ConstraintOutcome] = field(default_factory=dict)
-    metrics: dict[str, float | None] = field(default_factory=dict)
+    constraints: Mapping[str, ConstraintOutcome] = field(default_factory=dict)
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
     steps: int = 0
     seconds: float = 0.0
     error: str | None = None

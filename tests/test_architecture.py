@@ -23,17 +23,15 @@ MOST_FLAT = 8
 ROOMS = {
     "errors": set(),
     "outcome": {"errors"},
-    "series": set(),
     "problem": {"errors"},
     "files": {"errors"},
-    "locks": set(),
     "trackers": {"errors"},
     "methods": {"errors"},
     "search": {"errors"},
     "executors": {"errors"},
     "spec": {"methods", "outcome", "files", "errors"},  # a task names its runs by outcome.RunKey
-    "engine": {"problem", "methods", "outcome", "series", "spec", "files", "locks", "errors"},
-    "store": {"spec", "outcome", "series", "files", "locks", "errors"},
+    "engine": {"problem", "methods", "outcome", "spec", "files", "errors"},
+    "store": {"spec", "outcome", "files", "errors"},
     "verdict": {"outcome", "errors"},
     "views": {"verdict", "files", "errors"},
     # What a command came to, fresh or stored, without torch.
@@ -53,6 +51,8 @@ PACKAGES = {
     "engine": {"torch", "numpy", "platformdirs"},
     "problems": {"torch", "numpy", "sklearn"},
     "problem": {"torch"},
+    "outcome": {"numpy"},
+    "store": {"numpy"},
     "executors": {"loky", "dask", "distributed", "ray"},
     "spec": {"pydantic", "yaml"},
     "views": {"pandas", "numpy", "rich", "matplotlib", "plotly"},

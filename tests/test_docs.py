@@ -12,12 +12,14 @@ from typing import Any, NamedTuple
 
 import pytest
 import typer
+import yaml
 from commands import ROOT, Finished
 from forked_cpd import Forked
 
 from cpd.cli.main import app
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+SETTINGS = [ROOT / name for name in ("pyproject.toml", ".ci/run", ".ci/debian-packages", ".pre-commit-config.yaml")]
 
 BLOCK = re.compile(r"(?:^<!-- ([^\n]*) -->\n)?^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 TRAINING = ("sweep", "compare", "bisect")
@@ -75,6 +77,7 @@ def test_every_command_is_run_or_says_why_not(page: Path) -> None:
     assert wrong == [], "put <!-- run -->, <!-- run with: OPTIONS --> or <!-- not run: REASON --> above each block"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [p for p in PAGES if any(b.marker.startswith("run") for b in blocks(p))], ids=shown)
 def test_the_commands_that_a_page_shows_run(page: Path, tmp_path: Path) -> None:
     for block in blocks(page):
@@ -107,6 +110,7 @@ def with_budget(command: str, budget: str) -> str:
     return f"{words} {budget}{redirected}{file}"
 
 
+@pytest.mark.slow
 def test_the_transcript_is_what_is_printed(tmp_path: Path) -> None:
     """Line by line, numbers aside, for those may differ in their last digits from machine to machine."""
     (block,) = [b for b in blocks(PAGES[0]) if b.marker == "transcript"]
@@ -138,6 +142,42 @@ def reached(page: Path, link: str) -> bool:
         return target.exists()
     titles = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.MULTILINE)
     return heading in [re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles]
+
+
+PATH = re.compile(r"(?<![\w./-])(?:cpd|docs|sweeps|tasks|tests|\.ci)/[\w./-]*[\w/]")
+PLACEHOLDER = re.compile(r"[A-Z]{3}")
+
+
+def absent(text: str) -> list[str]:
+    """The files and folders that a text names and that are not there; a name in capitals stands for any."""
+    named = [name for name in PATH.findall(text) if not PLACEHOLDER.search(name)]
+    return [name for name in named if not (ROOT / name).exists()]
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CHANGELOG.md"], ids=shown)
+def test_files_that_a_page_names_are_there(page: Path) -> None:
+    assert absent(page.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("path", SETTINGS, ids=shown)
+def test_files_that_a_comment_names_are_there(path: Path) -> None:
+    comments = [line.partition("#")[2] for line in path.read_text(encoding="utf-8").splitlines()]
+    assert absent("\n".join(comments)) == []
+
+
+def test_an_absent_file_is_seen() -> None:
+    text = "`cpd/methods/NAME.py` `.cpd/runs.sqlite` ../tasks/x.yaml `cpd/methods/` (tests/nowhere.py) cpd/no/"
+    assert absent(text) == ["tests/nowhere.py", "cpd/no/"]
+
+
+def test_a_commit_is_checked_by_what_ci_runs() -> None:
+    """ruff and mypy, with no configuration but the project's own: ``pre-commit`` adds only how it hands files over."""
+    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]
+    tools = [hook for hook in repository["hooks"] if hook["language"] == "system"]
+    entries = {hook["entry"].removesuffix(" --force-exclude") for hook in tools}
+    ran = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    assert {line.removesuffix(" .").removesuffix(" --check") for line in ran} >= entries
+    assert entries == {"ruff check", "ruff format", "mypy"}
 
 
 def test_a_broken_link_is_seen() -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from commands import Command, Finished, command_in
 
+pytestmark = pytest.mark.slow
+
 Json = dict[str, Any]
 Trained = Callable[..., tuple[Finished, Json]]
 
@@ -40,7 +42,8 @@ def grid(document: Json, method: str, name: str) -> list[float]:
 
 
 def summary(document: Json, method: str) -> Json:
-    (entry,) = [entry for entry in document["summary"] if entry["method"] == method]
+    found: list[Json] = [entry for entry in document["summary"] if entry["method"] == method]
+    (entry,) = found
     return entry
 
 

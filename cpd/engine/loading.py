@@ -103,7 +103,7 @@ def load_data(source: ProblemSource, device: torch.device, dtype: torch.dtype) -
 
 
 def _no_children(error: Exception) -> str | None:
-    """The mend where a worker of a Dask cluster may not start the processes of a DataLoader."""
+    """The fix where a worker of a Dask cluster may not start the processes of a DataLoader."""
     daemonic = "daemonic processes" in str(error)
     return "return the Dataset itself, or use a DataLoader with num_workers=0" if daemonic else None
 
@@ -138,7 +138,7 @@ def _module(source: ProblemSource, place: str) -> types.ModuleType:
             if not isinstance(error, SyntaxError)
             else f"'{place}' cannot be imported: {type(error).__name__}: {error.msg} (line {line})",
             place="problem",
-            hint="mend the file, or install what it needs",
+            hint="fix the file, or install what it needs",
         ) from error
 
 

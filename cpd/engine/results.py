@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from array import array
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,8 +12,7 @@ from torch import Tensor
 from cpd.engine.recorder import on_host
 from cpd.engine.stacked import Stacked
 from cpd.engine.training import Cohort, Training
-from cpd.outcome import ConstraintOutcome, Curves, Run, RunKey, Status
-from cpd.series import Series
+from cpd.outcome import ConstraintOutcome, Curves, Run, RunKey, Series, Status
 
 
 def finished_runs(training: Training) -> list[Run]:
@@ -101,10 +99,7 @@ def _curves(training: Training, r: int, kept: Mapping[str, Tensor], columns: Map
 
 def _series(points: Tensor, column: Any) -> Series:
     """Recorded points ``[points, C]`` of one constraint, packed."""
-    own = points[..., column].contiguous()
-    numbers: array[float] = array("d" if own.dtype == torch.float64 else "f")
-    numbers.frombytes(own.numpy().tobytes())
-    return Series(numbers, own.shape[1] if own.dim() == 2 else None)
+    return Series(points[..., column].numpy().copy())  # not the whole batch's
 
 
 def _columns(sizes: Mapping[str, int]) -> dict[str, int | slice]:

@@ -1,4 +1,4 @@
-"""What a failed write or read means to the user: one line with the path and the mend."""
+"""A failed write or read as the user is told it: one line with the path and the fix."""
 
 from __future__ import annotations
 
@@ -75,5 +75,5 @@ def primary_code(error: sqlite3.Error) -> int:
 
 
 def _store_error(path: Path, known: tuple[str, str], detail: str) -> StoreError:
-    message, mend = known
-    return StoreError(f"{message} ({detail})", place=str(path), hint=mend)
+    message, fix = known
+    return StoreError(f"{message} ({detail})", place=str(path), hint=fix)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cpd.errors import StoreError
-from cpd.locks import locked
+from cpd.files import locked
 from cpd.store import migrations
 from cpd.store.errors import ELSEWHERE, FOREIGN, primary_code, reported
 

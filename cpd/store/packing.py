@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import struct
-import sys
 import zlib
-from array import array
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cpd.series import Series
+from cpd.outcome import Series
 
 _TAG = b"\x01"
 _DIGEST = 16
@@ -35,9 +34,9 @@ def pack(series: Mapping[str, Sequence[Any]], owner: str) -> bytes:
     Raises:
         ValueError: The points of a series differ in length.
     """
-    encoded = {name: _encode(points) for name, points in series.items()}
-    header = json.dumps([[name, *shape] for name, (shape, _) in encoded.items()]).encode()
-    body = struct.pack("<I", len(header)) + header + b"".join(planes for _, planes in encoded.values())
+    packed = {name: Series.of(points) for name, points in series.items()}
+    header = json.dumps([_shape(name, points) for name, points in packed.items()]).encode()
+    body = struct.pack("<I", len(header)) + header + b"".join(map(_planes, packed.values()))
     compressed = zlib.compress(body, 6)
     return _TAG + _checksum(owner, compressed) + compressed
 
@@ -55,37 +54,32 @@ def unpack(blob: bytes, owner: str) -> dict[str, Series]:
     body = zlib.decompress(compressed)
     (length,) = struct.unpack_from("<I", body)
     at = 4 + length
-    series = {}
+    unpacked = {}
     for name, points, width, kind in json.loads(body[4:at]):
-        size = points * (1 if width is None else width) * array(kind).itemsize
-        series[name] = _decode(body[at : at + size], width, kind)
+        shape = (points,) if width is None else (points, width)
+        size = math.prod(shape) * struct.calcsize(kind)
+        unpacked[name] = _series(body[at : at + size], shape, kind)
         at += size
-    return series
+    return unpacked
 
 
 def _checksum(owner: str, compressed: bytes) -> bytes:
     return hashlib.sha256(owner.encode() + b"\0" + compressed).digest()[:_DIGEST]
 
 
-def _encode(points: Sequence[Any]) -> tuple[tuple[int, int | None, str], bytes]:
-    """Shape and kind, and the bytes in planes."""
-    series = Series.of(points)
-    size, raw = series.numbers.itemsize, _little_endian(series.numbers).tobytes()
-    return (len(points), series.width, series.numbers.typecode), b"".join(raw[k::size] for k in range(size))
+def _shape(name: str, series: Series) -> tuple[str, int, int | None, str]:
+    """A line of the header: points, components of a vector constraint's, and ``f`` or ``d``."""
+    points, *width = series.numbers.shape
+    return name, points, width[0] if width else None, series.numbers.dtype.char
 
 
-def _decode(planes: bytes, width: int | None, kind: str) -> Series:
-    numbers: array[float] = array(kind)
-    raw = bytearray(len(planes))
-    count = len(planes) // numbers.itemsize
-    for k in range(numbers.itemsize):
-        raw[k :: numbers.itemsize] = planes[k * count : (k + 1) * count]
-    numbers.frombytes(raw)
-    return Series(_little_endian(numbers), width)
+def _planes(series: Series) -> bytes:
+    numbers = series.numbers.astype(series.numbers.dtype.newbyteorder("<"), order="C", copy=False)
+    return numbers.view("u1").reshape(-1, numbers.itemsize).T.tobytes()
 
 
-def _little_endian(numbers: array[float]) -> array[float]:
-    if sys.byteorder == "big":
-        numbers = numbers[:]
-        numbers.byteswap()
-    return numbers
+def _series(planes: bytes, shape: tuple[int, ...], kind: str) -> Series:
+    import numpy as np
+
+    raw = np.frombuffer(planes, "u1").reshape(struct.calcsize(kind), -1).T.tobytes()
+    return Series(np.frombuffer(raw, f"<{kind}").astype(kind, copy=False).reshape(shape))

@@ -1,4 +1,4 @@
-"""What the store says of a sweep: what was asked, on which machine, and what came of it."""
+"""A sweep as the store describes it: what was asked, on which machine, and what came of it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def new_sweep_id(started: str) -> str:
 
 @dataclass(frozen=True)
 class SweepRecord:
-    """What was asked, written when a sweep begins.
+    """A sweep as it was asked for, written when it begins.
 
     Attributes:
         task: The task's name.
@@ -97,7 +97,7 @@ class StoredSweep:
 
 @dataclass(frozen=True)
 class Removed:
-    """What the removal of a sweep came to: runs that are gone, and runs kept because another sweep shows them."""
+    """Counts of a sweep's removal: runs that are gone, and runs kept because another sweep shows them."""
 
     runs: int
     kept: int
@@ -119,7 +119,7 @@ def record_columns(record: SweepRecord) -> tuple[Any, ...]:
 
 
 def spec_digest(written: str) -> bytes:
-    """What a spec's JSON is known by."""
+    """The checksum that a spec's JSON is known by."""
     return hashlib.sha256(written.encode()).digest()
 
 
@@ -158,6 +158,9 @@ def resolved(ref: str, sweeps: Sequence[tuple[str, str]], place: str) -> str:
         ref: As the user typed it.
         sweeps: Id and task's name of every sweep, the newest first.
         place: The store's path, for messages.
+
+    Raises:
+        CpdError: There is no sweep, the user's word means none, or it is the start of several ids.
     """
     if not sweeps:
         raise CpdError("holds no sweep yet", place=place, hint="run one: cpd sweep TASK")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from cpd.outcome import ConstraintOutcome, Curves, Number, Run, RunKey, Status
+from cpd.outcome import ConstraintOutcome, Curves, Number, Run, RunKey, Status, finite_or_none
 from cpd.store.packing import DamagedError, pack, unpack
 
 COLUMNS = ("id", "method", "setting", "levels", "seed", "status", "numbers", "steps", "seconds", "error", "digest")
@@ -36,7 +35,7 @@ def to_row(run: Run) -> Row:
         Status(run.status).value,
         to_json(_outcome(run)),
         int(run.steps),
-        number(run.seconds) or 0.0,
+        finite_or_none(run.seconds) or 0.0,
         None if run.error is None else text(run.error),
     )
     return (*row, _digest(row))
@@ -99,14 +98,6 @@ def with_curves(run: Run, blob: bytes | None = None) -> Run:
     return replace(run, curves=curves)
 
 
-def number(value: Any) -> float | None:
-    """A Python float; None where the number is missing or not finite."""
-    if value is None:
-        return None
-    value = float(value)
-    return value if math.isfinite(value) else None
-
-
 def text(value: str) -> str:
     """Text that SQLite takes: lone surrogates, as in names of undecodable files, are written out."""
     return str(value).encode("utf-8", "backslashreplace").decode()
@@ -119,13 +110,13 @@ def to_json(value: Any) -> str:
 
 def _outcome(run: Run) -> dict[str, Any]:
     return {
-        "objective": number(run.objective),
+        "objective": finite_or_none(run.objective),
         "constraints": {
             name: {
                 "value": _vector(outcome.value),
                 "surrogate": _vector(outcome.surrogate),
                 "multiplier": _vector(outcome.multiplier),
-                "gradient_norm": number(outcome.gradient_norm),
+                "gradient_norm": finite_or_none(outcome.gradient_norm),
             }
             for name, outcome in run.constraints.items()
         },
@@ -134,11 +125,11 @@ def _outcome(run: Run) -> dict[str, Any]:
 
 
 def _numbers(named: Mapping[str, Any]) -> dict[str, float | None]:
-    return {name: number(value) for name, value in named.items()}
+    return {name: finite_or_none(value) for name, value in named.items()}
 
 
 def _vector(value: Any) -> Number:
-    return [number(x) for x in value] if isinstance(value, Sequence) else number(value)
+    return [finite_or_none(x) for x in value] if isinstance(value, Sequence) else finite_or_none(value)
 
 
 def _plain(value: Any) -> Any:
@@ -149,7 +140,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, numbers.Integral):
         return int(value)
     if isinstance(value, numbers.Real):
-        return number(value)
+        return finite_or_none(value)
     if isinstance(value, Mapping):
         return {str(name): _plain(item) for name, item in value.items()}
     if isinstance(value, Sequence):

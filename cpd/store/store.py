@@ -101,7 +101,7 @@ class Store:
         self._file.close()
 
     def finished(self, ids: Sequence[str]) -> set[str]:
-        """Those of the ids that need no training: completed or diverged. Failed runs are tried again."""
+        """Return those of the ids that need no training: completed or diverged. Failed runs are tried again."""
         return {row[0] for row in self._file.rows(FINISHED, [json.dumps(list(ids))])}
 
     def known(self, ids: Sequence[str]) -> dict[str, Run]:

@@ -15,8 +15,6 @@ from pathlib import Path
 
 from measuring import Measured, cpd, machine, run, script, skipped, table, verdicts
 
-ONE = {"OMP_NUM_THREADS": "1"}
-
 
 def repetition(loops: Measured, wholes: Measured, folder: Path, runs: int, device: str) -> None:
     """Every way once."""
@@ -25,11 +23,11 @@ def repetition(loops: Measured, wholes: Measured, folder: Path, runs: int, devic
     ways |= {"joblib": "Cooper over joblib, both cores"} if runs == 40 else {}
     for way, name in ways.items():
         words = script("cooper_figure2.py", "--runs", str(runs), "--with", way)
-        done = run(*words, folder=folder, one_core=way != "joblib", **ONE)
+        done = run(*words, folder=folder, one_core=way != "joblib", OMP_NUM_THREADS="1")
         own = done.json["seconds"]
         loops.add(name, own * scale)
         wholes.add(name, done.seconds - own + own * scale)
-    done = run(*script("jax_figure2.py"), folder=folder, one_core=True, **ONE)
+    done = run(*script("jax_figure2.py"), folder=folder, one_core=True, OMP_NUM_THREADS="1")
     loops.add("JAX vmap + scan", done.json["seconds"])
     wholes.add("JAX vmap + scan", done.seconds)
     for engine in ("eager", "captured", "compiled"):

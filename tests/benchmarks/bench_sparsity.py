@@ -63,8 +63,8 @@ def mnist(folder: Path, repetitions: int) -> int:
     measured, trainings = Measured(), Measured()
     run(*cpd(*MNIST, *FAST, "--set", "train.epochs=10"), folder=folder, codes=(0, 3))  # compiles
     for _ in range(repetitions):
-        for way, words in ((RELEASED, ()), (f"{RELEASED}, pictures in memory", ("--memory",))):
-            done = run(*script("released_sparsity.py", *words), folder=folder)
+        for way, options in ((RELEASED, []), (f"{RELEASED}, pictures in memory", ["--memory"])):
+            done = run(*script("released_sparsity.py", *options), folder=folder)
             measured.add(way, done.seconds)
             trainings.add(way, len(done.json["trainings"]))
         for way, words in WAYS.items():

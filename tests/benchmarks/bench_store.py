@@ -93,10 +93,9 @@ def questions(path: Path, runs: int) -> dict[str, float]:
     }
 
 
-THOUSAND = ("sweep", "concave", "--method", "penalized", "--set", "train.steps=20")
-THOUSAND = (*THOUSAND, "--set", "penalized.coefficient=1e-3:1e1:1000:log", "--format", "json")
-ONE = ("sweep", "concave", "--method", "penalized", "--set", "train.steps=20")
-ONE = (*ONE, "--set", "penalized.coefficient=1e-3", "--format", "json")
+COMMAND = ("sweep", "concave", "--method", "penalized", "--set", "train.steps=20", "--format", "json", "--set")
+THOUSAND = (*COMMAND, "penalized.coefficient=1e-3:1e1:1000:log")
+ONE = (*COMMAND, "penalized.coefficient=1e-3")
 
 
 def commands(path: Path, runs: int, repeats: int) -> dict[str, float]:

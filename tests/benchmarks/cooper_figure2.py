@@ -86,7 +86,7 @@ def train_penalized(coefficient: float, steps: int, x: torch.Tensor, y: torch.Te
 def rate(net: nn.Module, x: torch.Tensor) -> float:
     """Share of points predicted as class 0."""
     with torch.no_grad():
-        return (net(x) <= 0).float().mean().item()
+        return float((net(x) <= 0).float().mean())
 
 
 def grid() -> list[float]:
@@ -110,7 +110,8 @@ def with_joblib(trainings: list[tuple[str, float]], steps: int) -> list[float]:
     """One process a core."""
     from joblib import Parallel, delayed
 
-    return Parallel(n_jobs=-1)(delayed(train_one)(method, value, steps) for method, value in trainings)
+    rates: list[float] = Parallel(n_jobs=-1)(delayed(train_one)(method, value, steps) for method, value in trainings)
+    return rates
 
 
 def with_optuna(trainings: list[tuple[str, float]], steps: int) -> list[float]:

@@ -11,6 +11,9 @@ import jax
 import jax.numpy as jnp
 from cooper_figure2 import LEVEL, gaussians, grid
 
+State = tuple[dict[str, jax.Array], jax.Array]
+"""Parameters and multiplier."""
+
 
 def main() -> None:
     """Run and print seconds."""
@@ -20,14 +23,14 @@ def main() -> None:
     arguments = parser.parse_args()
     x, y = (jnp.asarray(t.numpy()) for t in gaussians())
 
-    def lagrangian(parameters: dict, multiplier: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def lagrangian(parameters: dict[str, jax.Array], multiplier: jax.Array) -> tuple[jax.Array, jax.Array]:
         logits = x @ parameters["weight"] + parameters["bias"]
         loss = jnp.mean(jax.nn.softplus(logits) - y * logits)
         strict = jnp.mean((logits < 0).astype(jnp.float32))
         return loss + multiplier * (LEVEL - jnp.mean(1 - jax.nn.sigmoid(logits))), strict
 
     def train(coefficient: jax.Array, dual_lr: jax.Array) -> tuple[jax.Array, jax.Array]:
-        def step(state: tuple, _: None) -> tuple[tuple, jax.Array]:
+        def step(state: State, _: None) -> tuple[State, jax.Array]:
             parameters, multiplier = state
             logits = x @ parameters["weight"] + parameters["bias"]
             strict = jnp.mean((logits < 0).astype(jnp.float32))

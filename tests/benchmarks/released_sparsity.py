@@ -14,6 +14,7 @@ import argparse
 import json
 import time
 from collections.abc import Iterable
+from typing import Any
 
 import cooper
 import numpy as np
@@ -30,7 +31,7 @@ WORKERS = 4
 """The released script's default."""
 
 
-class Pictures(Dataset):
+class Pictures(Dataset[tuple[torch.Tensor, ...]]):
     """Pictures as bytes, each made a normalised tensor when it is asked for, as torchvision's transforms do."""
 
     def __init__(self, images: torch.Tensor, labels: torch.Tensor) -> None:
@@ -103,7 +104,7 @@ def main() -> None:
     problem = Sparsity("mnist")
     images, labels = problem.data()
     data = TensorDataset(images, labels) if arguments.memory else Pictures(images, labels)
-    workers = {} if arguments.memory else {"num_workers": WORKERS, "persistent_workers": True}
+    workers: dict[str, Any] = {} if arguments.memory else {"num_workers": WORKERS, "persistent_workers": True}
     loader = DataLoader(data, batch_size=256, shuffle=True, **workers)
     started = time.perf_counter()
     if arguments.coefficients:

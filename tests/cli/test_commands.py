@@ -126,7 +126,7 @@ def test_check_says_that_a_problem_cannot_be_fused(cpd: InProcess) -> None:
     rc, rows = checks(cpd, "mine.yaml")
     assert rc == 0
     assert rows["fusing"][0] == "ok"
-    assert rows["fusing"][1].startswith("cannot be fused, runs train one at a time: vmap:")
+    assert rows["fusing"][1].startswith("cannot be fused, runs train one at a time: ")
 
 
 # --- which runs

@@ -90,6 +90,7 @@ def steps_kept(folder: Path, batches: list[list[str]], steps: int) -> int:
     return kept
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "engine", "kills"), [("full", "eager", 20), ("minibatches", "auto", 10)])
 def test_killed_at_many_moments_and_resumed_it_equals_one_never_interrupted(
     task: str, engine: str, kills: int, cpd: Forked, elsewhere: Forked
@@ -122,6 +123,7 @@ def test_killed_at_many_moments_and_resumed_it_equals_one_never_interrupted(
     assert (sweeps[0]["runs"], sweeps[0]["completed"]) == (len(ids), len(ids))
 
 
+@pytest.mark.slow
 def test_a_compiled_sweep_that_was_killed_equals_one_never_interrupted(cpd: Forked, elsewhere: Forked) -> None:
     command = ("sweep", "figure2", "--format", "json")  # as most users type it: every default, the engine's choice too
     luck, done = random.Random(0), 0
@@ -139,6 +141,7 @@ def test_a_compiled_sweep_that_was_killed_equals_one_never_interrupted(cpd: Fork
     assert_whole(cpd.folder / STORE, 40)
 
 
+@pytest.mark.slow
 def test_fresh_starts_at_the_first_step_whatever_was_kept(cpd: Forked, elsewhere: Forked) -> None:
     command = ("sweep", "full.yaml", "--engine", "eager", "--fuse", "24", "--format", "json")
     whole = document(elsewhere(*command))
@@ -153,6 +156,7 @@ def test_fresh_starts_at_the_first_step_whatever_was_kept(cpd: Forked, elsewhere
 # Two at once
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("second", ["full", "other"])
 def test_two_sweeps_at_once_both_end_well_and_each_run_is_stored_once(
     second: str, cpd: Forked, elsewhere: Forked
@@ -245,6 +249,7 @@ class Hungry(cpd.Problem):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("runs", "extra"), [(16, 300_000_000), (8, 400_000_000)], ids=["at the first evaluation", "in a step"]
 )
@@ -267,6 +272,7 @@ def test_a_batch_that_runs_out_of_memory_is_halved_and_goes_on(
     assert document(short) == document(whole)
 
 
+@pytest.mark.slow
 def test_an_edited_problem_is_trained_again_and_the_old_results_stay(cpd: Forked) -> None:
     command = ("sweep", "full.yaml", "--set", "train.steps=20", "--format", "json")
     before = cpd(*command)
@@ -295,6 +301,7 @@ def test_an_interrupted_fresh_sweep_is_not_advised_to_begin_again(cpd: Forked) -
     assert stopped == Finished(130, "", said)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_one_signal_keeps_what_is_done_and_the_same_command_goes_on(
     number: signal.Signals, code: int, cpd: Forked, elsewhere: Forked

@@ -209,6 +209,7 @@ def test_a_report_goes_to_html_alone(stored: InProcess) -> None:
     assert done.stderr == "cpd: --to no/a.html: no folder 'no'; make it, or choose another place\n"
 
 
+@pytest.mark.slow
 def test_the_pictures_of_the_docs_are_remade_by_a_command(tmp_path: Path) -> None:
     program = ROOT / "docs" / "make_pictures.py"
     done = subprocess.run(

@@ -34,6 +34,7 @@ def refused(done: Finished) -> str:
 # Read-only
 
 
+@pytest.mark.slow
 def test_a_store_on_read_only_media_is_shown_listed_and_exported(cpd: Forked, tmp_path: Path) -> None:
     swept = cpd(*SWEEP)
     assert swept.rc == 0
@@ -110,6 +111,7 @@ def test_a_disk_that_is_full_from_the_start_is_told_before_any_training(cpd: For
     assert not steps.exists()
 
 
+@pytest.mark.slow
 def test_a_search_whose_store_fails_late_prints_what_it_knows(cpd: Forked, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(PROBLEM)
     (tmp_path / "mine.yaml").write_text(SPEC)

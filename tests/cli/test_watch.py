@@ -198,6 +198,7 @@ def test_ctrl_c_leaves(tmp_path: Path, store: Store, record: SweepRecord) -> Non
         assert process.stderr.read() == b""
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_one_picture_that_is_drawn_again(tmp_path: Path, store: Store, record: SweepRecord) -> None:
     sweep = begin(store, record, 20)
     main, side = pty.openpty()

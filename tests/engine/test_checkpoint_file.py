@@ -5,10 +5,6 @@ import io
 import os
 import pickle
 import random
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +13,6 @@ import numpy as np
 import pytest
 import torch
 
-from cpd import files
 from cpd.engine import checkpoint_file
 from cpd.engine.checkpoint_file import CheckpointStore, OtherFormat
 from cpd.errors import StoreError
@@ -193,98 +188,3 @@ def test_a_checkpoint_of_another_shape_is_refused(path: Path) -> None:
 def test_a_checkpoint_that_cannot_be_written_is_an_error_of_the_store(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert refusal(lambda: CheckpointStore(tmp_path / "file").save("x", {}, {})).startswith(f"{tmp_path}/file/x.check")
-
-
-# Files that are whole or absent
-
-REWRITER = """
-import sys
-from pathlib import Path
-from cpd import files
-print(flush=True)
-for k in range(10**9):
-    files.write(Path(sys.argv[1]), f"{k % 10}" * 200_000)
-"""
-
-
-def test_a_killed_writer_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
-    luck, path = random.Random(0), tmp_path / "table.json"
-    files.write(path, "0" * 200_000)
-    stale = 0
-    for _ in range(15):
-        process = subprocess.Popen([sys.executable, "-c", REWRITER, str(path)], stdout=subprocess.PIPE)
-        assert process.stdout is not None
-        process.stdout.readline()
-        time.sleep(luck.uniform(0, 0.03))
-        process.kill()
-        process.stdout.close()
-        assert process.wait() == -signal.SIGKILL
-        text = path.read_text()
-        assert len(text) == 200_000
-        assert len(set(text)) == 1
-        stale += files.sweep_stale(tmp_path)
-        assert list(tmp_path.iterdir()) == [path]
-    assert stale, "no kill fell into a write: the test shows nothing"
-
-
-def test_a_file_being_written_is_not_swept(tmp_path: Path) -> None:
-    with files.replacing(tmp_path / "a.csv") as file:
-        file.write(b"1")
-        assert files.sweep_stale(tmp_path) == 0
-    assert (tmp_path / "a.csv").read_bytes() == b"1"
-
-
-def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
-    path = tmp_path / "a.csv"
-    files.write(path, "old")
-
-    def fail() -> None:
-        with files.replacing(path) as file:
-            file.write(b"new")
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        fail()
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_full_disk_is_told_and_the_old_file_stays(tmp_path: Path) -> None:
-    path = tmp_path / "a.csv"
-    files.write(path, "old")
-    program = (
-        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
-        "from pathlib import Path; from cpd import files\n"
-        f"try: files.write(Path({str(path)!r}), 'n' * 5000)\n"
-        "except OSError as error: sys.exit(error.errno)"
-    )
-    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 27  # EFBIG
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_replaced_file_keeps_its_mode_and_its_links(tmp_path: Path) -> None:
-    real, link = tmp_path / "real.csv", tmp_path / "link.csv"
-    files.write(real, "old")
-    real.chmod(0o640)
-    link.symlink_to(real)
-    files.write(link, "new")
-    assert link.is_symlink()
-    assert real.read_text() == "new"
-    assert real.stat().st_mode & 0o777 == 0o640
-
-
-def test_a_new_file_may_be_read_by_whoever_may_read_others(tmp_path: Path) -> None:
-    files.write(tmp_path / "a", "")
-    (tmp_path / "b").touch()
-    assert (tmp_path / "a").stat().st_mode == (tmp_path / "b").stat().st_mode
-
-
-def test_a_device_is_written_directly() -> None:
-    files.write(Path(os.devnull), "x")
-    assert not Path(os.devnull).is_file()
-
-
-def test_a_write_into_a_file_named_at_the_limit(tmp_path: Path) -> None:
-    files.write(tmp_path / ("x" * 251 + ".csv"), "x")
-    assert (tmp_path / ("x" * 251 + ".csv")).read_text() == "x"

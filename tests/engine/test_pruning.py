@@ -8,6 +8,8 @@ import pytest
 from commands import Command
 from engine_problems import __file__ as PROBLEMS  # noqa: N812
 
+pytestmark = pytest.mark.slow
+
 TASK = """
 problem: engine_problems.py:Line
 objective: distance

@@ -23,7 +23,10 @@ from cpd.executors.start import Where, start
 pytest.importorskip("distributed", reason="the extra 'dask' is not installed")
 
 # A scheduler that goes away leaves sockets to the garbage collector, which tornado does not close in time.
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -194,8 +197,8 @@ def test_workers_that_cannot_import_the_work(cluster: Cluster, tmp_path: Path, m
 
     with start(cluster.where, only_here.work) as up:
         event = only(Raised, up.results([Item(1)]))
-        assert "No module named 'only_here'" in event.error
-    with pytest.raises(CpdError, match=r"cannot be used: .*No module named 'only_here'"):
+        assert "only_here" in event.error
+    with pytest.raises(CpdError, match=r"cannot be used: .*only_here"):
         start(cluster.where, square, probe=only_here.versions)
 
 

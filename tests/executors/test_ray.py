@@ -15,7 +15,7 @@ from cpd.executors.start import Executor, Where, start
 
 pytest.importorskip("ray", reason="the extra 'ray' is not installed")
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # Ray warns about itself
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # Ray warns about itself
 
 
 @pytest.fixture(scope="module", autouse=True)

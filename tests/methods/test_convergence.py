@@ -117,6 +117,7 @@ def concave(name: str, given: dict[str, Any], steps: int) -> tuple[float, float]
     return point[0].item(), method.multipliers(state).item()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "given", "solves"),
     [

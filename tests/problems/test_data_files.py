@@ -3,7 +3,9 @@
 import gzip
 import os
 import struct
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 import sklearn.datasets
 import torch
 from commands import ROOT
+from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
 from cpd.errors import CpdError
@@ -24,17 +27,20 @@ NAMES = (
     "or leave out folder and CPD_DATA to fetch MNIST from OpenML"
 )
 
+Pictures = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""Pixels and labels."""
 
-def idx(array, kind=0x08):
+
+def idx(array: NDArray[Any], kind: int = 0x08) -> bytes:
     return struct.pack(f">BBBB{array.ndim}I", 0, 0, kind, array.ndim, *array.shape) + array.astype(np.uint8).tobytes()
 
 
-def pictures(count, side=4):
+def pictures(count: int, side: int = 4) -> Pictures:
     rng = np.random.default_rng(0)
     return rng.integers(0, 256, (count, side, side)), np.arange(count) % 10
 
 
-def write_pair(folder, names, count, side=4, suffix=""):
+def write_pair(folder: Path, names: tuple[str, str], count: int, side: int = 4, suffix: str = "") -> Pictures:
     images, labels = pictures(count, side)
     pack = gzip.compress if suffix == ".gz" else bytes
     (folder / (names[0] + suffix)).write_bytes(pack(idx(images)))
@@ -43,12 +49,12 @@ def write_pair(folder, names, count, side=4, suffix=""):
 
 
 @pytest.fixture(autouse=True)
-def no_environment(monkeypatch):
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CPD_DATA", raising=False)
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_idx_file_is_read_plain_or_gzipped(tmp_path, pack):
+def test_idx_file_is_read_plain_or_gzipped(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     images, _ = pictures(7)
     path = tmp_path / "images"
     path.write_bytes(pack(idx(images)))
@@ -73,7 +79,7 @@ GOOD = idx(np.arange(24).reshape(2, 3, 4))
         (struct.pack(">BBBB3I", 0, 0, 8, 3, 2**32 - 1, 2**32 - 1, 2), f"{2 * (2**32 - 1) ** 2}"),
     ],
 )
-def test_broken_idx_file_is_named_with_its_sizes(tmp_path, content, message):
+def test_broken_idx_file_is_named_with_its_sizes(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "images"
     path.write_bytes(content)
     with pytest.raises(CpdError) as caught:
@@ -84,14 +90,14 @@ def test_broken_idx_file_is_named_with_its_sizes(tmp_path, content, message):
 
 
 @pytest.mark.parametrize("damage", [lambda packed: packed[:-9], lambda packed: packed[:20] + b"\xff" * 20])
-def test_damaged_gzip_file_is_named(tmp_path, damage):
+def test_damaged_gzip_file_is_named(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
     path = tmp_path / "images.gz"
     path.write_bytes(damage(gzip.compress(GOOD)))
     with pytest.raises(CpdError, match=r"images\.gz: is a damaged gzip file \(.+\); fetch the file again"):
         read_idx(path, 3)
 
 
-def test_folder_with_both_pairs_keeps_mnists_own_split(tmp_path):
+def test_folder_with_both_pairs_keeps_mnists_own_split(tmp_path: Path) -> None:
     train, train_labels = write_pair(tmp_path, TRAIN_FILES, 30)
     test, test_labels = write_pair(tmp_path, TEST_FILES, 20, suffix=".gz")
     images = load_images("mnist", str(tmp_path))
@@ -104,7 +110,7 @@ def test_folder_with_both_pairs_keeps_mnists_own_split(tmp_path):
 
 
 @pytest.mark.parametrize("names", [TRAIN_FILES, TEST_FILES])
-def test_folder_with_one_pair_gives_a_fixed_stratified_fifth(tmp_path, names):
+def test_folder_with_one_pair_gives_a_fixed_stratified_fifth(tmp_path: Path, names: tuple[str, str]) -> None:
     write_pair(tmp_path, names, 100)
     first, again = load_images("mnist", str(tmp_path)), load_images("mnist", str(tmp_path))
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
@@ -112,19 +118,21 @@ def test_folder_with_one_pair_gives_a_fixed_stratified_fifth(tmp_path, names):
     assert torch.bincount(first.test_labels).tolist() == [2] * 10
 
 
-def test_folder_is_taken_from_the_environment(tmp_path, monkeypatch):
+def test_folder_is_taken_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_pair(tmp_path, TEST_FILES, 100)
     monkeypatch.setenv("CPD_DATA", str(tmp_path))
     assert load_images("mnist").inputs.shape == (80, 16)
 
 
-def message_of(*arguments):
+def message_of(*arguments: str) -> str:
     with pytest.raises(CpdError) as caught:
         load_images(*arguments)
     return str(caught.value)
 
 
-def test_missing_folder_or_files_are_named_with_the_expected_ones(tmp_path, monkeypatch):
+def test_missing_folder_or_files_are_named_with_the_expected_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     absent = tmp_path / "absent"
     assert message_of("mnist", str(absent)) == f"arguments.folder: no folder '{absent}'; {NAMES}"
     assert message_of("mnist", str(tmp_path)) == f"arguments.folder: no MNIST files in '{tmp_path}'; {NAMES}"
@@ -132,14 +140,14 @@ def test_missing_folder_or_files_are_named_with_the_expected_ones(tmp_path, monk
     assert message_of("mnist") == f"CPD_DATA: no folder '{absent}'; {NAMES}"
 
 
-def test_half_a_pair_is_named(tmp_path):
+def test_half_a_pair_is_named(tmp_path: Path) -> None:
     write_pair(tmp_path, TRAIN_FILES, 10)
     (tmp_path / TRAIN_FILES[1]).unlink()
     expected = f"{tmp_path}: 'train-labels-idx1-ubyte' is missing beside its other half; {NAMES}"
     assert message_of("mnist", str(tmp_path)) == expected
 
 
-def test_images_and_labels_must_agree(tmp_path):
+def test_images_and_labels_must_agree(tmp_path: Path) -> None:
     write_pair(tmp_path, TEST_FILES, 10)
     labels = tmp_path / TEST_FILES[1]
     labels.write_bytes(idx(np.arange(9)))
@@ -148,26 +156,26 @@ def test_images_and_labels_must_agree(tmp_path):
     assert message_of("mnist", str(tmp_path)) == f"{labels}: holds the label 11; labels are 0 to 9"
 
 
-def test_sizes_of_training_and_test_images_must_agree(tmp_path):
+def test_sizes_of_training_and_test_images_must_agree(tmp_path: Path) -> None:
     write_pair(tmp_path, TRAIN_FILES, 10, side=4)
     write_pair(tmp_path, TEST_FILES, 10, side=5)
     assert "training and test images have 16 and 25 pixels" in message_of("mnist", str(tmp_path))
 
 
-def test_blank_images_are_refused(tmp_path):
+def test_blank_images_are_refused(tmp_path: Path) -> None:
     write_pair(tmp_path, TRAIN_FILES, 50)
     (tmp_path / TRAIN_FILES[0]).write_bytes(idx(np.zeros((50, 4, 4))))
     assert "all training images are blank" in message_of("mnist", str(tmp_path))
 
 
-def test_unknown_data_and_useless_folder_are_named():
+def test_unknown_data_and_useless_folder_are_named() -> None:
     expected = "arguments.data: unknown data 'digit'; did you mean 'digits'? Valid: digits, mnist"
     assert message_of("digit") == expected
     expected = "arguments.folder: 'x' is not used by data: digits; leave it out, or set data: mnist"
     assert message_of("digits", "x") == expected
 
 
-def test_digits_are_split_always_alike():
+def test_digits_are_split_always_alike() -> None:
     images = load_images("digits")
     pixels, labels = load_digits(return_X_y=True)
     assert images.inputs.shape == (1437, 64)
@@ -182,13 +190,13 @@ def test_digits_are_split_always_alike():
     assert all(torch.equal(a, b) for a, b in zip(images, load_images("digits"), strict=True))
 
 
-def test_openml_gives_mnists_own_split(monkeypatch, caplog):
+def test_openml_gives_mnists_own_split(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     pixels = np.zeros((70_000, 4), dtype=np.uint8)
     pixels[::2] = 255
     labels = (np.arange(70_000) % 10).astype(str).astype(object)
     asked = []
 
-    def fetch(name, **options):
+    def fetch(name: str, **options: Any) -> Any:
         asked.append((name, options))
         return pixels, labels
 
@@ -201,8 +209,8 @@ def test_openml_gives_mnists_own_split(monkeypatch, caplog):
     assert "reading MNIST from OpenML" in caplog.text
 
 
-def test_openml_out_of_reach_says_what_to_do(monkeypatch):
-    def fetch(name, **options):
+def test_openml_out_of_reach_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch(name: str, **options: Any) -> Any:
         raise URLError("no route")
 
     monkeypatch.setattr(sklearn.datasets, "fetch_openml", fetch)
@@ -213,7 +221,7 @@ def test_openml_out_of_reach_says_what_to_do(monkeypatch):
 
 
 @pytest.mark.skipif(not MNIST.is_dir(), reason=f"no MNIST files in {MNIST} (set CPD_TEST_MNIST to their folder)")
-def test_real_mnist_images_are_read():
+def test_real_mnist_images_are_read() -> None:
     files = {path.name: path for path in MNIST.iterdir()}
     labels = read_idx(files["t10k-labels-idx1-ubyte.gz"], 1)
     assert np.bincount(labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]

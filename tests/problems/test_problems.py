@@ -1,12 +1,16 @@
 """The bundled problems, at points whose values are known by hand."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 from torch.func import functional_call, grad, vmap
 
+import cpd
 from cpd.errors import CpdError
+from cpd.problem import Values
 from cpd.problems.concave import Concave
 from cpd.problems.hard_concrete import (
     HardConcreteLinear,
@@ -20,18 +24,18 @@ from cpd.problems.rate import Rate
 from cpd.problems.sparsity import Sparsity
 
 
-def scalars(values):
+def scalars(values: Values) -> dict[str, float]:
     return {name: value.item() for name, value in values.items()}
 
 
 class Bound(torch.nn.Module):
     """A problem's objective and constraint values as one module's output."""
 
-    def __init__(self, problem, model):
+    def __init__(self, problem: cpd.Problem, model: torch.nn.Module) -> None:
         super().__init__()
         self.problem, self.model = problem, model
 
-    def forward(self, batch, method="evaluate"):
+    def forward(self, batch: Any, method: str = "evaluate") -> dict[str, Tensor]:
         result = getattr(self.problem, method)(self.model, batch)
         return {"objective": result.objective, **result.constraints, **result.metrics}
 
@@ -42,8 +46,8 @@ class Bound(torch.nn.Module):
 @pytest.mark.parametrize(
     ("start", "angle"), [((0.3, 2.0), 0.3), ((-1.0, 0.5), 1e-3), ((9.0, 0.5), math.pi / 2 - 1e-3), ((0.5, 0.0), 0.5)]
 )
-def test_concave_has_the_printed_values(start, angle):
-    problem = Concave(start=list(start))
+def test_concave_has_the_printed_values(start: tuple[float, float], angle: float) -> None:
+    problem = Concave(start=list(start))  # type: ignore[arg-type]  # as YAML gives it
     assert problem.data() is None
     result = problem.evaluate(problem.model().double(), None)
     radius = 1 + start[1] ** 2
@@ -52,7 +56,7 @@ def test_concave_has_the_printed_values(start, angle):
     assert scalars(result.metrics) == {"x": pytest.approx(start[0]), "y": pytest.approx(start[1])}
 
 
-def test_concave_starts_at_one_half_with_known_gradients():
+def test_concave_starts_at_one_half_with_known_gradients() -> None:
     model = Concave().model().double()
     result = Concave().evaluate(model, None)
     f = torch.autograd.grad(result.objective, [model.x, model.y], retain_graph=True)
@@ -62,7 +66,7 @@ def test_concave_starts_at_one_half_with_known_gradients():
     assert [v.item() for v in g] == pytest.approx([1.25 * cosine, sine], rel=1e-12)
 
 
-def test_concave_has_no_gradient_in_x_where_it_is_clamped():
+def test_concave_has_no_gradient_in_x_where_it_is_clamped() -> None:
     model = Concave(start=(2.0, 0.5)).model()
     result = Concave().evaluate(model, None)
     assert torch.autograd.grad(result.objective + result.constraints["g"], model.x)[0].item() == 0
@@ -71,7 +75,7 @@ def test_concave_has_no_gradient_in_x_where_it_is_clamped():
 # Appendix B.3
 
 
-def test_rate_draws_the_same_points_whatever_the_seed():
+def test_rate_draws_the_same_points_whatever_the_seed() -> None:
     torch.manual_seed(1)
     points, labels = Rate().data()
     torch.manual_seed(2)
@@ -85,13 +89,14 @@ def test_rate_draws_the_same_points_whatever_the_seed():
         torch.testing.assert_close(noise, torch.randn(100, 2, generator=generator), atol=1e-5, rtol=1e-5)
 
 
-def test_rate_counts_and_their_surrogate_by_hand():
+def test_rate_counts_and_their_surrogate_by_hand() -> None:
     model = Rate().model()
     assert model.weight.tolist() == [[1.0, -1.0]]
     assert model.bias.tolist() == [0.0]
     points = torch.tensor([[2.0, 0.0], [0.0, 1.0], [0.0, 3.0], [1.0, 1.0]])
     labels = torch.tensor([1.0, 0.0, 1.0, 0.0])
     result = Rate().measure(model, (points, labels))
+    assert result.strict is not None
     logits = [2, -1, -3, 0]
     assert result.strict["class0_rate"].item() == 0.5, "a logit of 0 is predicted as class 1"
     surrogate = sum(1 / (1 + math.exp(logit)) for logit in logits) / 4
@@ -101,9 +106,10 @@ def test_rate_counts_and_their_surrogate_by_hand():
     assert scalars(result.metrics) == {"accuracy": 0.5}
 
 
-def test_rate_surrogate_moves_the_model_and_training_does_not_pay_for_the_accuracy():
+def test_rate_surrogate_moves_the_model_and_training_does_not_pay_for_the_accuracy() -> None:
     model = Rate().model()
     result = Rate().evaluate(model, Rate().data())
+    assert result.strict is not None
     (gradient,) = torch.autograd.grad(result.constraints["class0_rate"], model.bias)
     assert gradient.item() < 0, "a larger bias predicts class 1 more often"
     assert not result.strict["class0_rate"].requires_grad
@@ -112,14 +118,14 @@ def test_rate_surrogate_moves_the_model_and_training_does_not_pay_for_the_accura
     assert count == pytest.approx(round(count), abs=1e-3)
 
 
-def test_rate_has_the_points_it_is_asked_for():
+def test_rate_has_the_points_it_is_asked_for() -> None:
     points, labels = Rate(points_per_class=3).data()
     assert points.shape == (12, 2)
     assert labels.sum().item() == 6
 
 
 @pytest.mark.parametrize("count", [0, -1, 2.5, True])
-def test_rate_refuses_other_counts(count):
+def test_rate_refuses_other_counts(count: Any) -> None:
     with pytest.raises(CpdError, match=r"^arguments.points_per_class: .* give a whole number from 1 on$"):
         Rate(points_per_class=count)
 
@@ -129,7 +135,7 @@ def test_rate_refuses_other_counts(count):
 
 @pytest.mark.parametrize("temperature", [2 / 3, 0.3])
 @pytest.mark.parametrize("location", [-2.0, 0.0, 1.5])
-def test_open_probability_is_how_often_a_sampled_gate_is_not_zero(location, temperature):
+def test_open_probability_is_how_often_a_sampled_gate_is_not_zero(location: float, temperature: float) -> None:
     torch.manual_seed(0)
     draws = 200_000
     log_alpha = torch.full((draws,), location, dtype=torch.float64)
@@ -144,8 +150,8 @@ def test_open_probability_is_how_often_a_sampled_gate_is_not_zero(location, temp
     assert gates.median().item() == pytest.approx(median_gates(log_alpha, temperature)[0].item(), abs=0.02)
 
 
-def test_quantiles_are_stretched_and_clipped():
-    def by_hand(u, location):
+def test_quantiles_are_stretched_and_clipped() -> None:
+    def by_hand(u: float, location: float) -> float:
         s = 1 / (1 + math.exp(-(math.log(u) - math.log(1 - u) + location) / (2 / 3)))
         return min(1, max(0, 1.2 * s - 0.1))
 
@@ -158,7 +164,7 @@ def test_quantiles_are_stretched_and_clipped():
     assert median_gates(locations).tolist() == pytest.approx([by_hand(0.5, x) for _, x in cases], rel=1e-12)
 
 
-def test_sampled_gates_pass_finite_gradients_at_the_ends_of_the_noise(monkeypatch):
+def test_sampled_gates_pass_finite_gradients_at_the_ends_of_the_noise(monkeypatch: pytest.MonkeyPatch) -> None:
     log_alpha = torch.zeros(2, requires_grad=True)
     monkeypatch.setattr(torch, "rand", lambda *shape, **options: torch.tensor([0.0, 1.0]))
     gates = sampled_gates(log_alpha)
@@ -167,7 +173,7 @@ def test_sampled_gates_pass_finite_gradients_at_the_ends_of_the_noise(monkeypatc
     assert gradient.isfinite().all()
 
 
-def test_layer_starts_at_its_drop_rate_with_weights_of_the_usual_size():
+def test_layer_starts_at_its_drop_rate_with_weights_of_the_usual_size() -> None:
     torch.manual_seed(0)
     plain = torch.nn.Linear(4000, 3)
     torch.manual_seed(0)
@@ -178,7 +184,7 @@ def test_layer_starts_at_its_drop_rate_with_weights_of_the_usual_size():
     torch.testing.assert_close(layer.bias, plain.bias)
 
 
-def test_layer_gates_its_inputs_at_the_median_when_it_is_judged():
+def test_layer_gates_its_inputs_at_the_median_when_it_is_judged() -> None:
     layer = HardConcreteLinear(3, 2, drop_rate=0.5).eval()
     with torch.no_grad():
         layer.log_alpha.copy_(torch.tensor([-9.0, 0.0, 9.0]))
@@ -194,25 +200,26 @@ def test_layer_gates_its_inputs_at_the_median_when_it_is_judged():
 # Appendix B.2
 
 
-def test_the_three_densities_weigh_each_gate_by_its_weights():
-    model = torch.nn.Sequential(HardConcreteLinear(2, 3, 0.5), torch.nn.ReLU(), HardConcreteLinear(3, 1, 0.5))
+def test_the_three_densities_weigh_each_gate_by_its_weights() -> None:
+    first, last = HardConcreteLinear(2, 3, 0.5), HardConcreteLinear(3, 1, 0.5)
+    model = torch.nn.Sequential(first, torch.nn.ReLU(), last)
     with torch.no_grad():
-        model[0].log_alpha.copy_(torch.tensor([9.0, -9.0]))
-        model[2].log_alpha.copy_(torch.tensor([0.0, 0.3, -9.0]))
+        first.log_alpha.copy_(torch.tensor([9.0, -9.0]))
+        last.log_alpha.copy_(torch.tensor([0.0, 0.3, -9.0]))
     shift = (2 / 3) * math.log(0.1 / 1.1)
 
-    def sigmoid(x):
+    def sigmoid(x: float) -> float:
         return 1 / (1 + math.exp(-x))
 
-    first, second = [9, -9], [0, 0.3, -9]
-    expected = (3 * sum(sigmoid(a - shift) for a in first) + sum(sigmoid(a - shift) for a in second)) / 9
+    opened = [sum(sigmoid(a - shift) for a in locations) for locations in ([9, -9], [0, 0.3, -9])]
+    expected = (3 * opened[0] + opened[1]) / 9
     assert density(model, open_probability).item() == pytest.approx(expected, rel=1e-6)
     fractional = (3 * 1 + 0.5 + 1.2 * sigmoid(0.3 * 1.5) - 0.1) / 9
     assert density(model, median_gates).item() == pytest.approx(fractional, rel=1e-6)
 
 
 @pytest.mark.parametrize("hidden", [[], [7], [12, 5], [6, 5, 4]])
-def test_sparsity_has_one_gate_for_each_input_unit(hidden):
+def test_sparsity_has_one_gate_for_each_input_unit(hidden: list[int]) -> None:
     problem = Sparsity(hidden=hidden, input_drop_rate=0.1, hidden_drop_rate=0.3)
     model = problem.model()
     layers = [module for module in model if isinstance(module, HardConcreteLinear)]
@@ -226,7 +233,7 @@ def test_sparsity_has_one_gate_for_each_input_unit(hidden):
     assert model(problem.data()[0][:6]).shape == (6, 10)
 
 
-def test_sparsity_is_judged_with_median_gates_and_kept_images():
+def test_sparsity_is_judged_with_median_gates_and_kept_images() -> None:
     problem = Sparsity(hidden=[8])
     torch.manual_seed(0)
     model = problem.model().eval()
@@ -245,17 +252,18 @@ def test_sparsity_is_judged_with_median_gates_and_kept_images():
     }
 
 
-def test_sparsity_counts_the_weights_whose_median_gate_is_open():
+def test_sparsity_counts_the_weights_whose_median_gate_is_open() -> None:
     problem = Sparsity(hidden=[8])
     model = problem.model().eval()
+    first, last = (layer for layer in model.modules() if isinstance(layer, HardConcreteLinear))
     with torch.no_grad():
-        model[0].log_alpha[:16] = -9
-        model[2].log_alpha[:3] = -9
+        first.log_alpha[:16] = -9
+        last.log_alpha[:3] = -9
     share = scalars(problem.measure(model, problem.data()).metrics)["nonzero_density"]
     assert share == pytest.approx((48 * 8 + 5 * 10) / (64 * 8 + 8 * 10))
 
 
-def test_sparsity_is_judged_alike_in_pieces(monkeypatch):
+def test_sparsity_is_judged_alike_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     problem = Sparsity(hidden=[8])
     model = problem.model().eval()
     whole = scalars(problem.measure(model, problem.data()).metrics)
@@ -263,7 +271,7 @@ def test_sparsity_is_judged_alike_in_pieces(monkeypatch):
     assert scalars(problem.measure(model, problem.data()).metrics) == pytest.approx(whole, rel=1e-6)
 
 
-def test_sparsity_is_judged_in_the_precision_of_its_batch():
+def test_sparsity_is_judged_in_the_precision_of_its_batch() -> None:
     problem = Sparsity(hidden=[8])
     inputs, labels = problem.data()
     result = problem.measure(problem.model().double().eval(), (inputs.double(), labels))
@@ -281,7 +289,7 @@ def test_sparsity_is_judged_in_the_precision_of_its_batch():
         ({"temperature": math.nan}, "arguments.temperature: nan is out of range; give a number in (0, 1)"),
     ],
 )
-def test_sparsity_refuses_bad_arguments(arguments, line):
+def test_sparsity_refuses_bad_arguments(arguments: dict[str, Any], line: str) -> None:
     with pytest.raises(CpdError) as caught:
         Sparsity(**arguments)
     assert str(caught.value) == line
@@ -292,7 +300,7 @@ def test_sparsity_refuses_bad_arguments(arguments, line):
 
 @pytest.mark.parametrize("method", ["evaluate", "measure"])
 @pytest.mark.parametrize("problem", [Concave(), Rate(5), Sparsity(hidden=[6, 5])], ids=lambda p: type(p).__name__)
-def test_stacked_copies_equal_one_by_one(problem, method):
+def test_stacked_copies_equal_one_by_one(problem: cpd.Problem, method: str) -> None:
     torch.manual_seed(0)
     bound = Bound(problem, problem.model().double())
     bound.train(method == "evaluate")
@@ -301,9 +309,9 @@ def test_stacked_copies_equal_one_by_one(problem, method):
     start = {name: p.detach() for name, p in bound.named_parameters()}
     stack = {name: torch.stack([p, p * 0.9, p + 0.1]) for name, p in start.items()}
 
-    def total(parameters):
-        values = functional_call(bound, parameters, (batch, method))
-        return sum(values.values()), values
+    def total(parameters: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        values: dict[str, Tensor] = functional_call(bound, parameters, (batch, method))
+        return torch.stack([*values.values()]).sum(), values
 
     torch.manual_seed(7)
     gradients, values = vmap(grad(total, has_aux=True), randomness="same")(stack)

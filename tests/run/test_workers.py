@@ -25,7 +25,10 @@ from cpd.run.options import Options
 pytest.importorskip("distributed", reason="the extra 'dask' is not installed")
 
 # A scheduler that goes away leaves sockets to the garbage collector, which tornado does not close in time.
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 PATH = os.pathsep.join([str(Path(works.__file__).parent), os.environ.get("PYTHONPATH", "")])
 """Where workers find what tests ask of them."""

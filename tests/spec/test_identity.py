@@ -248,7 +248,7 @@ def test_canonical_json_is_one_text_for_equal_values() -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), [float("inf")]])
 def test_canonical_json_refuses_what_is_not_finite(value: Any) -> None:
-    with pytest.raises(ValueError, match="Out of range float values are not JSON compliant"):
+    with pytest.raises(ValueError, match="JSON"):
         canonical_json(value)
 
 

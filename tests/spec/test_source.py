@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from spec_files import Write, load, refusal, writer
+from wording import THEIRS, ours
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def test_a_class_may_come_from_elsewhere(source: str, write: Write) -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        (b"x = 1\ndef f(:\n", "'mine.py:2' is not valid Python: invalid syntax; fix the file"),
+        (b"x = 1\ndef f(:\n", f"'mine.py:2' is not valid Python: {THEIRS}; fix the file"),
         (b"# caf\xe9\nclass Mine: pass\n", "'mine.py' is not UTF-8; save the file as UTF-8"),
         (b"def f():\n    class Mine: pass\n", "no class 'Mine' in 'mine.py'; valid: none"),
     ],
@@ -58,7 +59,8 @@ def test_a_class_may_come_from_elsewhere(source: str, write: Write) -> None:
 def test_a_problem_file_is_refused(source: bytes, message: str, write: Write) -> None:
     name = write()
     Path("mine.py").write_bytes(source)
-    assert refusal(name) == f"x.yaml: problem: {message}"
+    expected = f"x.yaml: problem: {message}"
+    assert ours(refusal(name), expected) == expected
 
 
 def test_a_problem_folder_is_refused(write: Write) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from wording import THEIRS, ours
 
 from cpd.errors import CpdError
 from cpd.spec.yaml import MAX_BYTES, load_yaml, parse_value, parse_yaml
@@ -109,22 +110,21 @@ def test_a_value_means_what_a_person_means(text: str, value: Any) -> None:
         ("\n".join(" " * k + "a:" for k in range(60)), "x.yaml:50:50: nested deeper than 50 levels; flatten it"),
         (
             "a:\n\t- 1\n",
-            "x.yaml:2:1: not valid YAML: while scanning for the next token, found character '\\t' that cannot start "
-            "any token; indent with spaces, not tabs",
+            f"x.yaml:2:1: not valid YAML: {THEIRS}; indent with spaces, not tabs",
         ),
         (
             "a: [1\nb: 2\n",
-            "x.yaml:2:2: not valid YAML: while parsing a flow sequence, expected ',' or ']', but got ':'; " + LOOK,
+            f"x.yaml:2:2: not valid YAML: {THEIRS}; " + LOOK,
         ),
-        ("a: 1\n  b: 2\n", "x.yaml:2:4: not valid YAML: mapping values are not allowed here; " + LOOK),
+        ("a: 1\n  b: 2\n", f"x.yaml:2:4: not valid YAML: {THEIRS}; " + LOOK),
         (
             "%YAML 3.0\n---\na: 1",
-            "x.yaml:1:1: not valid YAML: found incompatible YAML document (version 1.* is required); " + LOOK,
+            f"x.yaml:1:1: not valid YAML: {THEIRS}; " + LOOK,
         ),
     ],
 )
 def test_the_loader_refuses(text: str, message: str) -> None:
-    assert refusal(text) == message
+    assert ours(refusal(text), message) == message
 
 
 def test_fifty_levels_are_not_too_deep() -> None:
@@ -191,8 +191,7 @@ def test_a_path_that_is_no_file_is_refused(tmp_path: Path) -> None:
     [
         (
             "[1, 2",
-            "--set x: not valid YAML: while parsing a flow sequence, expected ',' or ']', but got '<stream end>'; "
-            + LOOK,
+            f"--set x: not valid YAML: {THEIRS}; " + LOOK,
         ),
         ("[*x]", "--set x: anchors and aliases (*x) are not allowed; write the value out"),
         ("{a: 1, a: 2}", "--set x: the key 'a' is on line 1 and again on line 1; keep one of them"),
@@ -203,7 +202,7 @@ def test_a_path_that_is_no_file_is_refused(tmp_path: Path) -> None:
 def test_a_value_of_the_command_line_is_as_strict(text: str, message: str) -> None:
     with pytest.raises(CpdError) as caught:
         parse_value(text, "--set x")
-    assert str(caught.value) == message
+    assert ours(str(caught.value), message) == message
 
 
 def plain(value: Any, depth: int = 0) -> bool:

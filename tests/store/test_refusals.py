@@ -1,15 +1,19 @@
-"""What is not a store, or no longer one, is told in one line and left as it is."""
+"""A file that is no store, or no longer one, is told in one line and left as it is."""
 
 import os
 import shutil
 import sqlite3
+from functools import partial
 from pathlib import Path
 
 import pytest
 from store_runs import ELSEWHERE, RECORD, fill, make_run, refusal, writer
 
 from cpd.store import migrations as store_schema
+from cpd.store.file import Mode
 from cpd.store.store import open_store
+
+MODES: tuple[Mode, ...] = ("read", "write")
 
 
 @pytest.fixture
@@ -21,8 +25,8 @@ def path(tmp_path: Path) -> Path:
 def test_a_file_that_is_not_sqlite_is_left_as_it_is(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "notes.txt"
     path.write_bytes(content)
-    for mode in ("read", "write"):
-        message = refusal(lambda mode=mode: open_store(path, mode))
+    for mode in MODES:
+        message = refusal(partial(open_store, path, mode))
         assert message.startswith(f"{path}: is not a store of runs; it was left as it is")
         assert message.endswith(ELSEWHERE)
     assert path.read_bytes() == content
@@ -56,8 +60,8 @@ def test_a_newer_store_is_left_as_it_is(path: Path, monkeypatch: pytest.MonkeyPa
     fill(path, 1) if not crashed else None
     monkeypatch.setattr(store_schema, "MIGRATIONS", ())
     content = path.read_bytes()
-    for mode in ("read", "write"):
-        assert refusal(lambda mode=mode: open_store(path, mode)) == (
+    for mode in MODES:
+        assert refusal(partial(open_store, path, mode)) == (
             f"{path}: was written by a newer cpd (format 1, this one knows 0); it was left as it is; "
             f"upgrade cpd, or {ELSEWHERE}"
         )
@@ -65,8 +69,8 @@ def test_a_newer_store_is_left_as_it_is(path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_missing_store_is_not_created_by_a_reader(path: Path) -> None:
-    mend = "run a sweep first, or name one with --store PATH or CPD_STORE"
-    assert refusal(lambda: open_store(path, "read")) == f"{path}: there is no store of runs here; {mend}"
+    fix = "run a sweep first, or name one with --store PATH or CPD_STORE"
+    assert refusal(lambda: open_store(path, "read")) == f"{path}: there is no store of runs here; {fix}"
     assert not path.parent.exists()
 
 

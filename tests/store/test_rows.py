@@ -47,8 +47,11 @@ def test_what_is_not_finite_is_missing(store: Store, value: float) -> None:
 
 def test_numbers_of_numpy_and_torch_become_pythons(store: Store) -> None:
     key = RunKey("nupi", {"dual_lr": np.float32(0.5), "k": np.int64(3), "on": np.bool_(True)}, {"g": np.float64(1)}, 1)
-    outcome = ConstraintOutcome(np.float32(0.5), torch.tensor(0.25), np.float64(2), [np.float32(1)], np.float32(0.5))
-    run = Run(replace(key, id="c1:0"), Status.COMPLETED, np.float32(1.5), {"g": outcome}, steps=np.int64(7))
+    single: Any = np.float32  # a float to whoever stores it
+    tensor: Any = torch.tensor
+    integer: Any = np.int64
+    outcome = ConstraintOutcome(single(0.5), tensor(0.25), np.float64(2), [single(1)], single(0.5))
+    run = Run(replace(key, id="c1:0"), Status.COMPLETED, single(1.5), {"g": outcome}, steps=integer(7))
     (stored,) = store.load(add(store, run)).runs
     assert stored.key.setting == {"dual_lr": 0.5, "k": 3, "on": True}
     assert [type(value) for value in stored.key.setting.values()] == [float, int, bool]

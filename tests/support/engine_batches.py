@@ -93,8 +93,8 @@ def assert_close(one: Run, other: Run, relative: float = 1e-9) -> None:
         *flat([(c.value, c.surrogate, c.multiplier) for c in other.constraints.values()]),
     ]
     assert flat_one == pytest.approx(flat_other, rel=relative, abs=1e-12, nan_ok=True)
-    curves = [
-        flat(list(c.constraints.values())) + flat(list(c.multipliers.values())) + list(c.objective)
+    curves: list[list[float | None]] = [
+        [*flat(list(c.constraints.values())), *flat(list(c.multipliers.values())), *c.objective]
         for c in (one.curves, other.curves)
     ]
     assert curves[0] == pytest.approx(curves[1], rel=relative, abs=1e-12)

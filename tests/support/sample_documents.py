@@ -82,7 +82,8 @@ def two_constraints() -> dict[str, Any]:
     for level in (0.2, 0.4):
         for setting in ({"dual_lr": 0.1}, {"dual_lr": 1.0}):
             for seed in range(3):
-                rate, parts = 0.35 + 0.01 * seed, [0.5, 0.9 + 0.01 * seed]
+                rate = 0.35 + 0.01 * seed
+                parts: list[float | None] = [0.5, 0.9 + 0.01 * seed]
                 outcomes = {
                     "rate": ConstraintOutcome(rate, rate, 1.5, [rate] * 10),
                     "parts": ConstraintOutcome(parts, parts, [0.0, 0.5], [parts] * 10),
@@ -151,7 +152,7 @@ def three_constraints() -> dict[str, Any]:
     for level in (0.1, 0.2, 0.3):
         for k in range(8):
             eta = 10 ** (k / 3 - 2)
-            parts = [level * (0.9 + 0.02 * math.sin(j * k)) for j in range(30)]
+            parts: list[float | None] = [level * (0.9 + 0.02 * math.sin(j * k)) for j in range(30)]
             outcomes = {
                 "parts": ConstraintOutcome(parts, parts, [0.01] * 30, [parts] * 10),
                 "budget": ConstraintOutcome(1e6 * eta, 1e6 * eta, 0.0, [1e6 * eta] * 10),

@@ -80,6 +80,8 @@ def writer(path: Path, first: int, count: int, batch: int) -> subprocess.Popen[s
 
 def main(path: Path, first: int, count: int, batch: int) -> None:
     with open_store(path, "write") as store:
+        import numpy as np  # noqa: F401  # what packs curves: a process that has trained has loaded it long before
+
         print("ready", flush=True)
         sweep = store.begin_sweep(RECORD)
         store.link(sweep, [identity(number) for number in range(first, first + count)])

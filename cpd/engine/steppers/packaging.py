@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from cpd.engine.steppers.captured import Trace
 from cpd.engine.steppers.exponentials import share_exponentials
 from cpd.engine.steppers.torch_private import compile_package, load_package
-from cpd.locks import locked
+from cpd.files import locked
 
 PATIENCE = 600.0
 """Seconds to wait for another process that compiles the same program."""

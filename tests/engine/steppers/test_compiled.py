@@ -31,6 +31,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
+@pytest.mark.slow
 @compiler
 @pytest.mark.parametrize("name", list(STEPS))
 def test_compiled_gives_the_eager_numbers(name: str) -> None:
@@ -41,6 +42,7 @@ def test_compiled_gives_the_eager_numbers(name: str) -> None:
         assert_close(one, other)
 
 
+@pytest.mark.slow
 @compiler
 def test_a_program_is_compiled_once_and_serves_every_setting(cache: Path) -> None:
     train(replace(DROPOUT, stepper="compiled"))
@@ -50,6 +52,7 @@ def test_a_program_is_compiled_once_and_serves_every_setting(cache: Path) -> Non
     assert {path.name: path.stat().st_mtime_ns for path in cache.glob("*.pt2")} == made
 
 
+@pytest.mark.slow
 @compiler
 def test_a_resumed_compiled_training_equals_an_uninterrupted_one_bit_by_bit(tmp_path: Path) -> None:
     batch = replace(DROPOUT, stepper="compiled", checkpoint=str(tmp_path), checkpoint_every=0.0)
@@ -90,11 +93,13 @@ def test_auto_captures_where_compiling_would_not_pay() -> None:
     assert chosen(replace(BUNDLED["concave"], train=recipe(1000))) is Captured
 
 
+@pytest.mark.slow
 @compiler
 def test_auto_compiles_where_it_pays() -> None:
     assert chosen(replace(BUNDLED["rate"], train=recipe(200_000))) is Compiled
 
 
+@pytest.mark.slow
 def test_auto_does_not_copy_the_parameters_of_large_models(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)  # no compiler: a captured or an eager step
     large = replace(NOISY, problem=source("Quadratic", size=60_000), train=recipe(200))
@@ -115,6 +120,7 @@ def test_without_a_compiler_the_step_is_captured_and_says_so(monkeypatch: pytest
     assert trained.notes == ["captured instead of compiled: there is no C++ compiler (g++ or clang++)"]
 
 
+@pytest.mark.slow
 @compiler
 def test_that_it_compiles_and_for_how_long_is_told_when_it_begins() -> None:
     batch = replace(BUNDLED["concave"], keys=BUNDLED["concave"].keys[:2], train=recipe(3), stepper="compiled")

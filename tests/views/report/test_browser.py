@@ -16,6 +16,8 @@ from cpd.views.report.page import page, write_report
 pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 pytest.importorskip("plotly", reason="the extra 'report' is not installed")
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:

@@ -1,14 +1,15 @@
-"""Packed numbers read like the lists that they were made of."""
+"""Packed numbers read like the lists that they were made of, and a number is finite or missing."""
 
 import math
 import pickle
 import sys
-from array import array
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
-from cpd.series import Series
+from cpd.outcome import Series, finite_or_none
 
 CASES: list[list[Any]] = [
     [],
@@ -51,18 +52,29 @@ def test_ends_where_the_list_ends(points: list[Any]) -> None:
 
 
 def test_single_precision_only_where_it_loses_nothing() -> None:
-    assert Series.of([0.5, None, 3.0]).numbers.typecode == "f"
-    assert Series.of([0.5, 0.1]).numbers.typecode == "d"
+    assert Series.of([0.5, None, 3.0]).numbers.dtype == np.float32
+    assert Series.of([0.5, 0.1]).numbers.dtype == np.float64
 
 
 def test_what_is_not_finite_reads_none() -> None:
-    assert list(Series(array("d", [math.inf, -math.inf, math.nan, 1.0]))) == [None, None, None, 1.0]
+    assert list(Series(np.array([math.inf, -math.inf, math.nan, 1.0]))) == [None, None, None, 1.0]
     assert list(Series.of([[1.0, math.inf], None])) == [[1.0, None], [None, None]]
 
 
 def test_points_of_several_lengths_are_refused() -> None:
-    with pytest.raises(ValueError, match="1 components, others have 2"):
+    with pytest.raises(ValueError, match="have 1 and 2 components"):
         Series.of([[1.0, 2.0], [3.0]])
+
+
+@pytest.mark.parametrize("value", [0.5, np.float32(0.5), torch.tensor(0.5)])
+def test_a_number_is_pythons(value: float) -> None:
+    assert finite_or_none(value) == 0.5
+    assert type(finite_or_none(value)) is float
+
+
+@pytest.mark.parametrize("value", [None, math.nan, math.inf, -math.inf, np.float32("nan")])
+def test_a_number_is_missing(value: float | None) -> None:
+    assert finite_or_none(value) is None
 
 
 def test_takes_a_quarter_of_a_list_of_floats() -> None:
