@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, SupportsFloat
+from typing import TYPE_CHECKING, Any, SupportsFloat, TypedDict
 
 if TYPE_CHECKING:
     import numpy as np
@@ -155,6 +155,15 @@ class ConstraintOutcome:
     gradient_norm: float | None = None
 
 
+class Recorded(TypedDict):
+    """:class:`Curves` as plain lists: what views, exports and trackers read."""
+
+    steps: list[int]
+    objective: list[float | None]
+    constraints: dict[str, list[Number]]
+    multipliers: dict[str, list[Number]]
+
+
 @dataclass(frozen=True)
 class Curves:
     """Recorded points of a run, thinned to at most about 500.
@@ -171,7 +180,7 @@ class Curves:
     constraints: Mapping[str, Sequence[Any]]
     multipliers: Mapping[str, Sequence[Any]]
 
-    def plain(self) -> dict[str, Any]:
+    def plain(self) -> Recorded:
         """The same as lists."""
         return {
             "steps": list(self.steps),

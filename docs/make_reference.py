@@ -17,7 +17,7 @@ from cpd.methods.hyperparameter import Hyperparameter
 from cpd.methods.method import Method
 from cpd.methods.registry import REGISTRY
 from cpd.run import commands
-from cpd.verdict.sentences import DIAGNOSES
+from cpd.verdict.diagnosis import DIAGNOSES
 
 DOCS = Path(__file__).resolve().parent
 BLOCK = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)

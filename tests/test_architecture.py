@@ -33,7 +33,7 @@ ROOMS = {
     "engine": {"problem", "methods", "outcome", "spec", "files", "errors"},
     "store": {"spec", "outcome", "files", "errors"},
     "verdict": {"outcome", "errors"},
-    "views": {"verdict", "files", "errors"},
+    "views": {"verdict", "outcome", "files", "errors"},
     # What a command came to, fresh or stored, without torch.
     "results": {"spec", "store", "verdict", "views", "outcome", "files", "errors"},
     "run": {
@@ -55,7 +55,7 @@ PACKAGES = {
     "store": {"numpy"},
     "executors": {"loky", "dask", "distributed", "ray"},
     "spec": {"pydantic", "yaml"},
-    "views": {"pandas", "numpy", "rich", "matplotlib", "plotly"},
+    "views": {"pandas", "numpy", "rich", "matplotlib", "plotly", "jinja2"},
     "results": {"pandas"},
     "trackers": {"torch"},
 }

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cpd.run.events import (
     BatchEnded,
@@ -19,6 +18,7 @@ from cpd.run.events import (
     Stepped,
     WorkersReady,
 )
+from cpd.views.printable import spelled_out
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from cpd.outcome import Run
     from cpd.spec.models import Task
+    from cpd.verdict.document import Iteration
     from cpd.views.tables.search import IterationPrinter
 
 
@@ -38,12 +39,7 @@ def messages() -> Console:
 
 def say(text: str) -> None:
     """One plain line on stderr, with control characters made harmless."""
-    print(clean(text), file=sys.stderr)
-
-
-def clean(text: str) -> str:
-    """Text from specs and errors without control characters that a terminal would obey."""
-    return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
+    print(spelled_out(text), file=sys.stderr)
 
 
 def failure_line(run: Run) -> str:
@@ -123,14 +119,14 @@ class ConsoleSink:
         self._searches = True
         search = task.search
         if self.iterations and search is not None and search.constraint is not None:
-            from cpd.verdict.document import document
+            from cpd.verdict.judgement import judge
             from cpd.views.tables.headline import title
             from cpd.views.tables.search import IterationPrinter
 
-            heading = title(document(task, [], summary=False))
+            heading = title(judge(task, [], summary=False))
             self._printer = IterationPrinter(sys.stdout, search.constraint, task.objective, heading)
 
-    def _iteration(self, iteration: Mapping[str, Any]) -> None:
+    def _iteration(self, iteration: Iteration) -> None:
         """Print an iteration of a search as it ends."""
         self._hide()
         if self._printer is not None:
@@ -142,7 +138,7 @@ class ConsoleSink:
             self._progress.stop()
 
     def _say(self, text: str) -> None:
-        if self._progress is None or not self._progress.say(clean(text)):
+        if self._progress is None or not self._progress.say(spelled_out(text)):
             say(text)
 
 

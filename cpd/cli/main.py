@@ -8,9 +8,10 @@ from typing import NoReturn
 import typer
 
 from cpd.cli import stored, train, watch
-from cpd.cli.console import clean, say
+from cpd.cli.console import say
 from cpd.cli.usage import usage
 from cpd.errors import CpdError
+from cpd.views.printable import spelled_out
 
 app = typer.Typer(
     name="cpd",
@@ -66,7 +67,7 @@ def _report(error: CpdError, debug: bool) -> int:
         traceback.print_exception(error)
     own = getattr(error, "traceback", None)
     if own:
-        print(clean(own.rstrip()), file=sys.stderr)
+        print(spelled_out(own.rstrip()), file=sys.stderr)
     say(f"cpd: {error}")
     return error.exit_code
 

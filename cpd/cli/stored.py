@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cpd.cli.console import clean, say
+from cpd.cli.console import say
 from cpd.cli.options import Format, Store
+from cpd.views.printable import spelled_out
 
 if TYPE_CHECKING:
     from cpd.store.records import StoredSweep
+    from cpd.views.report.page import Provenance
 
 app = typer.Typer()
 
@@ -154,7 +156,7 @@ def rm(
         name = opened.resolve(sweep)
         info = opened.info(name)
     if not yes:
-        question = f"Remove {name} ({info.command} {clean(info.task)}, {info.runs} runs)? [y/N]: "
+        question = f"Remove {name} ({info.command} {spelled_out(info.task)}, {info.runs} runs)? [y/N]: "
         print(question, end="", file=sys.stderr, flush=True)
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             say("nothing was removed; --yes does not ask")
@@ -164,7 +166,7 @@ def rm(
     say(f"removed {name}: {removed.runs} runs gone, {removed.kept} kept for other sweeps")
 
 
-def provenance(sweep: StoredSweep) -> dict[str, Any]:
+def provenance(sweep: StoredSweep) -> Provenance:
     """What a report says of where its numbers come from, and how to have them again."""
     record = sweep.record
     commit = {"git commit": record.git_commit} if record.git_commit else {}

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from cpd.cli.console import clean, failure_line, say
+from cpd.cli.console import failure_line, say
 from cpd.cli.options import Store
 from cpd.cli.stored import SweepArgument
+from cpd.views.printable import spelled_out
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -93,7 +94,7 @@ def view(found: "StoredSweep", running: bool) -> View:
         heading=f"{info.id}: {_asked(found)}, started {_moment(info.started)}",
         progress=_progress(found, done),
         verdicts=verdict_sentences(result.document) if result.runs else [],
-        failures=[clean(failure_line(run)).replace("\n", " ") for run in result.failures],
+        failures=[spelled_out(failure_line(run)).replace("\n", " ") for run in result.failures],
         ending=f"ended {_moment(info.ended)}" if info.ended else unended,
         done=done / info.runs if info.runs else 0.0,
         ended=info.ended is not None or not running,
@@ -102,7 +103,7 @@ def view(found: "StoredSweep", running: bool) -> View:
 
 def _asked(found: "StoredSweep") -> str:
     line = found.record.command_line or f"{found.info.command} {found.info.task}"
-    return clean(" ".join(line.split()))
+    return spelled_out(" ".join(line.split()))
 
 
 def _moment(written: str) -> str:

@@ -10,14 +10,16 @@ from typing import Any
 
 import pandas
 
-from cpd import files
-from cpd.errors import CpdError, closest
+from cpd.errors import CpdError
+from cpd.outcome import Number, Recorded
+from cpd.verdict.document import Document, Plain, Recordings, RunRow
+from cpd.views.output import check_output, write_output
 from cpd.views.tables.records import to_frame
 
 SUFFIXES = (".csv", ".parquet", ".json")
 
 
-def export(document: dict[str, Any], curves: Sequence[dict[str, Any] | None] | None, to: str) -> int:
+def export(document: Document, curves: Recordings | None, to: str) -> int:
     """Write the table; the file is whole or not there.
 
     Args:
@@ -32,39 +34,36 @@ def export(document: dict[str, Any], curves: Sequence[dict[str, Any] | None] | N
         CpdError: Another suffix, a package that is missing, or the file cannot be written.
     """
     path = Path(to)
-    if path.suffix not in SUFFIXES:
-        raise CpdError(f"cannot write '{path.suffix}' files", place=f"--to {to}", hint=closest(path.suffix, SUFFIXES))
+    suffix = check_output(path, SUFFIXES)
     frame = to_frame(document) if curves is None else points(document, curves)
-    try:
-        files.write(path, _content(frame, path.suffix))
-    except OSError as error:
-        raise CpdError(
-            f"cannot be written: {error.strerror}", place=f"--to {to}", hint="choose another place"
-        ) from None
+    write_output(path, _content(frame, suffix))
     return len(frame)
 
 
-def points(document: dict[str, Any], curves: Sequence[dict[str, Any] | None]) -> pandas.DataFrame:
+def points(document: Document, curves: Recordings) -> pandas.DataFrame:
     """One row per recorded point: run, step, objective, and each constraint's value and multiplier."""
     frames = [_points_of(run, curve) for run, curve in zip(document["runs"], curves, strict=True) if curve is not None]
     return pandas.concat(frames, ignore_index=True) if frames else pandas.DataFrame()
 
 
-def _points_of(run: dict[str, Any], curve: dict[str, Any]) -> pandas.DataFrame:
-    columns: dict[str, Any] = {"step": curve["steps"], "objective": curve["objective"]}
-    for kind in ("constraints", "multipliers"):
-        for name, values in curve[kind].items():
-            if values and isinstance(values[0], list):
-                columns |= {f"{kind}.{name}.{k}": [v[k] for v in values] for k in range(len(values[0]))}
-            else:
-                columns[f"{kind}.{name}"] = values
-    frame = pandas.DataFrame(columns)
-    same = {"id": run["id"], "method": run["method"], "seed": run["seed"]}
+def _points_of(run: RunRow, curve: Recorded) -> pandas.DataFrame:
+    columns: dict[str, Sequence[Number]] = {"step": curve["steps"], "objective": curve["objective"]}
+    for name, values in curve["constraints"].items():
+        columns |= _components(f"constraints.{name}", values)
+    for name, values in curve["multipliers"].items():
+        columns |= _components(f"multipliers.{name}", values)
+    same: dict[str, Plain] = {"id": run["id"], "method": run["method"], "seed": run["seed"]}
     same |= {f"setting.{n}": str(v) if isinstance(v, list) else v for n, v in run["setting"].items()}
     same |= {f"levels.{n}": v for n, v in run["levels"].items()}
-    for k, (name, value) in enumerate(same.items()):
-        frame.insert(k, name, value)
-    return frame
+    return pandas.DataFrame({**{name: [value] * len(curve["steps"]) for name, value in same.items()}, **columns})
+
+
+def _components(name: str, points: Sequence[Number]) -> dict[str, Sequence[Number]]:
+    """A scalar constraint's points as one column, a vector's as one for each component."""
+    vectors = [point for point in points if isinstance(point, list)]
+    if not vectors:
+        return {name: points}
+    return {f"{name}.{k}": column for k, column in enumerate(zip(*vectors, strict=True))}
 
 
 def _plain(frame: pandas.DataFrame) -> list[dict[str, Any]]:

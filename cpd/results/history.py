@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 from cpd.errors import StoreError
 from cpd.results.result import Result
 from cpd.spec.models import task_from_json
 from cpd.store.records import StoredSweep
 from cpd.store.store import open_store
+from cpd.verdict.document import SearchBlock
+from cpd.verdict.summary import GAP
 
 
 def load(
@@ -45,5 +48,6 @@ def result(stored: StoredSweep, tolerance: float | None = None, gap: float | Non
     if tolerance is not None:
         constraints = {n: c.model_copy(update={"tolerance": tolerance}) for n, c in task.constraints.items()}
         task = task.model_copy(update={"constraints": constraints})
-    gap = gap if gap is not None else float(stored.record.options.get("gap", 0.05))
-    return Result(task, stored.runs, gap, stored.search, found=stored.found, id=stored.info.id)
+    gap = gap if gap is not None else float(stored.record.options.get("gap", GAP))
+    search = cast(SearchBlock | None, stored.search)
+    return Result(task, stored.runs, gap, search, found=stored.found, id=stored.info.id)

@@ -1,20 +1,21 @@
-"""What a command came to, fresh or stored: runs in, contract 3's document and an exit code out; no torch."""
+"""The result of a command, fresh or stored: runs in, contract 3's document and an exit code out; no torch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 from cpd.errors import StoreError
-from cpd.outcome import Run, Status
+from cpd.outcome import Recorded, Run, Status
 from cpd.spec.models import Task
-from cpd.verdict.document import document as judged
+from cpd.verdict.document import Document, SearchBlock
+from cpd.verdict.judgement import judge
+from cpd.verdict.summary import GAP
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a sweep, a comparison or a search came to: the same object that the command line prints.
+    """The result of a sweep, a comparison or a search: the same object that the command line prints.
 
     Attributes:
         runs: In the order of the spec.
@@ -29,8 +30,8 @@ class Result:
 
     task: Task
     runs: list[Run]
-    gap: float = 0.05
-    search: dict[str, Any] | None = None
+    gap: float = GAP
+    search: SearchBlock | None = None
     advice: str | None = None
     found: int = 0
     id: str | None = None
@@ -38,13 +39,13 @@ class Result:
     store_error: StoreError | None = None
 
     @cached_property
-    def document(self) -> dict[str, Any]:
-        """Contract 3's object: what ``--format json`` prints."""
-        return judged(self.task, self.runs, gap=self.gap, search=self.search, summary=self.search is None)
+    def document(self) -> Document:
+        """Contract 3's object, as ``--format json`` prints it."""
+        return judge(self.task, self.runs, gap=self.gap, search=self.search, summary=self.search is None)
 
     @property
-    def curves(self) -> list[dict[str, Any] | None]:
-        """What was recorded of each run, in the order of the document's runs."""
+    def curves(self) -> list[Recorded | None]:
+        """The recorded points of each run, in the order of the document's runs."""
         return [None if run.curves is None else run.curves.plain() for run in self.runs]
 
     @property

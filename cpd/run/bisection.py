@@ -16,13 +16,15 @@ from cpd.search.ending import Outcome, outcome
 from cpd.search.strategies import STRATEGIES
 from cpd.spec.identity import with_ids
 from cpd.spec.models import Search, Task
+from cpd.verdict.document import Iteration, SearchBlock
 
 CONSTRAINED = ("nupi", "augmented_lagrangian", "lagrangian")
 """Methods that reach a level which no coefficient gives, the first that a task has settings for to be advised."""
 
 
 def searched(session: Session, search: Search, parallel: int) -> Result:
-    """Train in rounds until the search has an outcome."""
+    """Train in rounds until the search, whose constraint is named, has an outcome."""
+    assert search.constraint is not None
     session.tell(SearchBegun(session.task))
     loop = SearchLoop(session, search, parallel)
     end = loop.run()
@@ -30,7 +32,7 @@ def searched(session: Session, search: Search, parallel: int) -> Result:
         session.say("the search ended on trainings that were given up: they are trained to the end")
         session.train_to_the_end()
         end = loop.run()
-    block = {
+    block: SearchBlock = {
         "constraint": search.constraint,
         "target": search.target,
         "tolerance": search.tolerance,
@@ -55,7 +57,7 @@ class SearchLoop:
         self.search = search
         self.parallel = parallel
         self.runs: list[Run] = []
-        self.iterations: list[dict[str, Any]] = []
+        self.iterations: list[Iteration] = []
         self.pruned = False
 
     def run(self) -> Outcome | None:
@@ -102,7 +104,7 @@ def keys_at(task: Task, coefficients: Sequence[float]) -> list[RunKey]:
     return with_ids(task, keys)
 
 
-def _iteration(runs: Sequence[Run], coefficient: float, constraint: str, number: int) -> dict[str, Any]:
+def _iteration(runs: Sequence[Run], coefficient: float, constraint: str, number: int) -> Iteration:
     """One line of the search: means over the seeds; None where a training gave no number."""
     good = [run for run in runs if run.status is Status.COMPLETED]
     whole = bool(runs) and len(good) == len(runs)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from cpd.outcome import Run, RunKey, Status
 
 if TYPE_CHECKING:
     from cpd.spec.models import Task
+    from cpd.verdict.document import Iteration, SearchBlock
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Noted:
 class IterationEnded:
     """A line of a search: its number, coefficient, value, objective and metrics."""
 
-    iteration: Mapping[str, Any]
+    iteration: Iteration
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class SweepEnded:
     """Everything was done; a sweep that is stopped or fails ends without this."""
 
     exit_status: int
-    search: Mapping[str, Any] | None
+    search: SearchBlock | None
 
 
 Event = SearchBegun | Planned | WorkersReady | Stepped | RunsEnded | BatchEnded | Noted | IterationEnded | SweepEnded

@@ -9,7 +9,8 @@ from cpd.outcome import Run, RunKey
 from cpd.run.events import Event, Planned, RunsEnded, SweepEnded
 from cpd.run.trackers import Trackers
 from cpd.spec.models import Task
-from cpd.verdict.document import document
+from cpd.verdict.document import Document, SearchBlock
+from cpd.verdict.judgement import judge
 
 
 class Tracking:
@@ -30,7 +31,7 @@ class Tracking:
         self._searches = task.search is not None
         self._runs: dict[str | None, Run | None] = {}
         self._begun = False
-        self._search: Mapping[str, Any] | None = None
+        self._search: SearchBlock | None = None
 
     def __call__(self, event: Event) -> None:
         """Tell of runs; of a sweep's end only on leaving, for a sweep that is stopped ends too."""
@@ -76,8 +77,8 @@ class Tracking:
             "runs": None if self._searches else left,
         }
 
-    def _document(self, runs: Sequence[Run], search: Mapping[str, Any] | None) -> dict[str, Any]:
-        return document(self._task, runs, gap=self._gap, search=search, summary=not self._searches)
+    def _document(self, runs: Sequence[Run], search: SearchBlock | None) -> Document:
+        return judge(self._task, runs, gap=self._gap, search=search, summary=not self._searches)
 
 
 def _named(key: RunKey) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""What a sweep came to."""
+"""The verdict on a sweep: feasibility, diagnoses, the summary of methods, the document that holds them."""

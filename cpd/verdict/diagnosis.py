@@ -1,20 +1,37 @@
-"""Why a run did not settle, read off its last tenth and its recorded curves."""
+"""The reason why a run did not settle, read off its last tenth and its recorded curves."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean
-from typing import Any
 
-from cpd.outcome import ConstraintOutcome, Curves, Diagnosis, Run, Status
-from cpd.verdict.feasibility import Bound, finite, holds, slack, violation
-from cpd.verdict.sentences import DIAGNOSES
+from cpd.outcome import Diagnosis, Run, Status
+from cpd.verdict.feasibility import Bound, excess
+from cpd.verdict.traces import Trace, traces_of
 
-SENTENCES = {Diagnosis(name): sentence for name, sentence in DIAGNOSES.items()}
-"""What each diagnosis means and what to do about it."""
+DIAGNOSES: Mapping[str, str] = {
+    "oscillating": (
+        "The constraint swings across its level again and again instead of settling, so the last iterate is a matter "
+        "of luck: lower dual_lr, or damp the multiplier: nupi with a larger kp, augmented_lagrangian with a larger "
+        "penalty."
+    ),
+    "multiplier_diverging": (
+        "The multiplier grows without end while the violated constraint no longer moves: the level is probably out of "
+        "reach for this model, so relax it, give the model more room, or check that the surrogate can reach it."
+    ),
+    "budget_exhausted": (
+        "The run was still moving when its steps ran out, so its verdict is not final: raise train.steps "
+        "(or train.epochs), or take larger steps (dual_lr, the optimizer's lr)."
+    ),
+    "vanishing_constraint_gradient": (
+        "The model sits where the constraint's gradient vanishes, so the multiplier diverges without moving it: start "
+        "elsewhere, use a surrogate that does not saturate there, or try nupi or augmented_lagrangian, which damp the "
+        "overshoot that leads there."
+    ),
+}
+"""The meaning of each diagnosis and what to do about it, by its name in the document."""
 
 VANISHING = 1e-3
 """A constraint's gradient has vanished below this share of the largest one seen in the run."""
@@ -48,31 +65,6 @@ SEVERITY = (
 )
 
 
-@dataclass(frozen=True)
-class Trace:
-    """What is known of one component of a constraint: oriented violations, oldest first.
-
-    Attributes:
-        tail: Over the last tenth of the steps.
-        second_half: At the recorded points of the second half of the run.
-        multipliers: At the recorded points of the last tenth; empty for a method without.
-        tolerance: The constraint's, and what rounding adds.
-        equality: Whether the sense is ``==``.
-        gradient_norm: Relative to the largest seen; None when not measured.
-        worth: Largest size of the objective seen at the recorded points.
-        feasible: Whether the finished model satisfies this component.
-    """
-
-    tail: list[float]
-    second_half: list[float]
-    multipliers: list[float]
-    tolerance: float
-    equality: bool
-    gradient_norm: float | None
-    worth: float
-    feasible: bool
-
-
 def diagnose(run: Run, constraints: Mapping[str, Bound], *, dtype: str = "float32") -> Diagnosis | None:
     """Say why a run did not settle, or None where it did (at a feasible point or not).
 
@@ -94,7 +86,7 @@ def diagnose(run: Run, constraints: Mapping[str, Bound], *, dtype: str = "float3
     Args:
         run: A finished run.
         constraints: Sense and tolerance of each; the levels are the run's own.
-        dtype: What the values were computed in.
+        dtype: Of the values.
     """
     if run.status is not Status.COMPLETED:
         return None
@@ -102,7 +94,7 @@ def diagnose(run: Run, constraints: Mapping[str, Bound], *, dtype: str = "float3
         _diagnose(trace)
         for name, outcome in run.constraints.items()
         if name in constraints
-        for trace in _traces(run, name, outcome, constraints[name], dtype)
+        for trace in traces_of(run, name, outcome, constraints[name], dtype)
     }
     return next((diagnosis for diagnosis in SEVERITY if diagnosis in found), None)
 
@@ -134,7 +126,7 @@ def _stuck(trace: Trace) -> Diagnosis:
 
 def _swinging(trace: Trace) -> Diagnosis | None:
     """Oscillating where swings last, out of budget where they were still dying out."""
-    inside = [(abs(v) if trace.equality else v) <= trace.tolerance for v in trace.tail]
+    inside = [excess(v, trace.sense) <= trace.tolerance for v in trace.tail]
     if trace.feasible and sum(inside) >= MOSTLY_HELD * len(inside):
         return None
     if not any(_swings(values, trace.tolerance) for values in (trace.tail, trace.second_half)):
@@ -152,7 +144,7 @@ def _swings(values: Sequence[float], tolerance: float) -> bool:
 
 
 def _kept_width(values: Sequence[float]) -> float:
-    """How wide the second half of the values ranges, relative to the first."""
+    """Width of the range of the second half of the values, relative to the first half's."""
     if len(values) < 2 * SWINGS:
         return 1.0
     middle = len(values) // 2
@@ -164,7 +156,7 @@ def _still_moves(trace: Trace) -> bool:
     quarters = _quarter_means(trace.tail)
     drift = quarters[-1] - quarters[0]
     steady = quarters in (sorted(quarters), sorted(quarters, reverse=True))
-    further_inside = trace.feasible and not trace.equality and drift < 0
+    further_inside = trace.feasible and trace.sense != "==" and drift < 0
     return steady and not further_inside and abs(drift) > max(trace.tolerance, SIGNIFICANT * _error(trace.tail))
 
 
@@ -187,47 +179,3 @@ def _correlation(values: Sequence[float], lag: int) -> float:
     spread = math.fsum((v - mean) ** 2 for v in values)
     products = math.fsum((a - mean) * (b - mean) for a, b in zip(values, values[lag:], strict=False))
     return products / spread if spread > 0 else 0.0
-
-
-def _traces(run: Run, name: str, outcome: ConstraintOutcome, bound: Bound, dtype: str) -> list[Trace]:
-    """One trace per component whose tail is finite."""
-    value = finite(outcome.value)
-    level = float(run.key.levels.get(name, bound.level))
-    curves = run.curves or Curves([], [], {}, {})
-    traces = []
-    for k, component in enumerate(value if isinstance(value, list) else [value]):
-        tail = [violation(_component(point, k), level, bound.sense) for point in outcome.tail]
-        if not isinstance(component, float) or not all(isinstance(v, float) for v in tail):
-            continue
-        traces.append(
-            Trace(
-                tail=[v for v in tail if isinstance(v, float)],
-                second_half=_second_half(curves, name, k, level, bound),
-                multipliers=_last_multipliers(curves, name, k),
-                tolerance=bound.tolerance + slack(component, level, dtype),
-                equality=bound.sense == "==",
-                gradient_norm=outcome.gradient_norm,
-                worth=max((abs(f) for f in curves.objective if f is not None), default=math.inf),
-                feasible=holds(component, level, bound, dtype),
-            )
-        )
-    return traces
-
-
-def _second_half(curves: Curves, name: str, k: int, level: float, bound: Bound) -> list[float]:
-    points = curves.constraints.get(name, [])
-    oriented = (violation(_component(p, k), level, bound.sense) for p in points[len(points) // 2 :])
-    return [v for v in oriented if isinstance(v, float)]
-
-
-def _last_multipliers(curves: Curves, name: str, k: int) -> list[float]:
-    """Recorded multipliers over the last tenth of the steps, or the last two recorded ones where those are fewer."""
-    numbers = [finite(_component(p, k)) for p in curves.multipliers.get(name, [])]
-    start = curves.steps[-1] * 0.9 if curves.steps else 0
-    first = min(sum(step < start for step in curves.steps), max(0, len(numbers) - 2))
-    return [x for x in numbers[first:] if isinstance(x, float)]
-
-
-def _component(point: Any, k: int) -> Any:
-    """The k-th component of a recorded point of a vector constraint, or a scalar constraint's point itself."""
-    return point[k] if isinstance(point, list) else point

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
-from cpd.outcome import Number
+from cpd.outcome import Number, finite_or_none
 
 EPSILON = {"float32": 2.0**-23, "float64": 2.0**-52}
 """Spacing of the numbers at 1, by dtype."""
@@ -16,7 +15,7 @@ ROUNDING = 8
 
 
 class Bound(Protocol):
-    """What a constraint demands of its value."""
+    """Level, sense and tolerance of a constraint."""
 
     @property
     def level(self) -> float:
@@ -28,20 +27,31 @@ class Bound(Protocol):
 
     @property
     def tolerance(self) -> float:
-        """How large a strict violation still counts as feasible."""
+        """The largest strict violation that still counts as feasible."""
 
 
-def finite(value: Any) -> Number:
-    """A number or a list of them, with None in place of what is not finite."""
-    if isinstance(value, list | tuple):
-        return [x if isinstance(x := finite(item), float) else None for item in value]
-    return float(value) if value is not None and math.isfinite(value) else None
+def finite(value: Number) -> Number:
+    """Put None in place of what is not finite, in a vector too."""
+    return [finite_or_none(item) for item in value] if isinstance(value, list | tuple) else finite_or_none(value)
 
 
-def violation(value: Number, level: float, sense: str) -> Number:
+def oriented(value: float, level: float, sense: str) -> float:
     """Orient a value so that zero and below is feasible.
 
     ``value - level`` for ``<=``, ``level - value`` for ``>=``, ``value - level`` signed for ``==``.
+
+    Source: Ramirez, Hashemizadeh and Lacoste-Julien (2025), Section 2, with the sense made explicit.
+    """
+    return float(level - value if sense == ">=" else value - level)
+
+
+def excess(violation: float, sense: str) -> float:
+    """Size of a violation, either side of an equality alike: what a tolerance is held against."""
+    return abs(violation) if sense == "==" else violation
+
+
+def violation(value: Number, level: float, sense: str) -> Number:
+    """Orient a constraint's value, see :func:`oriented`.
 
     Args:
         value: A scalar constraint's value, or ``[k]`` values.
@@ -50,14 +60,15 @@ def violation(value: Number, level: float, sense: str) -> Number:
 
     Returns:
         The violation, shaped like ``value``; None where the value is not finite.
-
-    Source: Ramirez, Hashemizadeh and Lacoste-Julien (2025), Section 2, with the sense made explicit.
     """
     if isinstance(value, list):
-        return [x if isinstance(x := violation(item, level, sense), float) else None for item in value]
-    if value is None or not math.isfinite(value):
-        return None
-    return float(level - value if sense == ">=" else value - level)
+        return [_oriented(item, level, sense) for item in value]
+    return _oriented(value, level, sense)
+
+
+def _oriented(value: float | None, level: float, sense: str) -> float | None:
+    known = finite_or_none(value)
+    return None if known is None else oriented(known, level, sense)
 
 
 def holds(value: Number, level: float, bound: Bound, dtype: str) -> bool:
@@ -73,15 +84,14 @@ def holds(value: Number, level: float, bound: Bound, dtype: str) -> bool:
     """
     if isinstance(value, list):
         return bool(value) and all(holds(item, level, bound, dtype) for item in value)
-    oriented = violation(value, level, bound.sense)
-    if value is None or not isinstance(oriented, float):
+    known = finite_or_none(value)
+    if known is None:
         return False
-    excess = abs(oriented) if bound.sense == "==" else oriented
-    return excess <= bound.tolerance + slack(value, level, dtype)
+    return excess(oriented(known, level, bound.sense), bound.sense) <= bound.tolerance + slack(known, level, dtype)
 
 
 def slack(value: float, level: float, dtype: str) -> float:
-    """What rounding in the dtype may add to a violation: ``8 eps max(1, |value|, |level|)``."""
+    """The most that rounding in the dtype adds to a violation: ``8 eps max(1, |value|, |level|)``."""
     return ROUNDING * EPSILON[dtype] * max(1.0, abs(value), abs(level))
 
 

@@ -1,17 +1,23 @@
-"""How wide the range of good settings is, and how many trainings it took to find the first one."""
+"""The summary of methods: width of the range of good settings, and trainings that the first one took."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from operator import itemgetter
+from typing import TypeVar
+
+from cpd.verdict.document import Plain, RunRow, Setting, SummaryRow, is_number
+
+Item = TypeVar("Item")
+
+GAP = 0.05
+"""The default gap: a setting is useful up to this share above the best feasible objective."""
 
 SWEPT = ("coefficient", "dual_lr")
 """The hyperparameters that methods are swept over, see the table of methods."""
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -27,13 +33,13 @@ class Candidate:
     """
 
     method: str
-    setting: Mapping[str, Any]
+    setting: Setting
     trainings: int
     feasible: bool
     objective: float | None
 
 
-def summarise(rows: Sequence[Row], gap: float) -> list[dict[str, Any]]:
+def summarise(rows: Sequence[RunRow], gap: float) -> list[SummaryRow]:
     """Summarise each method, and each choice of levels where levels are swept.
 
     A setting is feasible when its runs of every seed are; useful when also its mean objective is within ``gap`` of the
@@ -44,22 +50,22 @@ def summarise(rows: Sequence[Row], gap: float) -> list[dict[str, Any]]:
         gap: Relative, >= 0.
 
     Returns:
-        A dict per method in order of appearance; with a key ``levels`` only where levels are swept.
+        A row per method in order of appearance; with ``levels`` only where levels are swept.
     """
     cells = _grouped(rows, lambda row: row["levels"])
-    summary = []
+    summary: list[SummaryRow] = []
     for cell in cells:
         candidates = [_candidate(seeds) for seeds in _grouped(cell, lambda row: [row["method"], row["setting"]])]
         limit = _useful_limit(candidates, gap)
         for group in _grouped(candidates, lambda candidate: candidate.method):
-            line = _method_summary(group, limit)
+            row = _method_summary(group, limit)
             if len(cells) > 1:
-                line = {"method": line.pop("method"), "levels": dict(cell[0]["levels"]), **line}
-            summary.append(line)
+                row = {"method": row["method"], "levels": dict(cell[0]["levels"]), **row}
+            summary.append(row)
     return summary
 
 
-def decades(settings: Sequence[Mapping[str, Any]], good: Sequence[bool]) -> float | None:
+def decades(settings: Sequence[Setting], good: Sequence[bool]) -> float | None:
     """Width of the widest stretch of neighbouring good settings, ``log10(largest / smallest)``.
 
     Neighbours are neighbours in the swept hyperparameter while all others stay the same. A stretch that starts at 0
@@ -74,25 +80,26 @@ def decades(settings: Sequence[Mapping[str, Any]], good: Sequence[bool]) -> floa
     """
     if not any(good):
         return None
-    swept = _swept(settings)
-    if swept is None:
+    name = swept(settings)
+    if name is None:
         return 0.0
-    lines = _grouped(zip(settings, good, strict=True), lambda pair: {k: v for k, v in pair[0].items() if k != swept})
-    return max(_widest([(s.get(swept), ok) for s, ok in line]) for line in lines)
+    lines = _grouped(zip(settings, good, strict=True), lambda pair: {k: v for k, v in pair[0].items() if k != name})
+    return max(_widest([(s.get(name), ok) for s, ok in line]) for line in lines)
 
 
-def _grouped(items: Iterable[Any], key: Any) -> list[list[Any]]:
+def _grouped(items: Iterable[Item], key: Callable[[Item], object]) -> list[list[Item]]:
     """Items with the same key together, in order of first appearance."""
-    groups: dict[str, list[Any]] = {}
+    groups: dict[str, list[Item]] = {}
     for item in items:
         groups.setdefault(json.dumps(key(item), sort_keys=True), []).append(item)
     return list(groups.values())
 
 
-def _candidate(seeds: Sequence[Row]) -> Candidate:
-    feasible = all(row["feasible"] for row in seeds)
-    objective = math.fsum(row["objective"] for row in seeds) / len(seeds) if feasible else None
-    return Candidate(seeds[0]["method"], seeds[0]["setting"], len(seeds), feasible, objective)
+def _candidate(seeds: Sequence[RunRow]) -> Candidate:
+    objectives = [row["objective"] for row in seeds if row["feasible"] and row["objective"] is not None]
+    feasible = len(objectives) == len(seeds)
+    mean = math.fsum(objectives) / len(seeds) if feasible else None
+    return Candidate(seeds[0]["method"], seeds[0]["setting"], len(seeds), feasible, mean)
 
 
 def _useful_limit(candidates: Sequence[Candidate], gap: float) -> float | None:
@@ -100,7 +107,7 @@ def _useful_limit(candidates: Sequence[Candidate], gap: float) -> float | None:
     return min(found) + gap * abs(min(found)) if found else None
 
 
-def _method_summary(candidates: Sequence[Candidate], limit: float | None) -> dict[str, Any]:
+def _method_summary(candidates: Sequence[Candidate], limit: float | None) -> SummaryRow:
     useful = [c.objective is not None and limit is not None and c.objective <= limit for c in candidates]
     settings = [c.setting for c in candidates]
     feasible = [c.feasible for c in candidates]
@@ -129,25 +136,22 @@ def _trainings_to_first(candidates: Sequence[Candidate], useful: Sequence[bool])
     return sum(c.trainings for c in candidates[: useful.index(True) + 1])
 
 
-def _swept(settings: Sequence[Mapping[str, Any]]) -> str | None:
-    """The hyperparameter that neighbours differ in: the method's swept one if it varies, else the first that does."""
+def swept(settings: Sequence[Setting], least: int = 2) -> str | None:
+    """The hyperparameter with at least so many different numbers: the method's swept one, else the first."""
     names = dict.fromkeys(name for setting in settings for name in setting)
-    varying = [name for name in names if len({s.get(name) for s in settings if _is_number(s.get(name))}) > 1]
-    return next((name for name in SWEPT if name in varying), next(iter(varying), None))
+    numbers = {name: {value for s in settings if is_number(value := s.get(name))} for name in names}
+    found = [name for name in names if len(numbers[name]) >= least]
+    return next((name for name in SWEPT if name in found), next(iter(found), None))
 
 
-def _widest(line: Sequence[tuple[Any, bool]]) -> float:
+def _widest(line: Sequence[tuple[Plain, bool]]) -> float:
     """Widest stretch of good values among neighbours; below zero if there is none, so that a single one wins."""
     widest = -1.0
     stretch: list[float] = []
-    for value, good in sorted((pair for pair in line if _is_number(pair[0])), key=lambda pair: pair[0]):
+    for value, good in sorted(((x, good) for x, good in line if is_number(x)), key=itemgetter(0)):
         stretch = [*stretch, value] if good else []
         if good:
             positive = [x for x in stretch if x > 0]
             widest = max(widest, math.log10(positive[-1] / positive[0]) if positive else 0.0)
-    lists = any(good for value, good in line if not _is_number(value))
+    lists = any(good for value, good in line if not is_number(value))
     return max(widest, 0.0) if lists else widest
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

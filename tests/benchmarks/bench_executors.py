@@ -18,7 +18,7 @@ from pathlib import Path
 from bench_store import RECORD, identity, template
 
 from cpd.executors.queue import Done, Item
-from cpd.executors.start import Engine, Where, engine
+from cpd.executors.start import Executor, Where, start
 from cpd.outcome import Curves, Run
 from cpd.store.store import Store, open_store
 
@@ -27,12 +27,12 @@ ITEM_LIMIT = 2.0
 
 
 def sleep(seconds: float) -> float:
-    """Work of a known length, which leaves the cores to the engine."""
+    """Work of a known length, which leaves the cores to the executor."""
     time.sleep(seconds)
     return seconds
 
 
-def timed(up: Engine, seconds: float, items: int) -> tuple[float, float]:
+def timed(up: Executor, seconds: float, items: int) -> tuple[float, float]:
     """Milliseconds per item: by the clock, and of the parent's processor time."""
     begun, worked = time.perf_counter(), time.process_time()
     done = sum(isinstance(event, Done) for event in up.results([Item(seconds)] * items))
@@ -63,7 +63,7 @@ def short(run: Run, steps: int = 20) -> Run:
 LIKE = short(template())
 
 
-def stored(up: Engine, store: Store, runs: int) -> float:
+def stored(up: Executor, store: Store, runs: int) -> float:
     """Milliseconds per run, each stored as it arrives."""
     sweep = store.begin_sweep(RECORD)
     store.link(sweep, [identity(number) for number in range(runs)])
@@ -76,7 +76,7 @@ def stored(up: Engine, store: Store, runs: int) -> float:
     return 1000 * taken / runs
 
 
-def overhead(name: str, up: Engine, items: int) -> float:
+def overhead(name: str, up: Executor, items: int) -> float:
     """Print and return the largest overhead per batch, in ms: the time beyond the work's own, per worker."""
     timed(up, 0, 2 * up.workers)  # the start of the workers is not a batch's cost
     most = 0.0
@@ -96,16 +96,16 @@ def main() -> int:
     items = parser.parse_args().items
     import distributed
 
-    with engine(Where("loky", 2), sleep) as up:
+    with start(Where("loky", 2), sleep) as up:
         costs = [overhead("loky", up, 500)]
     with (
         distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
-        engine(Where("dask", address=cluster.scheduler_address), sleep) as up,
+        start(Where("dask", address=cluster.scheduler_address), sleep) as up,
     ):
         costs.append(overhead("dask", up, 500))
     with (
         distributed.LocalCluster(n_workers=1, threads_per_worker=64, dashboard_address=None) as cluster,
-        engine(Where("dask", address=cluster.scheduler_address), trained) as up,
+        start(Where("dask", address=cluster.scheduler_address), trained) as up,
         tempfile.TemporaryDirectory() as folder,
         open_store(Path(folder, "runs.sqlite"), "write") as store,
     ):

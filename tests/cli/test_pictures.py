@@ -106,7 +106,7 @@ def test_runs_are_chosen_for_dynamics(stored: InProcess) -> None:
         ),
         (
             ("--to", "a.jpeg"),
-            "--to a.jpeg: cannot draw '.jpeg' files; did you mean '.png'? Valid: .png, .svg, .pdf",
+            "--to a.jpeg: cannot write '.jpeg' files; did you mean '.png'? Valid: .png, .svg, .pdf",
         ),
         (("--to", "no/a.png"), "--to no/a.png: no folder 'no'; make it, or choose another place"),
         (("--kind", "bisection"), "--kind bisection: there is no search to draw; try --kind tuning"),
@@ -143,7 +143,7 @@ def test_a_training_command_draws_right_away(cpd: InProcess, command: tuple[str,
 @pytest.mark.parametrize(
     ("file", "said"),
     [
-        ("a.jpg", "--plot a.jpg: cannot draw '.jpg' files; did you mean '.png'? Valid: .png, .svg, .pdf"),
+        ("a.jpg", "--plot a.jpg: cannot write '.jpg' files; did you mean '.png'? Valid: .png, .svg, .pdf"),
         ("no/a.png", "--plot no/a.png: no folder 'no'; make it, or choose another place"),
     ],
 )
@@ -189,7 +189,7 @@ def test_a_report_has_the_sweep_and_how_to_repeat_it(cpd: InProcess) -> None:
         "cpd sweep mine.yaml -q --seeds 0:2 --gap 0.1 --fresh</pre>",
         "# A line through the points of an interval\nproblem: mine.py:Mine",
         "class Mine(cpd.Problem):",
-        "&quot;update&quot;: &quot;alternating&quot;",
+        "&#34;update&#34;: &#34;alternating&#34;",
         '<th scope="row">torch</th>',
         '<th scope="row">started</th>',
         'id="figure-tuning"',
@@ -203,7 +203,7 @@ def test_a_report_has_the_sweep_and_how_to_repeat_it(cpd: InProcess) -> None:
 
 def test_a_report_goes_to_html_alone(stored: InProcess) -> None:
     done = stored("report", "--to", "a.pdf")
-    assert (done.rc, done.stderr) == (2, "cpd: --to a.pdf: cannot write '.pdf' reports; valid: .html, .htm\n")
+    assert (done.rc, done.stderr) == (2, "cpd: --to a.pdf: cannot write '.pdf' files; valid: .html, .htm\n")
     done = stored("report", "--to", "no/a.html")
     assert done.rc == 2
     assert done.stderr == "cpd: --to no/a.html: no folder 'no'; make it, or choose another place\n"

@@ -325,8 +325,16 @@ def test_an_export_that_cannot_be_written_is_refused(command: InProcess) -> None
     nowhere = command("export", "last", "--to", "no/folder/out.csv")
     assert (nowhere.rc, nowhere.stderr) == (
         2,
-        "cpd: --to no/folder/out.csv: cannot be written: No such file or directory; choose another place\n",
+        "cpd: --to no/folder/out.csv: no folder 'no/folder'; make it, or choose another place\n",
     )
+
+
+def test_a_suffix_may_be_in_capitals(command: InProcess, tmp_path: Path) -> None:
+    command("sweep", "mine.yaml")
+    for name in ("OUT.CSV", "out.Json"):
+        done = command("export", "last", "--to", str(tmp_path / name))
+        assert (done.rc, done.stderr) == (0, f"4 rows written to {tmp_path / name}\n")
+        assert (tmp_path / name).stat().st_size > 0
 
 
 # Removed

@@ -4,10 +4,11 @@ import math
 from types import SimpleNamespace
 from typing import Any
 
-from cpd.outcome import ConstraintOutcome, Run, RunKey, Status
-from cpd.verdict.document import document
+from cpd.outcome import ConstraintOutcome, Recorded, Run, RunKey, Status
+from cpd.verdict.document import Document, Iteration, SearchBlock
+from cpd.verdict.judgement import judge
 
-Curves = list[dict[str, Any] | None]
+Curves = list[Recorded | None]
 
 GRID = [0.0, *(10 ** (k / 3 - 4) for k in range(19))]
 
@@ -26,12 +27,12 @@ def rate_run(method: str, setting: dict[str, Any], rate: float, objective: float
     """A run of the rate problem; a lagrangian has the multiplier 2."""
     outcome = ConstraintOutcome(rate, rate, 2.0 if method == "lagrangian" else None, [rate] * 10)
     key = RunKey(method, setting, more.pop("levels", {"class0_rate": 0.7}), more.pop("seed", 1), more.pop("id", None))
-    metrics = {"accuracy": 1.5 - rate, "margin": 5.9e-10}
+    metrics: dict[str, float | None] = {"accuracy": 1.5 - rate, "margin": 5.9e-10}
     status = more.pop("status", Status.COMPLETED)
     return Run(key, status, objective, {"class0_rate": outcome}, metrics, 10_000, 1.5, **more)
 
 
-def figure2(seeds: int = 1, name: str = "figure2") -> dict[str, Any]:
+def figure2(seeds: int = 1, name: str = "figure2") -> Document:
     """Two methods over the paper's 20 values; the last penalised run diverged."""
     runs = []
     for c in GRID:
@@ -47,10 +48,10 @@ def figure2(seeds: int = 1, name: str = "figure2") -> dict[str, Any]:
             wobble = 0.01 * (seed - (seeds - 1) / 2)
             rate = 0.5 if eta < 1e-3 else 0.7
             runs.append(rate_run("lagrangian", {"dual_lr": eta}, rate, 0.35 * (rate - 0.4) / 0.3 + wobble, seed=seed))
-    return document(task(name), runs)
+    return judge(task(name), runs)
 
 
-def table1() -> dict[str, Any]:
+def table1() -> Document:
     """The concave problem solved at eight levels of an equality: ``f = sqrt(1 - level^2)``."""
     runs = []
     for k in range(1, 9):
@@ -58,25 +59,38 @@ def table1() -> dict[str, Any]:
         outcome = ConstraintOutcome(level, level, level / math.sqrt(1 - level**2), [level] * 10)
         key = RunKey("nupi", {"dual_lr": 0.3, "kp": 40}, {"g": level}, 1)
         runs.append(Run(key, Status.COMPLETED, math.sqrt(1 - level**2), {"g": outcome}, {}, 1000, 0.5))
-    return document(task("table1", "f", g=(0.5, "==", 0.001)), runs)
+    return judge(task("table1", "f", g=(0.5, "==", 0.001)), runs)
 
 
-def table2(outcome: str = "solved") -> dict[str, Any]:
+def table2(outcome: str = "solved") -> Document:
     """The paper's search: seven coefficients, log10 c = -3, 0, -1.5, -0.75, -0.375, -0.5625, -0.65625."""
     found = {-3: 0.96, 0: 0.22, -1.5: 0.83, -0.75: 0.56, -0.375: 0.36, -0.5625: 0.46, -0.65625: 0.505}
-    iterations, runs = [], []
+    iterations: list[Iteration] = []
+    runs = []
     for k, (power, density) in enumerate(found.items(), start=1):
         key = RunKey("penalized", {"coefficient": 10**power}, {"density": 0.5}, 1)
         value = ConstraintOutcome(density, density, None, [density] * 10)
         runs.append(Run(key, Status.COMPLETED, 1e-3 * k, {"density": value}, {"accuracy": 0.98}, 100, 1.0))
-        row = {"iteration": k, "coefficient": 10**power, "value": density, "objective": 1e-3 * k}
-        iterations.append({**row, "metrics": {"accuracy": 0.98}})
-    search = {"constraint": "density", "target": 0.5, "tolerance": 0.01, "outcome": outcome, "trainings": 7}
-    judged = task("table2", density=(0.5, "<=", 0.01))
-    return document(judged, runs, search={**search, "iterations": iterations}, summary=False)
+        row: Iteration = {
+            "iteration": k,
+            "coefficient": 10**power,
+            "value": density,
+            "objective": 1e-3 * k,
+            "metrics": {"accuracy": 0.98},
+        }
+        iterations.append(row)
+    search: SearchBlock = {
+        "constraint": "density",
+        "target": 0.5,
+        "tolerance": 0.01,
+        "outcome": outcome,
+        "trainings": 7,
+        "iterations": iterations,
+    }
+    return judge(task("table2", density=(0.5, "<=", 0.01)), runs, search=search, summary=False)
 
 
-def two_constraints() -> dict[str, Any]:
+def two_constraints() -> Document:
     """A scalar and a vector constraint, two levels of the first, three seeds; nothing feasible at the tighter one."""
     runs = []
     for level in (0.2, 0.4):
@@ -90,10 +104,10 @@ def two_constraints() -> dict[str, Any]:
                 }
                 key = RunKey("lagrangian", setting, {"rate": level, "parts": 1.0}, seed)
                 runs.append(Run(key, Status.COMPLETED, 1.0 + setting["dual_lr"] + 0.1 * seed, outcomes, {}, 50, 1.0))
-    return document(task("two", "loss", rate=(0.3, "<=", 0.001), parts=(1.0, "<=", 0.001)), runs)
+    return judge(task("two", "loss", rate=(0.3, "<=", 0.001), parts=(1.0, "<=", 0.001)), runs)
 
 
-def many_runs(count: int = 1000) -> tuple[dict[str, Any], Curves]:
+def many_runs(count: int = 1000) -> tuple[Document, Curves]:
     """As many runs as a report is measured with, each with 500 recorded points."""
     runs = [
         rate_run(
@@ -105,11 +119,11 @@ def many_runs(count: int = 1000) -> tuple[dict[str, Any], Curves]:
         )
         for k in range(count)
     ]
-    judged = document(task("many"), runs)
+    judged = judge(task("many"), runs)
     return judged, [courses(k, 500) for k in range(count)]
 
 
-def courses(k: int, points: int = 50) -> dict[str, Any]:
+def courses(k: int, points: int = 50) -> Recorded:
     """Recorded points that decay with a swing, the multiplier growing to 2."""
     steps = [20 * t for t in range(points)]
     decay = [math.exp(-t / (5 + k % 7)) for t in range(points)]
@@ -121,7 +135,7 @@ def courses(k: int, points: int = 50) -> dict[str, Any]:
     }
 
 
-def curves_of(judged: dict[str, Any]) -> Curves:
+def curves_of(judged: Document) -> Curves:
     """Courses for each run of a document of the rate problem; the first run has none."""
     return [None if k == 0 else courses(int(run["method"] == "lagrangian")) for k, run in enumerate(judged["runs"])]
 
@@ -129,7 +143,7 @@ def curves_of(judged: dict[str, Any]) -> Curves:
 LONG = "a_constraint_whose_name_does_not_end_before_its_share"
 
 
-def long_names() -> dict[str, Any]:
+def long_names() -> Document:
     """Names longer than any panel, five methods, three seeds, an objective below 0."""
     runs = []
     for number, method in enumerate(METHODS):
@@ -140,13 +154,16 @@ def long_names() -> dict[str, Any]:
                 setting = {name: 10 ** (k / 2 - 3), "a_hyperparameter_with_a_long_name": 1.5}
                 key = RunKey(method, setting, {LONG: 0.7}, seed)
                 outcome = ConstraintOutcome(share, share, 2.0, [share] * 10)
-                metrics = {"the_accuracy_on_examples_kept_apart": share, "tiny": 1e-12 * (seed + 1)}
+                metrics: dict[str, float | None] = {
+                    "the_accuracy_on_examples_kept_apart": share,
+                    "tiny": 1e-12 * (seed + 1),
+                }
                 aim = -1e5 * (1 + 0.1 * k + 0.02 * number + 0.01 * seed)
                 runs.append(Run(key, Status.COMPLETED, aim, {LONG: outcome}, metrics, 1000, 1.0))
-    return document(task("long", "negative_log_likelihood_of_everything", **{LONG: (0.7, ">=", 0.0025)}), runs)
+    return judge(task("long", "negative_log_likelihood_of_everything", **{LONG: (0.7, ">=", 0.0025)}), runs)
 
 
-def three_constraints() -> dict[str, Any]:
+def three_constraints() -> Document:
     """A vector of 30 at three levels, a large budget, an equality at one level."""
     runs = []
     for level in (0.1, 0.2, 0.3):
@@ -160,13 +177,13 @@ def three_constraints() -> dict[str, Any]:
             }
             key = RunKey("nupi", {"dual_lr": eta, "kp": 10}, {"parts": level, "budget": 3e6, "h": 0.5}, 1)
             runs.append(Run(key, Status.COMPLETED, eta / 100 - 0.3 - level, outcomes, {"accuracy": 0.9}, 100, 1.0))
-    return document(task("three", "f", parts=(0.2, "<=", 0.0), budget=(3e6, "<=", 0.0), h=(0.5, "==", 0.001)), runs)
+    return judge(task("three", "f", parts=(0.2, "<=", 0.0), budget=(3e6, "<=", 0.0), h=(0.5, "==", 0.001)), runs)
 
 
-def sixty_settings() -> dict[str, Any]:
+def sixty_settings() -> Document:
     """Feasible in two stretches."""
     grid = [10 ** (k / 10 - 4) for k in range(60)]
-    return document(
+    return judge(
         task("sixty"),
         [
             rate_run("lagrangian", {"dual_lr": eta}, 0.5 + 0.3 * math.sin(k / 9) ** 2, 0.3 + k / 99)
@@ -175,27 +192,27 @@ def sixty_settings() -> dict[str, Any]:
     )
 
 
-def all_diverged() -> dict[str, Any]:
+def all_diverged() -> Document:
     """No run has a number to show."""
-    return document(
+    return judge(
         task("diverged"),
         [rate_run("penalized", {"coefficient": c}, 0.7, 0.35, status=Status.DIVERGED) for c in GRID],
     )
 
 
-def one_run() -> dict[str, Any]:
-    return document(task("one"), [rate_run("lagrangian", {"dual_lr": 0.1}, 0.7, 0.35)])
+def one_run() -> Document:
+    return judge(task("one"), [rate_run("lagrangian", {"dual_lr": 0.1}, 0.7, 0.35)])
 
 
-def coefficient_lists() -> dict[str, Any]:
+def coefficient_lists() -> Document:
     """Settings without a single number: one coefficient per constraint."""
-    return document(
+    return judge(
         task("lists"),
         [rate_run("penalized", {"coefficient": [c, 2 * c]}, 0.6 + c / 10, 0.3 + c) for c in (0.1, 0.2, 1.0)],
     )
 
 
-def lost_iterations() -> dict[str, Any]:
+def lost_iterations() -> Document:
     """A search two of whose trainings gave no value."""
     judged = table2("out_of_budget")
     for k in (2, 4):

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from cpd.outcome import ConstraintOutcome, Curves, Diagnosis, Run, RunKey, Status
-from cpd.verdict.diagnosis import SENTENCES, diagnose
-from cpd.verdict.document import document
-from cpd.verdict.summary import decades
+from cpd.verdict.diagnosis import DIAGNOSES, diagnose
+from cpd.verdict.document import RunRow, SummaryRow
+from cpd.verdict.judgement import judge
+from cpd.verdict.summary import GAP, decades
 
 KEYS = [
     "id", "method", "setting", "levels", "seed", "status", "feasible", "objective", "constraints", "metrics", "steps",
@@ -47,23 +48,23 @@ def run(
     return Run(key, status, objective, {"g": ConstraintOutcome(value, value, None, list(tail))}, {"x": 2.0}, 100, 0.5)
 
 
-def row(task: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
-    return document(task, [run(*args, **kwargs)])["runs"][0]
+def row(task: Any, *args: Any, **kwargs: Any) -> RunRow:
+    return judge(task, [run(*args, **kwargs)])["runs"][0]
 
 
 def float32(x: float) -> float:
-    return struct.unpack("f", struct.pack("f", x))[0]
+    return float(struct.unpack("f", struct.pack("f", x))[0])
 
 
-def summary(task: Any, runs: list[Run], gap: float = 0.05) -> list[dict[str, Any]]:
-    return document(task, runs, gap=gap)["summary"]
+def summary(task: Any, runs: list[Run], gap: float = GAP) -> list[SummaryRow]:
+    return judge(task, runs, gap=gap)["summary"]
 
 
 # The document
 
 
 def test_document_is_contract_3_to_the_letter() -> None:
-    judged = document(task(), [run(0.4, 1.0, tail=[0.4, 0.6])])
+    judged = judge(task(), [run(0.4, 1.0, tail=[0.4, 0.6])])
     assert judged == {
         "task": "toy",
         "objective": "loss",
@@ -114,14 +115,17 @@ def test_document_is_contract_3_to_the_letter() -> None:
 
 
 def test_search_takes_the_place_of_the_summary_and_is_finite() -> None:
-    search = {"constraint": "g", "iterations": [{"coefficient": 1.0, "value": math.nan, "metrics": {"x": math.inf}}]}
-    judged = document(task(), [run()], search=search, summary=False)
+    search: Any = {
+        "constraint": "g",
+        "iterations": [{"coefficient": 1.0, "value": math.nan, "metrics": {"x": math.inf}}],
+    }
+    judged = judge(task(), [run()], search=search, summary=False)
     assert list(judged) == ["task", "objective", "constraints", "runs", "search"]
     assert judged["search"]["iterations"] == [{"coefficient": 1.0, "value": None, "metrics": {"x": None}}]
 
 
 def test_rows_keep_the_order_of_the_runs() -> None:
-    judged = document(task(), [run(seed=s, setting={"coefficient": c}) for c in (3, 1) for s in (1, 0)])
+    judged = judge(task(), [run(seed=s, setting={"coefficient": c}) for c in (3, 1) for s in (1, 0)])
     assert [(r["setting"]["coefficient"], r["seed"]) for r in judged["runs"]] == [(3, 1), (3, 0), (1, 1), (1, 0)]
 
 
@@ -190,12 +194,12 @@ def test_nothing_that_is_not_finite_is_feasible(bad: float | None) -> None:
     vector = row(task(), [0.4, bad])
     assert vector["constraints"]["g"]["value"] == [0.4, None]
     assert not vector["feasible"]
-    json.dumps(document(task(), [run(bad, bad), run([0.4, bad], tail=[[0.4, bad]])]), allow_nan=False)
+    json.dumps(judge(task(), [run(bad, bad), run([0.4, bad], tail=[[0.4, bad]])]), allow_nan=False)
 
 
 @pytest.mark.parametrize("status", [Status.DIVERGED, Status.FAILED])
 def test_only_completed_runs_are_feasible_or_have_an_objective(status: Status) -> None:
-    judged = document(task(), [run(0.4, 1.0, status=status)])
+    judged = judge(task(), [run(0.4, 1.0, status=status)])
     assert judged["runs"][0]["feasible"] is False
     assert judged["runs"][0]["objective"] is None
     assert judged["summary"][0]["best_setting"] is None
@@ -203,7 +207,7 @@ def test_only_completed_runs_are_feasible_or_have_an_objective(status: Status) -
 
 def test_a_failed_run_shows_every_constraint_as_null() -> None:
     key = RunKey("penalized", {}, {"g": 0.5}, 0)
-    failed = document(task(), [Run(key, Status.FAILED, error="boom")])["runs"][0]
+    failed = judge(task(), [Run(key, Status.FAILED, error="boom")])["runs"][0]
     assert failed["constraints"]["g"]["value"] is None
     assert failed["error"] == "boom"
 
@@ -451,6 +455,6 @@ def test_a_tail_that_says_nothing_gives_no_diagnosis(tail: list[float | None]) -
 
 
 def test_every_diagnosis_has_a_sentence_and_the_document_its_name() -> None:
-    assert set(SENTENCES) == set(Diagnosis)
-    assert "multiplier diverges" in SENTENCES[Diagnosis.VANISHING_CONSTRAINT_GRADIENT]
-    assert document(task(), [wave(37)])["runs"][0]["diagnosis"] == "oscillating"
+    assert set(DIAGNOSES) == set(Diagnosis)
+    assert "multiplier diverges" in DIAGNOSES[Diagnosis.VANISHING_CONSTRAINT_GRADIENT]
+    assert judge(task(), [wave(37)])["runs"][0]["diagnosis"] == "oscillating"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PANEL_HEIGHT = 1.35
 
 LETTERS_PER_INCH = 14.5
-"""Of an axis label: longer ones go on over several lines."""
+"""Letters of an axis label that fit into an inch: longer labels go on over several lines."""
 
 WIDE = 1e4
 """From this ratio of its largest to its smallest value on, a quantity has a logarithmic axis."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cpd.errors import CpdError
+from cpd.verdict.document import Document
 from cpd.views.plots.axes import crosses, quantity_axis
 from cpd.views.plots.labels import place_labels
 from cpd.views.plots.log_axis import LogAxis, draw_log_axis, log_axis
@@ -39,7 +39,7 @@ class Bisection:
     found: int | None
 
 
-def bisection_data(document: Mapping[str, Any]) -> Bisection:
+def bisection_data(document: Document) -> Bisection:
     """The iterations of a document's search.
 
     Raises:

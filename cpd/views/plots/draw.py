@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cpd import files
 from cpd.errors import CpdError, closest
+from cpd.verdict.document import Document, Recordings
+from cpd.views.output import check_output, write_output
 from cpd.views.plots.bisection import bisection_data, draw_bisection
 from cpd.views.plots.dynamics import draw_dynamics, dynamics_data
 from cpd.views.plots.front import draw_front, front_data
-from cpd.views.plots.selection import select
 from cpd.views.plots.sensitivity import draw_levels, levels_data
 from cpd.views.plots.style import RC
 from cpd.views.plots.tuning import can_tune, draw_tuning, tuning_data
@@ -22,28 +23,6 @@ from cpd.views.tables.lines import lines, swept_levels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-__all__ = [
-    "KINDS",
-    "SUFFIXES",
-    "bisection_data",
-    "check_file",
-    "default_kind",
-    "draw_bisection",
-    "draw_dynamics",
-    "draw_front",
-    "draw_levels",
-    "draw_tuning",
-    "dynamics_data",
-    "front_data",
-    "levels_data",
-    "plot",
-    "select",
-    "tuning_data",
-]
-
-Document = Mapping[str, Any]
-Curves = Sequence[Mapping[str, Any] | None]
 
 KINDS = ("tuning", "bisection", "front", "dynamics", "levels")
 SUFFIXES = (".png", ".svg", ".pdf")
@@ -59,7 +38,7 @@ def default_kind(document: Document) -> str:
     return "front" if len(rows) > 1 else "dynamics"
 
 
-def plot(kind: str, document: Document, curves: Curves, to: Path, chosen: Sequence[int] | None = None) -> None:
+def plot(kind: str, document: Document, curves: Recordings, to: Path, chosen: Sequence[int] | None = None) -> None:
     """Draw a document into a file; the file is whole or not there.
 
     Args:
@@ -75,31 +54,27 @@ def plot(kind: str, document: Document, curves: Curves, to: Path, chosen: Sequen
     """
     if kind not in KINDS:
         raise CpdError(f"'{kind}' is no kind of picture", place="--kind", hint=closest(kind, KINDS))
-    check_file(to)
-    content = render(drawing(kind, document, curves, chosen), to.suffix.lower())
-    try:
-        files.write(to, content)
-    except OSError as error:
-        raise CpdError(f"cannot be written: {error.strerror}", place=str(to), hint="choose another place") from None
+    suffix = check_file(to)
+    write_output(to, render(drawing(kind, document, curves, chosen), suffix))
 
 
-def check_file(to: Path, option: str = "--to") -> None:
+def check_file(to: Path, option: str = "--to") -> str:
     """See whether a picture can be drawn into a file, without drawing it.
 
     Args:
         to: The file.
         option: How the user named it.
 
+    Returns:
+        Its suffix in small letters.
+
     Raises:
         CpdError: Unknown suffix, no such folder, or matplotlib missing.
     """
-    suffix = to.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise CpdError(f"cannot draw '{to.suffix}' files", place=f"{option} {to}", hint=closest(suffix, SUFFIXES))
-    if not to.parent.is_dir():
-        raise CpdError(f"no folder '{to.parent}'", place=f"{option} {to}", hint="make it, or choose another place")
+    suffix = check_output(to, SUFFIXES, option)
     if find_spec("matplotlib") is None:
         raise _needs_matplotlib(option)
+    return suffix
 
 
 def _needs_matplotlib(place: str) -> CpdError:
@@ -107,21 +82,17 @@ def _needs_matplotlib(place: str) -> CpdError:
 
 
 def drawing(
-    kind: str, document: Document, curves: Curves, chosen: Sequence[int] | None = None
+    kind: str, document: Document, curves: Recordings, chosen: Sequence[int] | None = None
 ) -> Callable[[Figure], None]:
     """The data of a kind, bound to what draws it."""
-    if kind == "dynamics":
-        courses = dynamics_data(document, curves, chosen)
-        return lambda figure: draw_dynamics(courses, figure)
-    producers: dict[str, tuple[Callable[[Document], Any], Callable[[Any, Figure], None]]] = {
-        "tuning": (tuning_data, draw_tuning),
-        "bisection": (bisection_data, draw_bisection),
-        "front": (front_data, draw_front),
-        "levels": (levels_data, draw_levels),
+    kinds: dict[str, Callable[[], Callable[[Figure], None]]] = {
+        "tuning": lambda: partial(draw_tuning, tuning_data(document)),
+        "bisection": lambda: partial(draw_bisection, bisection_data(document)),
+        "front": lambda: partial(draw_front, front_data(document)),
+        "dynamics": lambda: partial(draw_dynamics, dynamics_data(document, curves, chosen)),
+        "levels": lambda: partial(draw_levels, levels_data(document)),
     }
-    produce, draw = producers[kind]
-    data = produce(document)
-    return lambda figure: draw(data, figure)
+    return kinds[kind]()
 
 
 def render(draw: Callable[[Figure], None], suffix: str) -> bytes:

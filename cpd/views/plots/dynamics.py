@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cpd.errors import CpdError
+from cpd.outcome import Number, Recorded
+from cpd.verdict.document import Document, Recordings, RunRow
+from cpd.verdict.feasibility import excess, oriented
 from cpd.views.plots.axes import limits, log_scale, name_axis, name_lowest, on_log_scale, percent_ticks
 from cpd.views.plots.quantities import Quantity, constraint, drawable, level_label, objective
-from cpd.views.plots.settings import is_best
 from cpd.views.plots.style import COLUMN, FEASIBLE, PAGE, SHADE, Key, look, note, put_legend
-from cpd.views.tables.lines import constants, lines, setting_text
-from cpd.views.tables.section import clean
+from cpd.views.printable import one_line
+from cpd.views.tables.lines import components, constants, is_best, lines, setting_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,10 +54,23 @@ class Dynamics:
     courses: list[Course]
     left_out: int
 
+    @property
+    def objectives(self) -> list[Points]:
+        """One line per course."""
+        return [course.objective for course in self.courses]
+
+    def violations(self, constraint: str) -> list[Points]:
+        """One line per course; empty where nothing was recorded."""
+        return [course.violations.get(constraint, []) for course in self.courses]
+
+    def multipliers(self, constraint: str) -> list[Points]:
+        """One line per course; empty for methods without."""
+        return [course.multipliers.get(constraint, []) for course in self.courses]
+
 
 def dynamics_data(
-    document: Mapping[str, Any],
-    curves: Sequence[Mapping[str, Any] | None],
+    document: Document,
+    curves: Recordings,
     chosen: Sequence[int] | None = None,
     most: int = MOST_RUNS,
 ) -> Dynamics:
@@ -80,7 +95,7 @@ def dynamics_data(
     return Dynamics(objective(document), bounds, courses, len(recorded) - len(places))
 
 
-def choose(document: Mapping[str, Any], recorded: Sequence[int], most: int) -> list[int]:
+def choose(document: Document, recorded: Sequence[int], most: int) -> list[int]:
     """Choose runs that show the most: each method's best, then one of each diagnosis, then others evenly spread."""
     runs = document["runs"]
     best = {identity(run) for row in lines(document) if is_best(document, row) for run in row.runs[:1]}
@@ -97,19 +112,19 @@ def choose(document: Mapping[str, Any], recorded: Sequence[int], most: int) -> l
     return sorted([*first[:most], *spread])
 
 
-def identity(run: Mapping[str, Any]) -> str:
-    """What tells a run from all others of its document."""
+def identity(run: RunRow) -> str:
+    """A text that tells a run from all others of its document."""
     return repr((run["method"], sorted(run["setting"].items(), key=str), sorted(run["levels"].items()), run["seed"]))
 
 
-def _labels(document: Mapping[str, Any], places: Sequence[int]) -> list[str]:
+def _labels(document: Document, places: Sequence[int]) -> list[str]:
     runs = [document["runs"][k] for k in places]
     rows = lines(document)
     labels = []
     for run in runs:
         same = constants(rows, run["method"])
         setting = {n: v for n, v in run["setting"].items() if n not in same}
-        parts = [clean(run["method"]), *([setting_text(setting)] if setting else [])]
+        parts = [one_line(run["method"]), *([setting_text(setting)] if setting else [])]
         parts += [
             level_label(document, n, v) for n, v in run["levels"].items() if any(r["levels"][n] != v for r in runs)
         ]
@@ -118,7 +133,7 @@ def _labels(document: Mapping[str, Any], places: Sequence[int]) -> list[str]:
     return labels
 
 
-def _course(run: Mapping[str, Any], curve: Mapping[str, Any] | None, bounds: Sequence[Quantity], label: str) -> Course:
+def _course(run: RunRow, curve: Recorded | None, bounds: Sequence[Quantity], label: str) -> Course:
     assert curve is not None
     violations = {q.name: _violations(curve["constraints"].get(q.name, []), run, q) for q in bounds}
     multipliers = {
@@ -134,24 +149,19 @@ def _course(run: Mapping[str, Any], curve: Mapping[str, Any] | None, bounds: Seq
     )
 
 
-def _violations(points: Sequence[Any], run: Mapping[str, Any], quantity: Quantity) -> Points:
-    """``value - level``, or ``level - value`` for ``>=``; the component furthest from feasible."""
-    level, sign = run["levels"][quantity.name], -1 if quantity.sense == ">=" else 1
-    worst = _furthest if quantity.sense == "==" else _largest
-    return [worst([sign * (v - level) for v in _numbers(point)]) for point in points]
+def _violations(points: Sequence[Number], run: RunRow, quantity: Quantity) -> Points:
+    """At each point the violation of the component furthest from feasible."""
+    level, sense = run["levels"][quantity.name], str(quantity.sense)
+    found = [[oriented(value, level, sense) for value in _numbers(point)] for point in points]
+    return [max(own, key=lambda violation: excess(violation, sense), default=None) for own in found]
 
 
-def _numbers(point: Any) -> list[float]:
-    values = point if isinstance(point, list) else [point]
-    return [shown for value in values if (shown := drawable(value)) is not None]
+def _numbers(point: Number) -> list[float]:
+    return [shown for value in components(point) if (shown := drawable(value)) is not None]
 
 
-def _largest(point: Any) -> float | None:
+def _largest(point: Number) -> float | None:
     return max(_numbers(point), default=None)
-
-
-def _furthest(point: Any) -> float | None:
-    return max(_numbers(point), key=abs, default=None)
 
 
 def draw_dynamics(data: Dynamics, figure: Figure) -> None:
@@ -175,18 +185,17 @@ def draw_dynamics(data: Dynamics, figure: Figure) -> None:
 
 
 def _draw_objective(ax: Axes, data: Dynamics) -> None:
-    values = [y for course in data.courses for y in course.objective if y is not None]
+    values = _values(data.objectives)
     name_axis(ax, data.objective.label)
     if on_log_scale(data.objective, values):
         log_scale(ax)
-    _draw_courses(ax, data, [course.objective for course in data.courses])
+    _draw_courses(ax, data, data.objectives)
 
 
 def _draw_violation(ax: Axes, data: Dynamics, quantity: Quantity) -> None:
-    found = [course.violations.get(quantity.name, []) for course in data.courses]
-    values = [y for points in found for y in points if y is not None]
+    found = data.violations(quantity.name)
     name_axis(ax, *_named(data, quantity), "violation (%)" if quantity.share else "violation")
-    low, high = limits(Quantity("metric", quantity.name), [*values, 0.0])
+    low, high = limits(Quantity("metric", quantity.name), [*_values(found), 0.0])
     ax.set_ylim(low, high)
     bottom = max(-quantity.tolerance, low) if quantity.sense == "==" else low
     ax.axhspan(bottom, min(quantity.tolerance, high), color=FEASIBLE, alpha=SHADE, linewidth=0, zorder=0)
@@ -197,17 +206,20 @@ def _draw_violation(ax: Axes, data: Dynamics, quantity: Quantity) -> None:
 
 
 def _draw_multiplier(ax: Axes, data: Dynamics, quantity: Quantity) -> None:
-    found = [course.multipliers.get(quantity.name, []) for course in data.courses]
+    found = data.multipliers(quantity.name)
     name_axis(ax, *_named(data, quantity), "multiplier")
-    values = [y for points in found for y in points if y is not None]
-    if on_log_scale(Quantity("metric", "multiplier"), values):
+    if on_log_scale(Quantity("metric", "multiplier"), _values(found)):
         log_scale(ax)
     _draw_courses(ax, data, found)
 
 
+def _values(found: Sequence[Points]) -> list[float]:
+    return [y for points in found for y in points if y is not None]
+
+
 def _named(data: Dynamics, quantity: Quantity) -> list[str]:
     """A constraint's name where there are several."""
-    return [clean(quantity.name)] if len(data.constraints) > 1 else []
+    return [one_line(quantity.name)] if len(data.constraints) > 1 else []
 
 
 def _draw_courses(ax: Axes, data: Dynamics, found: Sequence[Points]) -> None:

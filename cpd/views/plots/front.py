@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cpd.errors import CpdError
+from cpd.verdict.document import Document
 from cpd.views.plots.axes import quantity_axis
 from cpd.views.plots.quantities import Quantity, constraint, objective
-from cpd.views.plots.settings import is_best
 from cpd.views.plots.style import COLUMN, PAGE, Key, look, note, put_legend
-from cpd.views.tables.lines import lines, setting_text
-from cpd.views.tables.section import clean
+from cpd.views.printable import one_line
+from cpd.views.tables.lines import is_best, lines, setting_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,7 +60,7 @@ class Front:
     missing: int
 
 
-def front_data(document: Mapping[str, Any]) -> Front:
+def front_data(document: Document) -> Front:
     """Every completed run as a point for each constraint, and the non-dominated ones.
 
     Raises:
@@ -70,18 +70,18 @@ def front_data(document: Mapping[str, Any]) -> Front:
     shown = [_panel(document, constraint(document, name), aim) for name in document["constraints"]]
     if not any(panel.runs for panel in shown):
         raise CpdError("no run completed, so there is nothing to draw", hint="cpd show names what went wrong")
-    methods = list(dict.fromkeys(clean(run["method"]) for run in document["runs"]))
+    methods = list(dict.fromkeys(one_line(run["method"]) for run in document["runs"]))
     return Front(aim, methods, shown, len(document["runs"]) - len(shown[0].runs))
 
 
-def _panel(document: Mapping[str, Any], quantity: Quantity, aim: Quantity) -> Panel:
+def _panel(document: Document, quantity: Quantity, aim: Quantity) -> Panel:
     runs = []
     for row in lines(document):
         best, text = is_best(document, row), setting_text(row.setting)
         for run in row.runs:
             x, y = quantity.of(run), aim.of(run)
             if x is not None and y is not None:
-                runs.append(Trained(x, y, clean(row.method), text, run["seed"], run["feasible"], best))
+                runs.append(Trained(x, y, one_line(row.method), text, run["seed"], run["feasible"], best))
     compared = quantity.sense != "==" or len(quantity.levels) > 1
     points = [(run.x, run.y) for run in runs] if compared else []
     return Panel(quantity, runs, non_dominated(points, quantity.sense == ">="))

@@ -97,16 +97,20 @@ def place_labels(
     places = free_places(points, sizes, room, 3, avoided)
     for (text, x, y), point, at in zip(labels, points, places, strict=True):
         offset = (at[0] - point[0], at[1] - point[1])
-        far = math.hypot(*offset) > 1.5 * size
-        arrow = {"arrowstyle": "-", "linewidth": 0.4, "color": "#666666", "shrinkA": 3, "shrinkB": 2} if far else None
-        ax.annotate(
-            text,
-            (x, y),
-            offset,
-            textcoords="offset points",
-            ha="center",
-            va="center",
-            fontsize=size,
-            arrowprops=arrow,
-            zorder=7,
-        ).set_in_layout(False)
+        _write_label(ax, text, (x, y), offset, size)
+
+
+def _write_label(ax: Axes, text: str, point: Place, offset: Place, size: float) -> None:
+    far = math.hypot(*offset) > 1.5 * size
+    arrow = {"arrowstyle": "-", "linewidth": 0.4, "color": "#666666", "shrinkA": 3, "shrinkB": 2} if far else None
+    ax.annotate(
+        text,
+        point,
+        offset,
+        textcoords="offset points",
+        ha="center",
+        va="center",
+        fontsize=size,
+        arrowprops=arrow,
+        zorder=7,
+    ).set_in_layout(False)

@@ -1,20 +1,17 @@
-"""What an axis shows: a constraint's value, the objective or a metric of a run."""
+"""Quantities that an axis shows: a constraint's value, the objective or a metric of a run."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import fmean, stdev
-from typing import Any, Literal
+from typing import Literal
 
-from cpd.views.tables.lines import worst_component
+from cpd.outcome import finite_or_none
+from cpd.verdict.document import Document, RunRow
+from cpd.views.printable import one_line
+from cpd.views.tables.lines import components, worst_component
 from cpd.views.tables.numbers import is_share, number
-from cpd.views.tables.section import clean
-
-Document = Mapping[str, Any]
-Run = Mapping[str, Any]
-
 
 LARGEST = 1e100
 """Axes reach as far; their arithmetic overflows beyond."""
@@ -22,9 +19,10 @@ LARGEST = 1e100
 
 def drawable(value: float | None) -> float | None:
     """A number as axes take it: no larger than 1e100, 0 below 1e-100, and None where it is not finite."""
-    if value is None or not math.isfinite(value):
+    known = finite_or_none(value)
+    if known is None:
         return None
-    return 0.0 if abs(value) < 1 / LARGEST else max(-LARGEST, min(value, LARGEST))
+    return 0.0 if abs(known) < 1 / LARGEST else max(-LARGEST, min(known, LARGEST))
 
 
 @dataclass(frozen=True)
@@ -48,19 +46,19 @@ class Quantity:
     levels: tuple[float, ...] = ()
     parts: int = 1
 
-    def of(self, run: Run) -> float | None:
+    def of(self, run: RunRow) -> float | None:
         """The number of a run that completed; None where it has none."""
         if run["status"] != "completed":
             return None
         if self.kind == "constraint":
-            return drawable(worst_component(run["constraints"][self.name], str(self.sense))["value"])
+            return drawable(worst_component(run["constraints"][self.name], str(self.sense)).value)
         return drawable(run["objective"] if self.kind == "objective" else run["metrics"].get(self.name))
 
     @property
     def label(self) -> str:
         """The axis label: the name with its unit."""
         parts = f", worst of {self.parts}" if self.parts > 1 else ""
-        return clean(self.name) + parts + (" (%)" if self.share else "")
+        return one_line(self.name) + parts + (" (%)" if self.share else "")
 
     def level_text(self, level: float) -> str:
         """``≥ 70 %``, as a level's line is labelled."""
@@ -92,7 +90,7 @@ def constraint(document: Document, name: str) -> Quantity:
     values = [run["constraints"][name]["value"] for run in document["runs"]]
     levels = {run["levels"][name] for run in document["runs"]} or {bound["level"]}
     parts = max((len(value) for value in values if isinstance(value, list)), default=1)
-    numbers = [part for value in values for part in (value if isinstance(value, list) else [value])]
+    numbers = [part for value in values for part in components(value)]
     share = is_share(name, [*numbers, *levels])
     shown = tuple(sorted(drawable(level) or 0.0 for level in levels))
     return Quantity("constraint", name, share, bound["sense"], drawable(bound["tolerance"]) or 0.0, shown, parts)
@@ -101,7 +99,7 @@ def constraint(document: Document, name: str) -> Quantity:
 def level_label(document: Document, name: str, level: float) -> str:
     """``class0_rate ≥ 70 %``: what tells a line from others where levels are swept."""
     quantity = constraint(document, name)
-    return f"{clean(name)} {quantity.level_text(level)}"
+    return f"{one_line(name)} {quantity.level_text(level)}"
 
 
 def objective(document: Document) -> Quantity:

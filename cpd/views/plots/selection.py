@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from cpd.errors import CpdError, closest
+from cpd.verdict.document import Document, Plain, RunRow, Setting, is_number
+from cpd.views.printable import one_line
 from cpd.views.tables.numbers import setting_value
-from cpd.views.tables.section import clean
 
 PLACE = "--runs"
 MOST_CHOSEN = 14
@@ -18,7 +18,7 @@ SHOWN_DIGITS = 1e-3
 """Tables show four digits: a number typed from them means the run that is shown so."""
 
 
-def select(document: Mapping[str, Any], words: Sequence[str], kind: str = "dynamics") -> list[int]:
+def select(document: Document, words: Sequence[str], kind: str = "dynamics") -> list[int]:
     """Places in the document of the runs that any of the words means.
 
     Args:
@@ -40,22 +40,24 @@ def select(document: Mapping[str, Any], words: Sequence[str], kind: str = "dynam
     return places
 
 
-def _facts(run: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """What runs can be chosen by; the first of two facts with one name counts."""
-    own = [(name, run[name]) for name in ("method", "seed", "status", "diagnosis")]
-    yield from reversed([*own, *run["setting"].items(), *run["levels"].items()])
+def _facts(run: RunRow) -> Iterator[tuple[str, Plain]]:
+    """Names and values that a run can be chosen by; of two with one name the later counts."""
+    yield from reversed(list(run["levels"].items()))
+    yield from reversed(list(run["setting"].items()))
+    yield from (("diagnosis", run["diagnosis"]), ("status", run["status"]))
+    yield from (("seed", run["seed"]), ("method", run["method"]))
 
 
-def _meant(word: str, document: Mapping[str, Any], facts: Sequence[Mapping[str, Any]]) -> list[int]:
+def _meant(word: str, document: Document, facts: Sequence[Setting]) -> list[int]:
     if "=" not in word:
         return _by_id(word, document)
     wanted = [tuple(part.strip() for part in pair.partition("=")[::2]) for pair in word.split(",")]
     names = dict.fromkeys(name for own in facts for name in own)
     for name, value in wanted:
         if name not in names:
-            raise CpdError(f"no run has '{name}'", place=f"{PLACE} {word}", hint=closest(name, map(clean, names)))
+            raise CpdError(f"no run has '{name}'", place=f"{PLACE} {word}", hint=closest(name, map(one_line, names)))
         if not any(_is(own.get(name), value) for own in facts):
-            there = dict.fromkeys(clean(setting_value(own[name])) for own in facts if name in own)
+            there = dict.fromkeys(one_line(setting_value(own[name])) for own in facts if name in own)
             raise CpdError(f"no run has {name} '{value}'", place=f"{PLACE} {word}", hint=closest(value, there))
     found = [place for place, own in enumerate(facts) if all(_is(own.get(name), value) for name, value in wanted)]
     if not found:
@@ -63,7 +65,7 @@ def _meant(word: str, document: Mapping[str, Any], facts: Sequence[Mapping[str, 
     return found
 
 
-def _by_id(word: str, document: Mapping[str, Any]) -> list[int]:
+def _by_id(word: str, document: Document) -> list[int]:
     """Ids carry a version, ``c1:``, that need not be typed."""
     ids = [run["id"] or "" for run in document["runs"]]
     found = [
@@ -75,9 +77,9 @@ def _by_id(word: str, document: Mapping[str, Any]) -> list[int]:
     return found
 
 
-def _is(value: Any, text: str) -> bool:
+def _is(value: Plain, text: str) -> bool:
     """Whether a run's value is the typed one."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if is_number(value):
         try:
             return math.isclose(value, float(text), rel_tol=SHOWN_DIGITS)
         except ValueError:

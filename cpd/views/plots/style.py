@@ -1,4 +1,4 @@
-"""How pictures look: sizes of a paper's columns, colours that the colour-blind tell apart, legends outside."""
+"""The look of pictures: sizes of a paper's columns, colours that the colour-blind tell apart, legends outside."""
 
 from __future__ import annotations
 

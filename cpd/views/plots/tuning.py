@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cpd.errors import CpdError
+from cpd.verdict.document import Document
 from cpd.views.plots.axes import crosses, name_lowest, panels, quantity_axis, quantity_values
 from cpd.views.plots.log_axis import LogAxis, draw_log_axis, log_axis
 from cpd.views.plots.quantities import Quantity, Spread, quantities, several_seeds, spread
-from cpd.views.plots.settings import all_feasible, groups, is_best
+from cpd.views.plots.settings import groups
 from cpd.views.plots.style import Key, look, note, put_legend
-from cpd.views.tables.lines import Line, setting_text
+from cpd.views.tables.lines import Line, is_best, setting_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,7 +80,7 @@ class Tuning:
         return ", ".join(f"{name} ({', '.join(own)})" for name, own in methods.items())
 
 
-def tuning_data(document: Mapping[str, Any]) -> Tuning:
+def tuning_data(document: Document) -> Tuning:
     """Every setting's numbers over its seeds, one line per method and whatever else tells settings apart.
 
     Raises:
@@ -96,24 +96,24 @@ def tuning_data(document: Mapping[str, Any]) -> Tuning:
     if len(found) > MOST_SERIES:
         notes.append(f"the first {MOST_SERIES} of {len(found)} lines")
     series = [
-        Series(g.method, g.label, g.swept, [_setting(document, row, g.swept, shown) for row in g.rows])
+        Series(g.method, g.label, g.swept, [_setting(document, x, row, shown) for x, row in g.points])
         for g in found[:MOST_SERIES]
     ]
     axis = log_axis([setting.x for line in series for setting in line.settings])
     return Tuning(shown, series, axis, several_seeds(document), notes)
 
 
-def can_tune(document: Mapping[str, Any]) -> bool:
+def can_tune(document: Document) -> bool:
     """Whether some method has settings that differ in a number."""
-    return any(len({row.setting[group.swept] for row in group.rows}) > 1 for group in groups(document)[0])
+    return any(len({x for x, _ in group.points}) > 1 for group in groups(document)[0])
 
 
-def _setting(document: Mapping[str, Any], row: Line, swept: str, shown: list[Quantity]) -> Setting:
+def _setting(document: Document, x: float, row: Line, shown: list[Quantity]) -> Setting:
     return Setting(
-        x=float(row.setting[swept]),
+        x=float(x),
         text=setting_text(row.setting),
         values=tuple(spread(quantity.of(run) for run in row.runs) for quantity in shown),
-        feasible=all_feasible(row),
+        feasible=row.all_feasible,
         best=is_best(document, row),
         unfinished=sum(row.unfinished().values()),
     )

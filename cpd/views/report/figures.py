@@ -1,29 +1,21 @@
-"""The pictures again, to be touched: the data of :mod:`cpd.plots` as plotly figures, every point with its setting."""
+"""The pictures again, to be touched: their data as plotly figures, every point with its setting."""
 
 from __future__ import annotations
 
-import html
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from cpd.errors import CpdError
+from cpd.verdict.document import Document, Recordings
 from cpd.views.plots.axes import quantity_values
 from cpd.views.plots.bisection import Bisection, bisection_data
 from cpd.views.plots.dynamics import Course, Dynamics, dynamics_data
 from cpd.views.plots.front import Front, Panel, front_data
-from cpd.views.plots.log_axis import LogAxis
 from cpd.views.plots.quantities import Quantity
-from cpd.views.plots.sensitivity import Levels, levels_data, reach, tangent
-from cpd.views.plots.style import wrapped
+from cpd.views.plots.sensitivity import Levels, Solved, Tangent, levels_data
 from cpd.views.plots.tuning import Series, Setting, Tuning, tuning_data
-from cpd.views.report.panels import Panels, rounded
-from cpd.views.tables.numbers import measured, number
-
-Figure = dict[str, Any]
-
-TITLE_LETTERS = 48
-"""Of a line below a horizontal axis: as many as a telephone is wide."""
+from cpd.views.report.panels import Figure, Panels, amount, log_layout, plotly_text, rounded
+from cpd.views.tables.numbers import number
 
 MOST_COURSES = 7
 """Runs whose courses a report carries: each is hundreds of numbers."""
@@ -31,7 +23,7 @@ MOST_COURSES = 7
 SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x", "triangle-left")
 
 
-def figures(document: Mapping[str, Any], curves: Sequence[Mapping[str, Any] | None]) -> list[Figure]:
+def figures(document: Document, curves: Recordings) -> list[Figure]:
     """Every kind of picture that a document has data for.
 
     Returns:
@@ -84,11 +76,11 @@ def _tuning_trace(data: Tuning, line: Series, place: int, k: int, quantity: Quan
 
 def _tuning_hover(line: Series, setting: Setting, place: int, quantity: Quantity) -> str:
     value = setting.values[place]
-    spread = f" ± {_amount(value.deviation, quantity)}" if value.count > 1 else ""
+    spread = f" ± {amount(value.deviation, quantity)}" if value.count > 1 else ""
     verdict = ["best of its method"] if setting.best else ["feasible" if setting.feasible else "not feasible"]
     unfinished = [f"{setting.unfinished} diverged or failed"] if setting.unfinished else []
-    return hover(
-        line.label, setting.text, f"{quantity.name} {_amount(value.mean, quantity)}{spread}", *verdict, *unfinished
+    return plotly_text(
+        line.label, setting.text, f"{quantity.name} {amount(value.mean, quantity)}{spread}", *verdict, *unfinished
     )
 
 
@@ -96,7 +88,8 @@ def bisection_figure(data: Bisection) -> Figure:
     """The constraint's value against the coefficient, the iterations numbered."""
     shown = [(k, data.axis.place(x), y) for k, x, y in data.iterations if y is not None]
     panels = Panels(1, x=log_layout(data.axis, "coefficient"), height=380)
-    panels.quantity(0, data.quantity, [y for _, _, y in shown])
+    quantity = data.quantity
+    panels.quantity(0, quantity, [y for _, _, y in shown])
     trace = {
         "x": [x for _, x, _ in shown],
         "y": [y for _, _, y in shown],
@@ -104,7 +97,7 @@ def bisection_figure(data: Bisection) -> Figure:
         "line": {"width": 1, "dash": "dot"},
         "marker": {"symbol": ["circle" if k == data.found else "circle-open" for k, _, _ in shown], "size": 10},
         "text": [
-            hover(f"iteration {k}", f"coefficient {number(x, 6)}", f"{data.quantity.name} {_amount(y, data.quantity)}")
+            plotly_text(f"iteration {k}", f"coefficient {number(x, 6)}", f"{quantity.name} {amount(y, quantity)}")
             for k, x, y in shown
         ],
     }
@@ -141,11 +134,11 @@ def _front_trace(data: Front, panel: Panel, k: int) -> dict[str, Any]:
         "mode": "markers",
         "marker": {"symbol": symbols, "size": [13 if run.best else 7 for run in own]},
         "text": [
-            hover(
+            plotly_text(
                 f"{run.method}, seed {run.seed}",
                 run.text,
-                f"{panel.quantity.name} {_amount(run.x, panel.quantity)}",
-                f"{data.objective.name} {_amount(run.y, data.objective)}",
+                f"{panel.quantity.name} {amount(run.x, panel.quantity)}",
+                f"{data.objective.name} {amount(run.y, data.objective)}",
                 "feasible" if run.feasible else "not feasible",
             )
             for run in own
@@ -156,25 +149,33 @@ def _front_trace(data: Front, panel: Panel, k: int) -> dict[str, Any]:
 def levels_figure(data: Levels) -> Figure:
     """Best objective against constraint level, with the slope that the multiplier predicts."""
     panels = Panels(len(data.panels), x={}, height=400, shared=False)
-    for place, (quantity, found) in enumerate(data.panels):
-        far = reach(quantity.levels)
-        tangents = [[tangent(line, k, far) for k in range(len(line.solved))] for line in found]
-        ends = [y for own in tangents for t in own if t for y in t[1]]
+    for place, panel in enumerate(data.panels):
+        quantity, found = panel
+        ends = [y for own in panel.tangents for _, heights in own for y in heights]
         means = [s.objective.mean for line in found for s in line.solved if s.objective.mean is not None]
         panels.quantity(place, data.objective, [*means, *ends], logarithmic=False)
         panels.across(place, f"level of {quantity.label}", quantity.share)
-        for k, (line, own) in enumerate(zip(found, tangents, strict=True)):
+        for k, (line, own) in enumerate(zip(found, panel.tangents, strict=True)):
             panels.add(place, k, line.label, _levels_trace(data, quantity, line.solved, line.label, k))
-            pieces = [t for t in own if t is not None]
-            x = [at for t in pieces for at in (*t[0], None)]
-            y = [at for t in pieces for at in (*t[1], None)]
-            slopes = {"x": x, "y": y, "mode": "lines", "line": {"width": 3}, "opacity": 0.5, "hoverinfo": "skip"}
-            panels.add(place, k, line.label, {**slopes, "showlegend": False})
+            panels.add(place, k, line.label, _slopes_trace(own))
     caption = "The best feasible setting at each level; the thick lines have the slope that the multiplier predicts."
     return panels.figure("levels", "Sensitivity to the level", caption)
 
 
-def _levels_trace(data: Levels, quantity: Quantity, solved: Sequence[Any], label: str, k: int) -> dict[str, Any]:
+def _slopes_trace(tangents: Sequence[Tangent]) -> dict[str, Any]:
+    """Tangents as one line with gaps."""
+    return {
+        "x": [at for levels, _ in tangents for at in (*levels, None)],
+        "y": [at for _, heights in tangents for at in (*heights, None)],
+        "mode": "lines",
+        "line": {"width": 3},
+        "opacity": 0.5,
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
+
+
+def _levels_trace(data: Levels, quantity: Quantity, solved: Sequence[Solved], label: str, k: int) -> dict[str, Any]:
     return {
         "x": [s.level for s in solved],
         "y": [s.objective.mean for s in solved],
@@ -182,11 +183,11 @@ def _levels_trace(data: Levels, quantity: Quantity, solved: Sequence[Any], label
         "line": {"dash": "dot", "width": 1},
         "marker": {"symbol": SYMBOLS[k % len(SYMBOLS)], "size": 9},
         "text": [
-            hover(
+            plotly_text(
                 label,
                 s.text,
                 f"{quantity.name} {quantity.level_text(s.level)}",
-                f"{data.objective.name} {_amount(s.objective.mean, data.objective)}",
+                f"{data.objective.name} {amount(s.objective.mean, data.objective)}",
                 *([f"predicted slope {number(s.slope)}"] if s.slope is not None else []),
             )
             for s in solved
@@ -196,13 +197,13 @@ def _levels_trace(data: Levels, quantity: Quantity, solved: Sequence[Any], label
 
 def dynamics_figure(data: Dynamics) -> Figure:
     """Objective, violations and multipliers of chosen runs against the step."""
-    rows = [(data.objective, [course.objective for course in data.courses])]
+    rows = [(data.objective, data.objectives)]
     for bound in data.constraints:
         sense = "==" if bound.sense == "==" else "<="
         name = f" of {bound.name}" if len(data.constraints) > 1 else ""
         violation = Quantity("constraint", f"violation{name}", bound.share, sense, bound.tolerance, (0.0,))
-        rows.append((violation, [course.violations.get(bound.name, []) for course in data.courses]))
-        rows.append((Quantity("metric", f"multiplier{name}"), _multipliers(data, bound.name)))
+        rows.append((violation, data.violations(bound.name)))
+        rows.append((Quantity("metric", f"multiplier{name}"), data.multipliers(bound.name)))
     rows = [(quantity, found) for quantity, found in rows if any(found)]
     panels = Panels(len(rows), x={"title": {"text": "step"}, "exponentformat": "none", "separatethousands": True})
     for place, (quantity, found) in enumerate(rows):
@@ -218,10 +219,6 @@ def dynamics_figure(data: Dynamics) -> Figure:
     return panels.figure("dynamics", "Dynamics", (chosen if data.left_out else "") + caption)
 
 
-def _multipliers(data: Dynamics, name: str) -> list[list[float | None]]:
-    return [course.multipliers.get(name, []) for course in data.courses]
-
-
 def _course_trace(course: Course, points: list[float | None]) -> dict[str, Any]:
     return {
         "x": course.steps,
@@ -230,23 +227,3 @@ def _course_trace(course: Course, points: list[float | None]) -> dict[str, Any]:
         "line": {"width": 1.3, "dash": "solid"},
         "hoverinfo": "x+y+name",
     }
-
-
-def log_layout(axis: LogAxis, name: str) -> dict[str, Any]:
-    """A logarithmic plotly axis with a labelled place for 0."""
-    return {
-        "type": "log",
-        "range": [math.log10(axis.low), math.log10(axis.high)],
-        "tickvals": list(axis.ticks),
-        "ticktext": list(axis.labels),
-        "title": {"text": "<br>".join(html.escape(line) for line in wrapped(name, TITLE_LETTERS))},
-    }
-
-
-def hover(*lines: str) -> str:
-    """Lines of text for plotly, which reads a part of HTML."""
-    return "<br>".join(html.escape(line) for line in lines)
-
-
-def _amount(value: float | None, quantity: Quantity) -> str:
-    return f"{number(100 * value, 6)} %" if quantity.share and value is not None else measured(value, 6)

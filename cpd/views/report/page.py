@@ -4,63 +4,100 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import html
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from string import Template
-from typing import Any
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
-from cpd import files
 from cpd.errors import CpdError
+from cpd.verdict.document import Document, Plain, Recordings
+from cpd.views.output import check_output, write_output
+from cpd.views.printable import one_line
 from cpd.views.report.figures import figures
-from cpd.views.report.html_tables import pairs_table, runs_table, section_table
+from cpd.views.report.panels import Figure
+from cpd.views.report.tables import Table, runs_table, section_table
 from cpd.views.tables.headline import subtitle, title, verdict_sentences
-from cpd.views.tables.render import sections as table_sections
-from cpd.views.tables.section import clean
+from cpd.views.tables.render import sections
 
-__all__ = ["page", "write_report"]
+if TYPE_CHECKING:
+    from jinja2 import Template
 
-Document = Mapping[str, Any]
-Curves = Sequence[Mapping[str, Any] | None]
+SUFFIXES = (".html", ".htm")
 
-HEADINGS = {"runs": "Settings", "summary": "Summary", "iterations": "Iterations"}
+HEADINGS = {"summary": "Summary", "iterations": "Iterations", "runs": "Settings"}
+"""Names of the tables, in the order of the page."""
 
 
-def write_report(to: Path, document: Document, curves: Curves, provenance: Mapping[str, Any]) -> None:
+class Provenance(TypedDict, total=False):
+    """Where the numbers come from, and how to have them again; what is missing or empty is left out of the page."""
+
+    spec_text: str
+    """As written, like ``problem_text``."""
+    problem_text: str | None
+    canonical: Mapping[str, object] | str | None
+    """The spec resolved."""
+    command_line: str
+    repeat_command: str
+    versions: Mapping[str, str]
+    machine: Mapping[str, Plain]
+    started: str
+    ended: str | None
+
+
+class Text(NamedTuple):
+    """Words that are shown as they are, under a heading or after a lead."""
+
+    words: str
+    lead: str = ""
+    heading: str = ""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One section of the page; it is left out where all of it is empty."""
+
+    name: str
+    table: Table | None = None
+    figures: Sequence[Figure] = ()
+    texts: Sequence[Text] = ()
+    pairs: Mapping[str, Plain] = field(default_factory=dict)
+
+    @property
+    def anchor(self) -> str:
+        """Its name in links."""
+        return self.name.lower().replace(" ", "-")
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing below its heading."""
+        return not (self.table or self.figures or self.texts or self.pairs)
+
+
+def write_report(to: Path, document: Document, curves: Recordings, provenance: Provenance) -> None:
     """Write the report; the file is whole or not there.
 
     Args:
-        to: Ends in ``.html`` or ``.htm``.
+        to: Ends in one of :data:`SUFFIXES`.
         document: Contract 3's object.
         curves: What was recorded of each of its runs.
-        provenance: See :func:`page`.
+        provenance: Where it comes from.
 
     Raises:
         CpdError: Another suffix, plotly missing, or the file cannot be written.
     """
-    if to.suffix.lower() not in (".html", ".htm"):
-        raise CpdError(f"cannot write '{to.suffix}' reports", place=f"--to {to}", hint="valid: .html, .htm")
-    if not to.parent.is_dir():
-        raise CpdError(f"no folder '{to.parent}'", place=f"--to {to}", hint="make it, or choose another place")
-    content = page(document, curves, provenance)
-    try:
-        files.write(to, content)
-    except OSError as error:
-        message = f"cannot be written: {error.strerror}"
-        raise CpdError(message, place=f"--to {to}", hint="choose another place") from None
+    check_output(to, SUFFIXES)
+    write_output(to, page(document, curves, provenance))
 
 
-def page(document: Document, curves: Curves, provenance: Mapping[str, Any]) -> str:
+def page(document: Document, curves: Recordings, provenance: Provenance) -> str:
     """The report as HTML.
 
     Args:
         document: Contract 3's object.
         curves: What was recorded of each of its runs.
-        provenance: Any of ``spec_text`` and ``problem_text`` (as written), ``canonical`` (the spec resolved: plain
-            values or text), ``command_line``, ``repeat_command``, ``versions`` and ``machine`` (names to values),
-            ``started``, ``ended``.
+        provenance: Where it comes from.
 
     Returns:
         A page whose policy lets a browser run its own three scripts, known by their hashes, and load nothing at all.
@@ -68,28 +105,20 @@ def page(document: Document, curves: Curves, provenance: Mapping[str, Any]) -> s
     Raises:
         CpdError: plotly is missing.
     """
+    template, plotly = _libraries()
     drawn = figures(document, curves)
-    scripts = (_own("tables.js"), _plotly(), _own("figures.js"))
-    first, *others = _tables_html(document)
-    parts = [first, _figures_html(drawn), *others, _failures(document), *_provenance_html(provenance)]
-    shown = [(name, body) for name, body in parts if body]
-    return Template(_own("page.html")).substitute(
+    scripts = (_own("tables.js"), plotly, _own("figures.js"))
+    task = one_line(document["task"])
+    return template.render(
         policy=policy(*scripts),
-        title=html.escape(f"{clean(document['task'])} · cpd"),
-        task=html.escape(clean(document["task"])),
-        aim=html.escape(title(document).removeprefix(f"{clean(document['task'])}: "))
-        + "<br>"
-        + html.escape(subtitle(document)),
-        verdict="".join(f"<p>{html.escape(sentence)}</p>" for sentence in verdict_sentences(document)),
-        contents="".join(f'<li><a href="#{_anchor(name)}">{html.escape(name)}</a></li>' for name, _ in shown),
-        sections="\n".join(
-            f'<section id="{_anchor(name)}"><h2>{html.escape(name)}</h2>\n{body}</section>' for name, body in shown
-        ),
+        task=task,
+        aim=title(document).removeprefix(f"{task}: "),
+        shared=subtitle(document),
+        verdict=verdict_sentences(document),
+        parts=[part for part in _parts(document, drawn, provenance) if not part.is_empty],
+        drawings=[{"data": figure["data"], "layout": figure["layout"]} for figure in drawn],
         style=_own("page.css"),
-        figures=embedded([{"data": figure["data"], "layout": figure["layout"]} for figure in drawn]),
-        tables_script=scripts[0],
-        plotly=scripts[1],
-        figures_script=scripts[2],
+        scripts=scripts,
     )
 
 
@@ -106,72 +135,58 @@ def policy(*scripts: str) -> str:
     )
 
 
-def embedded(value: Any) -> str:
-    """JSON that stands inside a script element whatever its texts are."""
-    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def _plotly() -> str:
+def _libraries() -> tuple[Template, str]:
+    """The page's template, which escapes every text, and plotly's script."""
     try:
+        from jinja2 import Environment, FunctionLoader, StrictUndefined
         from plotly.offline import get_plotlyjs
-    except ImportError:
-        raise CpdError("needs plotly", place="--to", hint="pip install 'cpd[report]'") from None
+    except ImportError as error:
+        missing = str(error.name).partition(".")[0]
+        raise CpdError(f"needs {missing}", place="--to", hint="pip install 'cpd[report]'") from None
+    environment = Environment(
+        loader=FunctionLoader(_own), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
     script: str = get_plotlyjs()
-    return script.replace("\r\n", "\n").replace("\r", "\n")  # as a browser reads it, for the hash
+    as_read = script.replace("\r\n", "\n").replace("\r", "\n")  # by a browser, which hashes it so
+    return environment.get_template("page.html"), as_read
 
 
 def _own(name: str) -> str:
     return resources.files("cpd.views.report").joinpath(name).read_text(encoding="utf-8")
 
 
-def _anchor(name: str) -> str:
-    return name.lower().replace(" ", "-")
-
-
-def _figures_html(drawn: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
-    return "Figures", "\n".join(
-        f'<figure id="figure-{figure["kind"]}"><h3>{html.escape(figure["title"])}</h3>'
-        f'<div class="plot" data-figure="{k}" role="img" aria-label="{html.escape(figure["title"])}: '
-        f'{html.escape(figure["caption"])}"></div><figcaption>{html.escape(figure["caption"])}</figcaption></figure>'
-        for k, figure in enumerate(drawn)
-    )
-
-
-def _tables_html(document: Document) -> list[tuple[str, str]]:
-    found = {section.name: section for section in table_sections(document)}
-    names = [name for name in ("summary", "iterations", "runs") if name in found]
-    return [
-        *((HEADINGS[name], section_table(found[name], HEADINGS[name])) for name in names),
-        ("All runs", runs_table(document)),
+def _parts(document: Document, drawn: Sequence[Figure], provenance: Provenance) -> Iterator[Part]:
+    found = {section.name: section for section in sections(document)}
+    first, *others = [
+        *(Part(words, section_table(found[name], words)) for name, words in HEADINGS.items() if name in found),
+        Part("All runs", runs_table(document)),
     ]
+    yield from (first, Part("Figures", figures=drawn), *others, Part("Failures", texts=_failures(document)))
+    yield from _provenance(provenance)
 
 
-def _failures(document: Document) -> tuple[str, str]:
+def _failures(document: Document) -> list[Text]:
     """Each distinct error once, with how many runs it ended."""
     errors = [run["error"] for run in document["runs"] if run["error"]]
     counts = {error: errors.count(error) for error in dict.fromkeys(errors)}
-    parts = [f"<h3>{n} run(s)</h3><pre>{html.escape(error.rstrip())}</pre>" for error, n in counts.items()]
-    return "Failures", "".join(parts)
+    return [Text(error.rstrip(), heading=f"{n} run(s)") for error, n in counts.items()]
 
 
-def _provenance_html(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
-    canonical = provenance.get("canonical")
+def _provenance(given: Provenance) -> Iterator[Part]:
+    canonical = given.get("canonical")
     resolved = canonical if isinstance(canonical, str) or canonical is None else json.dumps(canonical, indent=2)
-    times = {name: provenance[name] for name in ("started", "ended") if provenance.get(name)}
-    about = {**times, **(provenance.get("machine") or {}), **(provenance.get("versions") or {})}
-    ran = _preformatted(provenance.get("command_line"), "It was run with")
-    again = _preformatted(provenance.get("repeat_command"), "This repeats it, in an environment with these versions")
-    return [
-        ("How to repeat it", ran + again),
-        ("Spec as written", _preformatted(provenance.get("spec_text"))),
-        ("Problem as written", _preformatted(provenance.get("problem_text"))),
-        ("Spec as resolved", _preformatted(resolved, "Every hyperparameter and default that was used")),
-        ("Versions and machine", pairs_table(about) if about else ""),
-    ]
+    times = {"started": given.get("started"), "ended": given.get("ended")}
+    about = {name: moment for name, moment in times.items() if moment}
+    ran = _texts(given.get("command_line"), "It was run with")
+    again = _texts(given.get("repeat_command"), "This repeats it, in an environment with these versions")
+    yield Part("How to repeat it", texts=[*ran, *again])
+    yield Part("Spec as written", texts=_texts(given.get("spec_text")))
+    yield Part("Problem as written", texts=_texts(given.get("problem_text")))
+    yield Part("Spec as resolved", texts=_texts(resolved, "Every hyperparameter and default that was used"))
+    pairs = {**about, **given.get("machine", {}), **given.get("versions", {})}
+    yield Part("Versions and machine", pairs=pairs)
 
 
-def _preformatted(text: str | None, lead: str = "") -> str:
-    if not text:
-        return ""
-    return (f"<p>{html.escape(lead)}:</p>" if lead else "") + f"<pre>{html.escape(text.rstrip())}</pre>"
+def _texts(words: str | None, lead: str = "") -> list[Text]:
+    return [Text(words.rstrip(), lead)] if words else []

@@ -5,19 +5,35 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypedDict
 
+from cpd.outcome import finite_or_none
 from cpd.views.plots.axes import limits, on_log_scale
+from cpd.views.plots.log_axis import LogAxis
 from cpd.views.plots.quantities import Quantity
 from cpd.views.plots.style import FEASIBLE, look, wrapped
+from cpd.views.tables.numbers import measured, number
 
 PANEL_HEIGHT = 190
 DIGITS = 6
 TITLE_WIDTH = 24
 """Letters of an axis title on one line: a panel is no taller."""
 
+LONG_TITLE_WIDTH = 48
+"""Letters of a line below a horizontal axis that all panels share: as many as a telephone is wide."""
+
 DASH_NAMES = {"-": "solid", "--": "dash", "-.": "dashdot", ":": "dot"}
 INK, GRID = "#333333", "#e6e6e6"
+
+
+class Figure(TypedDict):
+    """A figure and its words; ``data`` and ``layout`` are plotly's."""
+
+    kind: str
+    title: str
+    caption: str
+    data: list[dict[str, Any]]
+    layout: dict[str, Any]
 
 
 class Panels:
@@ -83,14 +99,14 @@ class Panels:
         first = name not in self._named
         self._named.add(name)
         hovered = {"hoverinfo": "text"} if "text" in trace else {}
-        common = {"type": "scatter", "name": html.escape(name), "legendgroup": html.escape(name), "showlegend": first}
+        common = {"type": "scatter", "name": plotly_text(name), "legendgroup": plotly_text(name), "showlegend": first}
         axes = {"xaxis": self._x(place), "yaxis": self._y(place)}
         self.data.append({**common, **axes, **hovered, **trace, "line": line, "marker": marker})
 
     def note(self, place: int, text: str, x: float, y: float) -> None:
         """Write a text above a point of a panel with a logarithmic horizontal axis."""
         at = {"x": math.log10(x), "y": y, "xref": self._x(place), "yref": self._y(place)}
-        self.layout["annotations"].append({"text": html.escape(text), "showarrow": False, "yshift": 13, **at})
+        self.layout["annotations"].append({"text": plotly_text(text), "showarrow": False, "yshift": 13, **at})
 
     def _levels(self, place: int, quantity: Quantity, upright: bool) -> None:
         region = quantity.feasible_region()
@@ -113,14 +129,14 @@ class Panels:
         return {"yref": f"{y} domain", "y0": 0, "y1": 1, "xref": x, "x0": low, "x1": high}
 
     def _level_text(self, place: int, quantity: Quantity, level: float, upright: bool) -> dict[str, Any]:
-        text = {"text": html.escape(quantity.level_text(level)), "showarrow": False, "font": {"size": 11}}
+        text = {"text": plotly_text(quantity.level_text(level)), "showarrow": False, "font": {"size": 11}}
         x, y = self._x(place), self._y(place)
         if upright:
             return {**text, "xref": f"{x} domain", "x": 1.01, "xanchor": "left", "yref": y, "y": level}
         turned = {"textangle": -90} if len(quantity.levels) > 2 else {}
         return {**text, **turned, "yref": f"{y} domain", "y": 1.01, "yanchor": "bottom", "xref": x, "x": level}
 
-    def figure(self, kind: str, title: str, caption: str) -> dict[str, Any]:
+    def figure(self, kind: str, title: str, caption: str) -> Figure:
         """The finished figure with its words."""
         whole = {
             "height": self.height,
@@ -148,7 +164,7 @@ def _plain_axis() -> dict[str, Any]:
 
 def _named(name: str, share: bool) -> dict[str, Any]:
     """An axis title with its unit in the ticks; names may hold what plotly reads as HTML."""
-    text = "<br>".join(html.escape(line) for line in wrapped(name, TITLE_WIDTH))
+    text = plotly_text(*wrapped(name, TITLE_WIDTH))
     percent = {"tickformat": ".4~p"} if share else {}
     return {"title": {"text": text, "standoff": 8}, **percent}
 
@@ -172,5 +188,27 @@ def rounded(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [rounded(inner) for inner in value]
     if isinstance(value, float):
-        return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
+        known = finite_or_none(value)
+        return None if known is None else float(f"{known:.{DIGITS}g}")
     return value
+
+
+def log_layout(axis: LogAxis, name: str) -> dict[str, Any]:
+    """A logarithmic plotly axis with a labelled place for 0."""
+    return {
+        "type": "log",
+        "range": [math.log10(axis.low), math.log10(axis.high)],
+        "tickvals": list(axis.ticks),
+        "ticktext": list(axis.labels),
+        "title": {"text": plotly_text(*wrapped(name, LONG_TITLE_WIDTH))},
+    }
+
+
+def plotly_text(*lines: str) -> str:
+    """Lines of text for plotly, which reads a part of HTML in them."""
+    return "<br>".join(html.escape(line) for line in lines)
+
+
+def amount(value: float | None, quantity: Quantity) -> str:
+    """A quantity's number as a reader sees it, with its unit."""
+    return f"{number(100 * value, 6)} %" if quantity.share and value is not None else measured(value, 6)

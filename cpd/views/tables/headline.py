@@ -1,14 +1,14 @@
-"""What is said in words: the lines above the tables, and the verdict in a sentence."""
+"""A document in words: the lines above the tables, and the verdict in a sentence."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from cpd.verdict.document import Document, Iteration, SearchBlock, SummaryRow
+from cpd.views.printable import one_line
 from cpd.views.tables.lines import (
-    Document,
     Line,
     best_line,
     components,
@@ -19,18 +19,17 @@ from cpd.views.tables.lines import (
     varied_setting,
 )
 from cpd.views.tables.numbers import measured, number
-from cpd.views.tables.section import clean
 
 
 def title(document: Document) -> str:
     """``rate: minimise cross_entropy subject to class0_rate >= 70 % (tolerance 0.25 %)``."""
     rows = lines(document)
     bounds = " and ".join(_bound(document, name, rows) for name in document["constraints"])
-    return f"{clean(document['task'])}: minimise {clean(document['objective'])} subject to {bounds}"
+    return f"{one_line(document['task'])}: minimise {one_line(document['objective'])} subject to {bounds}"
 
 
 def subtitle(document: Document) -> str:
-    """What all runs share: methods with their constant hyperparameters, seeds, steps."""
+    """The line of what all runs share: methods with their constant hyperparameters, seeds, steps."""
     rows = lines(document)
     methods = [_method(rows, method) for method in dict.fromkeys(row.method for row in rows)]
     steps = sorted({run["steps"] for run in document["runs"] if run["status"] == "completed"})
@@ -62,12 +61,12 @@ def _bound(document: Document, name: str, rows: Sequence[Line]) -> str:
     levels = [row.levels[name] for row in rows] or [entry["level"]]
     ends = [number(level * scale, 6) for level in dict.fromkeys([min(levels), max(levels)])]
     tolerance = number(entry["tolerance"] * scale)
-    return f"{clean(name)} {entry['sense']} {' to '.join(ends)}{unit} (tolerance {tolerance}{unit})"
+    return f"{one_line(name)} {entry['sense']} {' to '.join(ends)}{unit} (tolerance {tolerance}{unit})"
 
 
 def _method(rows: Sequence[Line], method: str) -> str:
     same = constants(rows, method)
-    return f"{clean(method)} with {setting_text(same)}" if same else clean(method)
+    return f"{one_line(method)} with {setting_text(same)}" if same else one_line(method)
 
 
 def _seeds(document: Document) -> list[str]:
@@ -79,17 +78,17 @@ def _seeds(document: Document) -> list[str]:
     return [f"{len(seeds)} seeds ({listed}): mean ± standard deviation, worst violation"]
 
 
-def _summary_verdicts(document: Document, entries: Sequence[Mapping[str, Any]]) -> list[str]:
+def _summary_verdicts(document: Document, entries: Sequence[SummaryRow]) -> list[str]:
     methods = dict.fromkeys(entry["method"] for entry in entries)
     return [_method_verdict(document, m, [e for e in entries if e["method"] == m]) for m in methods]
 
 
-def _method_verdict(document: Document, method: str, entries: Sequence[Mapping[str, Any]]) -> str:
+def _method_verdict(document: Document, method: str, entries: Sequence[SummaryRow]) -> str:
     if len(entries) > 1:
         solved = sum(entry["useful_settings"] > 0 for entry in entries)
-        return f"{clean(method)}: a useful setting at {solved} of {len(entries)} choices of levels"
+        return f"{one_line(method)}: a useful setting at {solved} of {len(entries)} choices of levels"
     entry = entries[0]
-    counted = f"{clean(method)}: {entry['feasible_settings']} of {entry['settings']} settings feasible"
+    counted = f"{one_line(method)}: {entry['feasible_settings']} of {entry['settings']} settings feasible"
     if not entry["feasible_settings"]:
         return counted
     lucky = sum(row.by_luck for row in lines(document) if row.method == method)
@@ -99,13 +98,13 @@ def _method_verdict(document: Document, method: str, entries: Sequence[Mapping[s
     useful = f"{entry['useful_settings']} useful" if entry["useful_settings"] else "none useful"
     if entry["useful_settings"] > 1:
         useful += f" over {entry['useful_decades']:.2f} decades"
-    setting = varied_setting(lines(document), method, entry["best_setting"])
-    best = f"best {setting_text(setting)} with {clean(document['objective'])}"
+    setting = varied_setting(lines(document), method, entry["best_setting"] or {})
+    best = f"best {setting_text(setting)} with {one_line(document['objective'])}"
     return f"{counted}, {useful}, {best} {measured(entry['best_objective'])}{_doubt(document, entry)}"
 
 
-def _doubt(document: Document, entry: Mapping[str, Any]) -> str:
-    """What the best setting's last step hides: its constraints did not hold in all of the last tenth of the steps."""
+def _doubt(document: Document, entry: SummaryRow) -> str:
+    """In how many of the last tenth of the steps the best setting held its constraints, unless in all of them."""
     line = best_line(lines(document), entry)
     runs = line.runs if line else []
     shares = [x for run in runs for c in run["constraints"].values() for x in components(c["feasible_share"])]
@@ -117,14 +116,15 @@ def _search_verdict(document: Document) -> str:
     search = document["search"]
     name = search["constraint"]
     scale, unit = (100, " %") if share_decimals(document, name) is not None else (1, "")
-    aim = f"{clean(name)} {number(search['target'] * scale, 6)}{unit}"
+    aim = f"{one_line(name)} {number(search['target'] * scale, 6)}{unit}"
     trainings = f"after {search['trainings']} trainings"
     nearest = nearest_iteration(search)
     if nearest is None:
         return f"{search['outcome']}: {aim} was not reached {trainings}."
 
-    def found(at: Mapping[str, Any]) -> str:
-        return f"coefficient {number(at['coefficient'], 6)} gives {number(at['value'] * scale, 6)}{unit}"
+    def found(at: Iteration) -> str:
+        value = None if at["value"] is None else at["value"] * scale
+        return f"coefficient {number(at['coefficient'], 6)} gives {number(value, 6)}{unit}"
 
     if search["outcome"] == "solved":
         return f"solved: for {aim}, {found(nearest)}, {trainings}."
@@ -135,19 +135,19 @@ def _search_verdict(document: Document) -> str:
     return f"{missed}; {found(sides[0])} and {found(sides[1])}."
 
 
-def _sides(search: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
+def _sides(search: SearchBlock) -> tuple[Iteration, Iteration] | None:
     """The two neighbouring coefficients between which the value passes the target; None where it does not."""
-    found = [iteration for iteration in search["iterations"] if iteration["value"] is not None]
-    found.sort(key=lambda iteration: iteration["coefficient"])
-    passing = [
-        (low, high)
-        for low, high in itertools.pairwise(found)
-        if (low["value"] - search["target"]) * (high["value"] - search["target"]) < 0
-    ]
+    found = sorted(_distances(search), key=lambda pair: pair[1]["coefficient"])
+    passing = [(low, high) for (one, low), (other, high) in itertools.pairwise(found) if one * other < 0]
     return min(passing, key=lambda sides: sides[1]["coefficient"] / sides[0]["coefficient"], default=None)
 
 
-def nearest_iteration(search: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def nearest_iteration(search: SearchBlock) -> Iteration | None:
     """The iteration whose value is nearest to the target, the earliest of equals."""
-    found = [iteration for iteration in search["iterations"] if iteration["value"] is not None]
-    return min(found, key=lambda iteration: abs(iteration["value"] - search["target"]), default=None)
+    found = _distances(search)
+    return min(found, key=lambda pair: abs(pair[0]))[1] if found else None
+
+
+def _distances(search: SearchBlock) -> list[tuple[float, Iteration]]:
+    """Every iteration that has a value, with how far above the target it is."""
+    return [(value - search["target"], i) for i in search["iterations"] if (value := i["value"]) is not None]

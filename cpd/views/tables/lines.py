@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
-from cpd.verdict.sentences import DIAGNOSES
+from cpd.outcome import Number
+from cpd.verdict.diagnosis import DIAGNOSES
+from cpd.verdict.document import ConstraintRow, Document, Plain, RunRow, Setting, SummaryRow
+from cpd.verdict.feasibility import excess
+from cpd.views.printable import one_line
 from cpd.views.tables.numbers import decimals, is_share, setting_value
-from cpd.views.tables.section import clean
-
-Document = Mapping[str, Any]
-Run = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -20,9 +21,9 @@ class Line:
     """One row: a setting at given levels, its runs one per seed."""
 
     method: str
-    setting: Mapping[str, Any]
+    setting: Setting
     levels: Mapping[str, float]
-    runs: list[Run]
+    runs: list[RunRow]
 
     @property
     def feasible(self) -> int:
@@ -30,12 +31,17 @@ class Line:
         return sum(run["feasible"] for run in self.runs)
 
     @property
+    def all_feasible(self) -> bool:
+        """Whether the constraints hold in all of its runs."""
+        return self.feasible == len(self.runs)
+
+    @property
     def by_luck(self) -> bool:
         """Whether it holds at the last step only: a feasible run that oscillates has not solved anything."""
         return any(run["feasible"] and run["diagnosis"] == "oscillating" for run in self.runs)
 
     def unfinished(self) -> dict[str, int]:
-        """How many runs ended otherwise than completed, by status."""
+        """Count the runs that ended otherwise than completed, by status."""
         statuses = [run["status"] for run in self.runs if run["status"] != "completed"]
         return {status: statuses.count(status) for status in dict.fromkeys(statuses)}
 
@@ -50,13 +56,18 @@ def lines(document: Document) -> list[Line]:
     return list(together.values())
 
 
-def best_line(rows: Sequence[Line], entry: Mapping[str, Any]) -> Line | None:
+def best_line(rows: Sequence[Line], entry: SummaryRow) -> Line | None:
     """The row of a summary's best setting; None where it has none."""
     for row in rows:
         same_levels = entry.get("levels", row.levels) == row.levels
         if same_levels and row.method == entry["method"] and row.setting == entry["best_setting"]:
             return row
     return None
+
+
+def is_best(document: Document, row: Line) -> bool:
+    """Whether a row is the best of several settings of its method at its levels."""
+    return any(entry["settings"] > 1 and best_line([row], entry) is row for entry in document.get("summary", []))
 
 
 def varied(rows: Sequence[Line], method: str) -> list[str]:
@@ -68,10 +79,10 @@ def varied(rows: Sequence[Line], method: str) -> list[str]:
     return names if alone else differing
 
 
-def constants(rows: Sequence[Line], method: str) -> dict[str, Any]:
+def constants(rows: Sequence[Line], method: str) -> dict[str, Plain]:
     """Hyperparameters that stay the same over a method's settings."""
     shown = varied(rows, method)
-    setting = next((row.setting for row in rows if row.method == method), {})
+    setting: Setting = next((row.setting for row in rows if row.method == method), {})
     return {name: value for name, value in setting.items() if name not in shown}
 
 
@@ -88,29 +99,44 @@ def share_decimals(document: Document, name: str) -> int | None:
     return decimals(document["constraints"][name]["tolerance"]) if is_share(name, numbers) else None
 
 
-def components(value: Any) -> list[float | None]:
+def components(value: Number) -> list[float | None]:
     """A scalar's number, or a vector's numbers, as a list."""
     return value if isinstance(value, list) else [value]
 
 
-def worst_component(outcome: Mapping[str, Any], sense: str) -> dict[str, float | None]:
+class Component(NamedTuple):
+    """One component of a constraint's numbers."""
+
+    value: float | None
+    violation: float | None
+    multiplier: float | None
+    feasible_share: float | None
+
+
+def worst_component(outcome: ConstraintRow, sense: str) -> Component:
     """A constraint's numbers, at the component with the largest violation."""
     violations = components(outcome["violation"])
-    sizes = [float("-inf") if v is None else abs(v) if sense == "==" else v for v in violations]
+    sizes = [-math.inf if v is None else excess(v, sense) for v in violations]
     k = sizes.index(max(sizes))
-    chosen = {key: components(outcome[key]) for key in ("value", "violation", "multiplier", "feasible_share")}
-    return {key: numbers[k] if k < len(numbers) else numbers[0] for key, numbers in chosen.items()}
+
+    def at(value: Number) -> float | None:
+        numbers = components(value)
+        return numbers[k] if k < len(numbers) else numbers[0]
+
+    return Component(
+        at(outcome["value"]), at(outcome["violation"]), at(outcome["multiplier"]), outcome["feasible_share"]
+    )
 
 
-def varied_setting(rows: Sequence[Line], method: str, setting: Mapping[str, Any]) -> dict[str, Any]:
+def varied_setting(rows: Sequence[Line], method: str, setting: Setting) -> dict[str, Plain]:
     """The part of a setting that tells it from the others of its method; all of it where there are no others."""
     names = varied(rows, method) or setting
     return {name: value for name, value in setting.items() if name in names}
 
 
-def setting_text(setting: Mapping[str, Any]) -> str:
+def setting_text(setting: Setting) -> str:
     """``dual_lr 0.01, kp 40``; ``-`` for a setting without hyperparameters."""
-    return clean(", ".join(f"{n} {setting_value(v)}" for n, v in setting.items())) or "-"
+    return one_line(", ".join(f"{n} {setting_value(v)}" for n, v in setting.items())) or "-"
 
 
 def notes_of(rows: Sequence[Line]) -> tuple[list[str], list[str]]:
@@ -123,7 +149,7 @@ def notes_of(rows: Sequence[Line]) -> tuple[list[str], list[str]]:
     return [f"[{k}] {note}" for note, k in notes.items()], markers
 
 
-def _note(run: Run) -> str | None:
+def _note(run: RunRow) -> str | None:
     if run["diagnosis"]:
         return f"{run['diagnosis']}: {DIAGNOSES.get(run['diagnosis'], '')}"
     return f"{run['status']}: {error_line(run['error'])}" if run["error"] else None
@@ -132,4 +158,4 @@ def _note(run: Run) -> str | None:
 def error_line(error: str) -> str:
     """The line of an error that says what went wrong: a traceback's last, else the first."""
     filled = [line for line in error.splitlines() if line.strip()] or [""]
-    return clean(filled[-1] if filled[0].startswith("Traceback") else filled[0])
+    return one_line(filled[-1] if filled[0].startswith("Traceback") else filled[0])

@@ -1,4 +1,4 @@
-"""How a number is written for a reader: four significant digits, shares in percent."""
+"""Numbers as they are written for a reader: four significant digits, shares in percent."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from statistics import fmean, stdev
-from typing import Any
+
+from cpd.verdict.document import Plain
 
 SHARES = {"rate", "rates", "density", "accuracy", "sparsity", "share", "precision", "recall"}
 """Words in a name that make a value between 0 and 1 a share, shown in percent."""
@@ -58,7 +59,7 @@ def spread(values: Sequence[float | None], percent: int | None = None) -> str:
     return f"{mean} ± {number(stdev(found), 2)}" if len(found) > 1 else mean
 
 
-def distinct(values: Sequence[Any]) -> list[str]:
+def distinct(values: Sequence[Plain]) -> list[str]:
     """Write values with as many digits, at least 4, as tell them apart."""
     different = len({str(v) for v in values})
     texts = [setting_value(v) for v in values]
@@ -69,7 +70,7 @@ def distinct(values: Sequence[Any]) -> list[str]:
     return texts
 
 
-def setting_value(value: Any, digits: int = DIGITS) -> str:
+def setting_value(value: Plain, digits: int = DIGITS) -> str:
     """A hyperparameter's value: a number, a word, a truth or a list of numbers."""
     if value is None:
         return "-"

@@ -5,15 +5,15 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
-from cpd.views.tables.section import ESCAPES, clean
+from cpd.verdict.document import Document, Plain, RunRow
+from cpd.views.printable import one_line, without_controls
 
 if TYPE_CHECKING:
     import pandas
 
-Document = Mapping[str, Any]
-Record = dict[str, Any]
+Record = dict[str, Plain]
 
 GROUPS = ("setting", "levels", "constraints", "metrics")
 """The parts of a run whose keys differ from task to task; flattened as ``metrics.accuracy``."""
@@ -38,7 +38,7 @@ def to_csv(rows: Sequence[Record]) -> str:
     out = io.StringIO()
     if rows:
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(clean(name) for name in rows[0])
+        writer.writerow(one_line(name) for name in rows[0])
         writer.writerows([_csv_cell(value) for value in row.values()] for row in rows)
     return out.getvalue()
 
@@ -50,7 +50,7 @@ def to_frame(document: Document) -> pandas.DataFrame:
     return pandas.DataFrame.from_records(records(document))
 
 
-def _header(runs: Sequence[Mapping[str, Any]], rows: Sequence[Record]) -> list[str]:
+def _header(runs: Sequence[RunRow], rows: Sequence[Record]) -> list[str]:
     """The run's own keys in order, each group's columns of all runs together in its place."""
     names = [n for n in dict.fromkeys(name for row in rows for name in row) if not _is_absent_vector(n, rows)]
     keys = list(runs[0]) if runs else []
@@ -63,16 +63,16 @@ def _is_absent_vector(name: str, rows: Sequence[Record]) -> bool:
     return missing and any(f"{name}.0" in row for row in rows)
 
 
-def _flat(run: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
-    for key, value in run.items():
+def _flat(run: RunRow) -> Iterable[tuple[str, Plain]]:
+    for key, value in cast(Mapping[str, Plain], run).items():
         if key in GROUPS:
             yield from _leaves(key, value)
         else:
             yield key, value
 
 
-def _leaves(path: str, value: Any) -> Iterable[tuple[str, Any]]:
-    if isinstance(value, Mapping):
+def _leaves(path: str, value: Plain) -> Iterable[tuple[str, Plain]]:
+    if isinstance(value, dict):
         for key, inner in value.items():
             yield from _leaves(f"{path}.{key}", inner)
     elif isinstance(value, list) and path.startswith("constraints."):
@@ -82,10 +82,7 @@ def _leaves(path: str, value: Any) -> Iterable[tuple[str, Any]]:
         yield path, value
 
 
-def _csv_cell(value: Any) -> Any:
-    """What a terminal would obey is taken out of text; line ends stay, quoted."""
+def _csv_cell(value: Plain) -> Plain:
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, str):
-        return "".join(c for c in ESCAPES.sub("", value) if c.isprintable() or c in "\n\t")
-    return value
+    return without_controls(value) if isinstance(value, str) else value

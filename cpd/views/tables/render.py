@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, TextIO
+from typing import TextIO
 
 from rich.console import Console
 
+from cpd.verdict.document import Document, Plain, is_number
+from cpd.views.printable import one_line
 from cpd.views.tables.headline import subtitle, title, verdict_sentence, verdict_sentences
 from cpd.views.tables.markup import escape_latex, escape_markdown, latex, markdown
 from cpd.views.tables.numbers import setting_value
-from cpd.views.tables.records import Document, records, to_csv, to_frame
+from cpd.views.tables.records import records, to_csv, to_frame
 from cpd.views.tables.runs import runs_section
 from cpd.views.tables.search import IterationPrinter, search_section
-from cpd.views.tables.section import Column, Section, clean
+from cpd.views.tables.section import Column, Section
 from cpd.views.tables.summary import summary_section
 from cpd.views.tables.terminal import print_line, print_section, print_wrapped
 
@@ -74,7 +76,7 @@ def sections(document: Document) -> list[Section]:
     return [section for section in found if section is not None]
 
 
-def print_rows(rows: Sequence[Mapping[str, Any]], form: str, name: str, stream: TextIO | None = None) -> None:
+def print_rows(rows: Sequence[Mapping[str, Plain]], form: str, name: str, stream: TextIO | None = None) -> None:
     """Print any list of flat records in any format, e.g. the bundled tasks or the stored sweeps.
 
     Args:
@@ -94,12 +96,12 @@ def print_rows(rows: Sequence[Mapping[str, Any]], form: str, name: str, stream: 
         _write(_marked_up(form, [], [_section_of(rows, name)], ""), console)
 
 
-def _section_of(rows: Sequence[Mapping[str, Any]], name: str) -> Section:
+def _section_of(rows: Sequence[Mapping[str, Plain]], name: str) -> Section:
     columns = []
     for key in rows[0]:
         values = [row.get(key) for row in rows]
-        numeric = all(v is None or (isinstance(v, int | float) and not isinstance(v, bool)) for v in values)
-        columns.append(Column((clean(key),), [clean(setting_value(v)) for v in values], right=numeric))
+        numeric = all(v is None or is_number(v) for v in values)
+        columns.append(Column((one_line(key),), [one_line(setting_value(v)) for v in values], right=numeric))
     return Section(name, columns)
 
 

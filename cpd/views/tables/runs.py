@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from statistics import fmean
-from typing import Any
 
+from cpd.verdict.document import Document
+from cpd.verdict.feasibility import excess
+from cpd.views.printable import one_line
 from cpd.views.tables.lines import (
-    Document,
     Line,
-    best_line,
     components,
+    is_best,
     lines,
     notes_of,
     share_decimals,
@@ -19,7 +20,7 @@ from cpd.views.tables.lines import (
     worst_component,
 )
 from cpd.views.tables.numbers import distinct, is_share, signed, spread
-from cpd.views.tables.section import ALWAYS, Column, Section, clean
+from cpd.views.tables.section import ALWAYS, Column, Section
 
 VALUE, VIOLATION, HELD, METRIC, MULTIPLIER = 1, 2, 3, 4, 5
 """Ranks of columns: what is left out first stands last. The first constraint's value always stays."""
@@ -29,7 +30,7 @@ def runs_section(document: Document) -> Section:
     """Lay out a document's runs for reading."""
     rows = lines(document)
     methods = list(dict.fromkeys(row.method for row in rows))
-    best = [_is_best(row, document.get("summary", [])) for row in rows]
+    best = [is_best(document, row) for row in rows]
     notes, markers = notes_of(rows)
     columns = [
         *_setting_columns(rows),
@@ -41,8 +42,8 @@ def runs_section(document: Document) -> Section:
     ]
     if notes:
         columns.append(Column(("note",), markers, right=False))
-    marks = [_mark(row, is_best) for row, is_best in zip(rows, best, strict=True)]
-    groups = [clean(row.method) for row in rows] if len(methods) > 1 else []
+    marks = [_mark(row, at_best) for row, at_best in zip(rows, best, strict=True)]
+    groups = [one_line(row.method) for row in rows] if len(methods) > 1 else []
     return Section("runs", columns, marks, groups, notes)
 
 
@@ -50,13 +51,14 @@ def _setting_columns(rows: Sequence[Line]) -> list[Column]:
     by_method = {method: varied(rows, method) for method in dict.fromkeys(row.method for row in rows)}
     names = list(dict.fromkeys(name for of_method in by_method.values() for name in of_method))
     if all(of_method == names for of_method in by_method.values()):
-        return [Column((clean(n),), [clean(t) for t in distinct([r.setting.get(n) for r in rows])]) for n in names]
+        values = {name: distinct([row.setting.get(name) for row in rows]) for name in names}
+        return [Column((one_line(name),), list(map(one_line, texts))) for name, texts in values.items()]
     cells = [""] * len(rows)
     for method, of_method in by_method.items():
         at = [k for k, row in enumerate(rows) if row.method == method]
         texts = [distinct([rows[k].setting.get(name) for k in at]) for name in of_method]
         for place, k in enumerate(at):
-            cells[k] = clean(", ".join(f"{n} {t[place]}" for n, t in zip(of_method, texts, strict=True))) or "-"
+            cells[k] = one_line(", ".join(f"{n} {t[place]}" for n, t in zip(of_method, texts, strict=True))) or "-"
     return [Column(("setting",), cells, right=False)]
 
 
@@ -65,17 +67,17 @@ def _level_columns(document: Document, rows: Sequence[Line]) -> list[Column]:
     for name in swept_levels(rows):
         percent = share_decimals(document, name) is not None
         cells = distinct([row.levels[name] * (100 if percent else 1) for row in rows])
-        columns.append(Column((clean(name), "level %" if percent else "level"), cells))
+        columns.append(Column((one_line(name), "level %" if percent else "level"), cells))
     return columns
 
 
 def _feasible_column(rows: Sequence[Line], best: Sequence[bool]) -> Column:
     several = any(len(row.runs) > 1 for row in rows)
-    cells = [_verdict(row, is_best, several) for row, is_best in zip(rows, best, strict=True)]
+    cells = [_verdict(row, at_best, several) for row, at_best in zip(rows, best, strict=True)]
     return Column(("feasible", "seeds") if several else ("feasible",), cells, right=False)
 
 
-def _verdict(row: Line, is_best: bool, several: bool) -> str:
+def _verdict(row: Line, at_best: bool, several: bool) -> str:
     unfinished = row.unfinished()
     if several:
         words = [f"{row.feasible}/{len(row.runs)}", *(f"{n} {status}" for status, n in unfinished.items())]
@@ -84,52 +86,46 @@ def _verdict(row: Line, is_best: bool, several: bool) -> str:
         words = ["last step only"]
     else:
         words = [*unfinished] or ["yes" if row.feasible else "no"]
-    return ", ".join([*words, *(["best"] if is_best and not row.by_luck else [])])
+    return ", ".join([*words, *(["best"] if at_best and not row.by_luck else [])])
 
 
-def _mark(row: Line, is_best: bool) -> str:
+def _mark(row: Line, at_best: bool) -> str:
     if row.by_luck:
         return ""
-    if is_best:
+    if at_best:
         return "best"
-    if row.feasible == len(row.runs):
+    if row.all_feasible:
         return "feasible"
     return "bad" if row.unfinished() else ""
 
 
-def _is_best(row: Line, summary: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a row is the best of several settings of its method at its levels."""
-    return any(entry["settings"] > 1 and best_line([row], entry) is row for entry in summary)
-
-
 def _objective_column(document: Document, rows: Sequence[Line]) -> Column:
-    return Column((clean(document["objective"]),), [spread([run["objective"] for run in row.runs]) for row in rows])
+    return Column((one_line(document["objective"]),), [spread([run["objective"] for run in row.runs]) for row in rows])
 
 
 def _constraint_columns(document: Document, rows: Sequence[Line], name: str, place: int) -> list[Column]:
     """Value, violation, multiplier and share of the steps held; a vector is shown by its worst component."""
-    sense = document["constraints"][name]["sense"]
-    percent = share_decimals(document, name)
+    sense, percent = document["constraints"][name]["sense"], share_decimals(document, name)
     worst = [[worst_component(run["constraints"][name], sense) for run in row.runs] for row in rows]
-    size = max((len(components(run["constraints"][name]["value"])) for run in document["runs"]), default=1)
+    values = [spread([seed.value for seed in seeds], percent) for seeds in worst]
+    violations = [_worst_violation([seed.violation for seed in seeds], sense, percent) for seeds in worst]
+    multipliers = [spread([seed.multiplier for seed in seeds]) for seeds in worst]
+    held = [_mean_percent([seed.feasible_share for seed in seeds]) for seeds in worst]
     unit = " %" if percent is not None else ""
-    prefix = (clean(name),) if len(document["constraints"]) > 1 else ()
-
-    def several(key: str, show: Callable[..., str], *more: Any) -> list[str]:
-        return [show([seed[key] for seed in seeds], *more) for seeds in worst]
-
-    held = [_mean_percent([seed["feasible_share"] for seed in seeds]) for seeds in worst]
+    prefix = (one_line(name),) if len(document["constraints"]) > 1 else ()
     columns = [
-        Column(
-            (clean(name) + unit, *([f"worst of {size}"] if size > 1 else [])),
-            several("value", spread, percent),
-            rank=VALUE if place else ALWAYS,
-        ),
-        Column((*prefix, "violation" + unit), several("violation", _worst_violation, sense, percent), rank=VIOLATION),
-        Column((*prefix, "multiplier"), several("multiplier", spread), rank=MULTIPLIER),
+        Column((one_line(name) + unit, *_worst_of(document, name)), values, rank=VALUE if place else ALWAYS),
+        Column((*prefix, "violation" + unit), violations, rank=VIOLATION),
+        Column((*prefix, "multiplier"), multipliers, rank=MULTIPLIER),
         Column((*prefix, "held %"), held, rank=HELD),
     ]
     return [c for c in columns if c.rank <= VIOLATION or any(cell != "-" for cell in c.cells)]
+
+
+def _worst_of(document: Document, name: str) -> list[str]:
+    """Say how many components a vector constraint has."""
+    size = max((len(components(run["constraints"][name]["value"])) for run in document["runs"]), default=1)
+    return [f"worst of {size}"] if size > 1 else []
 
 
 def _mean_percent(shares: Sequence[float | None]) -> str:
@@ -139,7 +135,7 @@ def _mean_percent(shares: Sequence[float | None]) -> str:
 
 def _worst_violation(violations: Sequence[float | None], sense: str, percent: int | None) -> str:
     found = [v for v in violations if v is not None]
-    return signed(max(found, key=abs if sense == "==" else None, default=None), percent)
+    return signed(max(found, key=lambda violation: excess(violation, sense), default=None), percent)
 
 
 def _metric_columns(rows: Sequence[Line]) -> list[Column]:
@@ -148,6 +144,6 @@ def _metric_columns(rows: Sequence[Line]) -> list[Column]:
     for name in names:
         numbers = [[run["metrics"].get(name) for run in row.runs] for row in rows]
         percent = 2 if is_share(name, [x for seeds in numbers for x in seeds]) else None
-        header = clean(name) + (" %" if percent is not None else "")
+        header = one_line(name) + (" %" if percent is not None else "")
         columns.append(Column((header,), [spread(seeds, percent) for seeds in numbers], rank=METRIC))
     return columns

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, TextIO
+from typing import TextIO
 
 from rich.console import Console
 
+from cpd.verdict.document import Document, Iteration, SearchBlock
+from cpd.views.printable import one_line
 from cpd.views.tables.headline import nearest_iteration
-from cpd.views.tables.lines import Document, lines, notes_of, share_decimals
+from cpd.views.tables.lines import lines, notes_of, share_decimals
 from cpd.views.tables.numbers import distinct, is_share, measured, number
-from cpd.views.tables.section import Column, Section, clean
+from cpd.views.tables.section import Column, Section
 from cpd.views.tables.terminal import fit, joined, print_header, print_line, print_wrapped
-
-Iteration = Mapping[str, Any]
 
 PRUNED = "above, below: pruned, a training that was given up on that side of the target."
 METRIC, OBJECTIVE = 2, 1
@@ -35,7 +35,7 @@ def search_section(document: Document) -> Section:
         Column(("iteration",), [str(i["iteration"]) for i in iterations]),
         Column(("coefficient",), distinct([i["coefficient"] for i in iterations])),
         _values(search, percent),
-        Column((clean(document["objective"]),), [measured(i["objective"]) for i in iterations], rank=OBJECTIVE),
+        Column((one_line(document["objective"]),), [measured(i["objective"]) for i in iterations], rank=OBJECTIVE),
         *(_metric(name, [i["metrics"].get(name) for i in iterations]) for name in metrics),
     ]
     marks = ["best" if i is nearest else "" if i["value"] is not None else "bad" for i in iterations]
@@ -43,7 +43,7 @@ def search_section(document: Document) -> Section:
     return Section("iterations", columns, marks, notes=[*notes_of(lines(document))[0], *given_up])
 
 
-def _values(search: Mapping[str, Any], percent: int | None) -> Column:
+def _values(search: SearchBlock, percent: int | None) -> Column:
     """The searched values; of a training that was given up, on which side of the target it was."""
     column = _column(
         search["constraint"], [i["value"] for i in search["iterations"]], percent is not None, percent or 2
@@ -53,7 +53,7 @@ def _values(search: Mapping[str, Any], percent: int | None) -> Column:
 
 
 def _column(name: str, values: Sequence[float | None], share: bool, digits: int, rank: int = 0) -> Column:
-    header = (clean(name) + (" %" if share else ""),)
+    header = (one_line(name) + (" %" if share else ""),)
     return Column(header, [_quantity(value, share, digits) for value in values], rank=rank)
 
 
@@ -121,4 +121,4 @@ class IterationPrinter:
         return shown
 
     def _header(self, name: str) -> str:
-        return clean(name) + (" %" if self._shares.get(name) else "")
+        return one_line(name) + (" %" if self._shares.get(name) else "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,15 +10,6 @@ from rich.cells import cell_len
 
 ALWAYS = 0
 """Rank of a column that is never left out."""
-
-
-ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?)?")
-"""What makes a terminal change colours, clear itself or rename its window."""
-
-
-def clean(text: str) -> str:
-    """Text on one line without characters that a terminal would obey: controls, escapes, direction marks."""
-    return "".join(c if c.isprintable() else " " if c.isspace() else "" for c in ESCAPES.sub("", text)).strip()
 
 
 @dataclass(frozen=True)

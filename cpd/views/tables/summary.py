@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Literal
 
+from cpd.verdict.document import Document, SummaryRow
+from cpd.views.printable import one_line
 from cpd.views.tables.lines import (
-    Document,
     Line,
     best_line,
     lines,
@@ -17,9 +18,10 @@ from cpd.views.tables.lines import (
     worst_component,
 )
 from cpd.views.tables.numbers import distinct, measured, spread
-from cpd.views.tables.section import ALWAYS, Column, Section, clean
+from cpd.views.tables.section import ALWAYS, Column, Section
 
-Entry = Mapping[str, Any]
+Count = Literal["useful_settings", "trainings_to_first_useful"]
+Width = Literal["feasible_decades", "useful_decades"]
 
 FEASIBLE_DECADES, AT_BEST, SETTING, FIRST_USEFUL = 4, 3, 2, 1
 """Ranks of columns: what is left out first has the highest."""
@@ -32,14 +34,14 @@ def summary_section(document: Document) -> Section | None:
         return None
     rows = lines(document)
     columns = [
-        Column(("method",), [clean(e["method"]) for e in entries], right=False),
+        Column(("method",), [one_line(e["method"]) for e in entries], right=False),
         *_level_columns(entries, rows),
         Column(("feasible", "settings"), [f"{e['feasible_settings']} of {e['settings']}" for e in entries]),
         _width(entries, "feasible_decades", FEASIBLE_DECADES),
         _count(entries, "useful_settings", ("useful", "settings")),
         _width(entries, "useful_decades"),
         Column(("best setting",), [_setting(e, rows) for e in entries], right=False, rank=SETTING),
-        Column(("best", clean(document["objective"])), [measured(e["best_objective"]) for e in entries]),
+        Column(("best", one_line(document["objective"])), [measured(e["best_objective"]) for e in entries]),
         *(_at_best(document, rows, entries, name) for name in document["constraints"]),
         _count(entries, "trainings_to_first_useful", ("trainings to", "first useful"), FIRST_USEFUL),
     ]
@@ -47,21 +49,21 @@ def summary_section(document: Document) -> Section | None:
     return Section("summary", columns, marks)
 
 
-def _level_columns(entries: Sequence[Entry], rows: Sequence[Line]) -> list[Column]:
+def _level_columns(entries: Sequence[SummaryRow], rows: Sequence[Line]) -> list[Column]:
     names = swept_levels(rows)
-    return [Column((clean(n), "level"), distinct([e["levels"][n] for e in entries])) for n in names]
+    return [Column((one_line(n), "level"), distinct([e["levels"][n] for e in entries])) for n in names]
 
 
-def _count(entries: Sequence[Entry], key: str, header: tuple[str, ...], rank: int = ALWAYS) -> Column:
+def _count(entries: Sequence[SummaryRow], key: Count, header: tuple[str, ...], rank: int = ALWAYS) -> Column:
     return Column(header, ["-" if e[key] is None else str(e[key]) for e in entries], rank=rank)
 
 
-def _width(entries: Sequence[Entry], key: str, rank: int = ALWAYS) -> Column:
-    cells = ["-" if e[key] is None else f"{e[key]:.2f}" for e in entries]
+def _width(entries: Sequence[SummaryRow], key: Width, rank: int = ALWAYS) -> Column:
+    cells = ["-" if (width := e[key]) is None else f"{width:.2f}" for e in entries]
     return Column((key.partition("_")[0], "decades"), cells, rank=rank)
 
 
-def _setting(entry: Entry, rows: Sequence[Line]) -> str:
+def _setting(entry: SummaryRow, rows: Sequence[Line]) -> str:
     best = entry["best_setting"]
     if best is None:
         return "none"
@@ -69,19 +71,19 @@ def _setting(entry: Entry, rows: Sequence[Line]) -> str:
     return setting_text(varied_setting(rows, entry["method"], best)) + luck
 
 
-def _by_luck(entry: Entry, rows: Sequence[Line]) -> bool:
+def _by_luck(entry: SummaryRow, rows: Sequence[Line]) -> bool:
     row = best_line(rows, entry)
     return row is not None and row.by_luck
 
 
-def _at_best(document: Document, rows: Sequence[Line], entries: Sequence[Entry], name: str) -> Column:
+def _at_best(document: Document, rows: Sequence[Line], entries: Sequence[SummaryRow], name: str) -> Column:
     percent = share_decimals(document, name)
     cells = [spread(_best_values(document, rows, entry, name), percent) for entry in entries]
-    return Column((clean(name) + (" %" if percent is not None else ""), "at best"), cells, rank=AT_BEST)
+    return Column((one_line(name) + (" %" if percent is not None else ""), "at best"), cells, rank=AT_BEST)
 
 
-def _best_values(document: Document, rows: Sequence[Line], entry: Entry, name: str) -> list[float | None]:
+def _best_values(document: Document, rows: Sequence[Line], entry: SummaryRow, name: str) -> list[float | None]:
     """A constraint's values at the best setting, one per seed; a vector's worst component."""
     sense = document["constraints"][name]["sense"]
     row = best_line(rows, entry)
-    return [worst_component(run["constraints"][name], sense)["value"] for run in row.runs] if row else []
+    return [worst_component(run["constraints"][name], sense).value for run in row.runs] if row else []

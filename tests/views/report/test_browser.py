@@ -5,13 +5,14 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import sample_documents as samples
 from browser import missing, start
 
-from cpd.views.report.page import page, write_report
+from cpd.verdict.document import Document, Recordings
+from cpd.views.report.page import Provenance, page, write_report
 
 pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 pytest.importorskip("plotly", reason="the extra 'report' is not installed")
@@ -42,9 +43,9 @@ def console(browser: Any) -> Any:
     return read
 
 
-def opened(browser: Any, folder: Path, document: dict[str, Any], curves: samples.Curves, **provenance: Any) -> str:
+def opened(browser: Any, folder: Path, document: Document, curves: Recordings, **provenance: Any) -> str:
     """Write a report and open it; its address."""
-    write_report(folder / "report.html", document, curves, provenance)
+    write_report(folder / "report.html", document, curves, cast(Provenance, provenance))
     address = (folder / "report.html").as_uri()
     browser.get(address)
     return address
@@ -57,7 +58,7 @@ def draw_all(browser: Any) -> int:
     places = browser.find_elements("css selector", ".plot")
     for place in places:
         browser.execute_script("arguments[0].scrollIntoView()", place)
-        WebDriverWait(browser, 60).until(lambda _, place=place: place.find_elements("css selector", ".main-svg"))
+        WebDriverWait(place, 60).until(lambda shown: shown.find_elements("css selector", ".main-svg"))
     return len(places)
 
 
@@ -157,7 +158,7 @@ def test_hostile_texts_do_not_run(browser: Any, console: Any, tmp_path: Path) ->
         run["setting"] = {**run["setting"], samples.HOSTILE: samples.HOSTILE}
     for entry in document["summary"]:
         entry["method"] += samples.HOSTILE
-        entry["best_setting"] = {**entry["best_setting"], samples.HOSTILE: samples.HOSTILE}
+        entry["best_setting"] = {**(entry["best_setting"] or {}), samples.HOSTILE: samples.HOSTILE}
     address = opened(browser, tmp_path, document, [None] * 40, spec_text=samples.HOSTILE, canonical=samples.HOSTILE)
     draw_all(browser)
     assert browser.execute_script("return document.querySelectorAll('img').length") == 0

@@ -13,15 +13,16 @@ import pytest
 import sample_documents as samples
 
 from cpd.errors import CpdError
+from cpd.verdict.document import Document
 from cpd.views.report import page as report
 from cpd.views.report.figures import MOST_COURSES, figures
-from cpd.views.report.html_tables import MOST_ROWS, runs_table
-from cpd.views.report.page import write_report
+from cpd.views.report.page import Provenance, write_report
 from cpd.views.report.panels import rounded
+from cpd.views.report.tables import MOST_ROWS
 
 pytest.importorskip("plotly", reason="the extra 'report' is not installed")
 
-PROVENANCE = {
+PROVENANCE: Provenance = {
     "spec_text": "task: ../tasks/rate.yaml  # <as written>\n",
     "canonical": {"methods": {"lagrangian": {"dual_lr": 0.1, "update": "alternating"}}},
     "command_line": "cpd sweep figure2 --set 'a=<b>'",
@@ -62,7 +63,7 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
-def hostile() -> dict[str, Any]:
+def hostile() -> Document:
     """A document every text of which tries to break out."""
     text = samples.HOSTILE
     document = samples.figure2()
@@ -70,7 +71,10 @@ def hostile() -> dict[str, Any]:
     document["constraints"] = {text: document["constraints"]["class0_rate"]}
     for run in document["runs"]:
         run |= {"method": text, "setting": {text: 1.0 + len(run["setting"]), "word": text}, "error": text}
-        run |= {part: {text: run[part]["class0_rate"]} for part in ("constraints", "levels")}
+        run |= {
+            "constraints": {text: run["constraints"]["class0_rate"]},
+            "levels": {text: run["levels"]["class0_rate"]},
+        }
         run |= {"metrics": {text: 1.0}, "diagnosis": None, "status": "completed", "objective": 1.0}
     for entry in document["summary"]:
         entry |= {"method": text, "best_setting": {text: 1.0}, "best_objective": 1.0}
@@ -164,8 +168,9 @@ def test_numbers_in_figures_have_six_digits() -> None:
 def test_hostile_texts_stay_texts() -> None:
     document = hostile()
     bad = samples.HOSTILE
-    provenance = {**PROVENANCE, "spec_text": bad, "command_line": bad, "repeat_command": bad, "machine": {bad: bad}}
-    content = report.page(document, samples.curves_of(samples.figure2()), {**provenance, "canonical": {bad: bad}})
+    words: Provenance = {"spec_text": bad, "command_line": bad, "repeat_command": bad}
+    provenance: Provenance = {**PROVENANCE, **words, "machine": {bad: bad}, "canonical": {bad: bad}}
+    content = report.page(document, samples.curves_of(samples.figure2()), provenance)
     page = Page(content)
     assert page.all("img") == []
     assert page.all("b") == []
@@ -212,9 +217,10 @@ def test_a_report_of_1000_runs_is_small_enough(tmp_path: Path) -> None:
 def test_more_runs_than_a_page_holds_are_said() -> None:
     document = samples.figure2()
     document["runs"] = document["runs"] * (MOST_ROWS // 40 + 1)
-    shown = runs_table(document)
-    assert shown.count("<tr") == MOST_ROWS + 1
-    assert f"The first {MOST_ROWS} of {len(document['runs'])} runs: cpd export has all." in shown
+    content = report.page(document, [None] * len(document["runs"]), {})
+    [table] = re.findall(r'aria-label="all runs"><table>(.*?)</table>', content, re.DOTALL)
+    assert table.count("<tr") == MOST_ROWS + 1
+    assert f"The first {MOST_ROWS} of {len(document['runs'])} runs: cpd export has all." in content
 
 
 def test_failures_are_listed_once_each() -> None:
@@ -236,7 +242,7 @@ def test_no_provenance_and_no_runs_make_a_page() -> None:
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("r.pdf", "cannot write '.pdf' reports; valid: .html, .htm"), ("no/r.html", "; make it, or choose another place")],
+    [("r.pdf", "cannot write '.pdf' files; valid: .html, .htm"), ("no/r.html", "; make it, or choose another place")],
 )
 def test_what_cannot_be_written_is_said(name: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(CpdError) as caught:

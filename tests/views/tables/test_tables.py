@@ -9,12 +9,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from commands import TESTS
+from golden import golden
 from rich.console import Console
 
 from cpd.outcome import ConstraintOutcome, Run, RunKey, Status
-from cpd.verdict.document import document
-from cpd.verdict.sentences import DIAGNOSES
+from cpd.verdict.diagnosis import DIAGNOSES
+from cpd.verdict.document import Document, Iteration, Plain, SearchBlock
+from cpd.verdict.judgement import judge
 from cpd.views.tables.headline import verdict_sentence
 from cpd.views.tables.markup import escape_latex, escape_markdown, latex_cell
 from cpd.views.tables.numbers import distinct, is_share, measured, number, signed, spread
@@ -37,14 +38,14 @@ def run(
 ) -> Run:
     key = RunKey(k.pop("method", "penalized"), setting, k.pop("levels", {"class0_rate": 0.7}), k.pop("seed", 1))
     outcome = ConstraintOutcome(rate, rate, multiplier, k.pop("tail", [rate] * 10 if rate else []))
-    metrics = {} if rate is None else {"accuracy": 1.2 - rate, "margin": 5.894e-10}
+    metrics: dict[str, float | None] = {} if rate is None else {"accuracy": 1.2 - rate, "margin": 5.894e-10}
     return Run(key, k.pop("status", Status.COMPLETED), objective, {"class0_rate": outcome}, metrics, 10_000, 1.5, **k)
 
 
-def compared() -> dict[str, Any]:
+def compared() -> Document:
     """Two methods, one of whose runs failed, one diverged and one oscillates."""
     swings = [0.6 if t % 2 else 0.8 for t in range(100)]
-    return document(
+    return judge(
         task(),
         [
             run({"coefficient": 0.1}, 0.02620, 0.4975),
@@ -65,58 +66,64 @@ def compared() -> dict[str, Any]:
     )
 
 
-def several_seeds() -> dict[str, Any]:
+def several_seeds() -> Document:
     results = {0.01: [(0.35, 0.70), (0.36, 0.71)], 0.1: [(0.35, 0.70), (0.34, 0.69)]}
     runs = [
         run({"dual_lr": dual_lr}, objective, rate, 2.0, seed=seed, method="lagrangian")
         for dual_lr, seeds in results.items()
         for seed, (objective, rate) in enumerate(seeds)
     ]
-    return document(task(), runs)
+    return judge(task(), runs)
 
 
-def swept_levels() -> dict[str, Any]:
+def swept_levels() -> Document:
     g = SimpleNamespace(level=0.5, sense="==", tolerance=0.001)
     runs = []
     for level in (0.1, 0.5):
         outcome = ConstraintOutcome(level + 3.2e-9, level, level / math.sqrt(1 - level**2), [level] * 10)
         key = RunKey("nupi", {"dual_lr": 0.3, "kp": 40}, {"g": level}, 1)
         runs.append(Run(key, Status.COMPLETED, math.sqrt(1 - level**2), {"g": outcome}, {"y": 5.894e-10}, 1000, 0.1))
-    return document(task(name="concave", objective="f", constraints={"g": g}), runs)
+    return judge(task(name="concave", objective="f", constraints={"g": g}), runs)
 
 
-def searched(outcome: str = "solved") -> dict[str, Any]:
+def searched(outcome: str = "solved") -> Document:
     density = SimpleNamespace(level=0.5, sense="<=", tolerance=0.01)
     found = [(1e-3, 0.98, 0.01), (1.0, 0.1, 1.2), (10**-0.65625, 0.4951, 0.2)]
-    iterations = [
+    iterations: list[Iteration] = [
         {"iteration": k, "coefficient": c, "value": v, "objective": f, "metrics": {"accuracy": 0.9}}
         for k, (c, v, f) in enumerate(found)
     ]
-    search = {"constraint": "density", "target": 0.5, "tolerance": 0.01, "outcome": outcome, "trainings": 3}
+    search: SearchBlock = {
+        "constraint": "density",
+        "target": 0.5,
+        "tolerance": 0.01,
+        "outcome": outcome,
+        "trainings": 3,
+        "iterations": iterations,
+    }
     runs = [
         Run(RunKey("penalized", {"coefficient": c}, {"density": 0.5}, 1), Status.COMPLETED, f,
             {"density": ConstraintOutcome(v, v)}, {"accuracy": 0.9}, 150)
         for c, v, f in found
     ]  # fmt: skip
     judged = task(name="sparsity", constraints={"density": density})
-    return document(judged, runs, search={**search, "iterations": iterations}, summary=False)
+    return judge(judged, runs, search=search, summary=False)
 
 
-def hostile() -> dict[str, Any]:
+def hostile() -> Document:
     bound = SimpleNamespace(level=0.5, sense="<=", tolerance=0.001)
     key = RunKey("lagrangian", {HOSTILE: HOSTILE}, {HOSTILE: 0.5}, 1)
     failed = Run(key, Status.FAILED, error=f"RuntimeError: {HOSTILE}")
     done = Run(key, Status.COMPLETED, 1.0, {HOSTILE: ConstraintOutcome(0.4, 0.4)}, {HOSTILE: 0.5}, 10)
-    return document(task(name=HOSTILE, objective=HOSTILE, constraints={HOSTILE: bound}), [failed, done])
+    return judge(task(name=HOSTILE, objective=HOSTILE, constraints={HOSTILE: bound}), [failed, done])
 
 
-def printed(document: dict[str, Any], form: str = "table", width: int = 80, **console: Any) -> str:
+def printed(document: Document, form: str = "table", width: int = 80, **console: Any) -> str:
     stream = io.StringIO()
     render(document, form, Console(file=stream, width=width, **console))
     return stream.getvalue()
 
 
-GOLDEN = TESTS / "golden"
 DOCUMENTS = {f.__name__: f for f in (compared, several_seeds, swept_levels, searched, hostile)}
 
 
@@ -137,8 +144,7 @@ DOCUMENTS = {f.__name__: f for f in (compared, several_seeds, swept_levels, sear
 )
 def test_text_is_as_it_was_read_and_approved(name: str, form: str, width: int) -> None:
     suffix = f"-{width}" if form == "table" else ""
-    expected = (GOLDEN / f"{name}{suffix}.{form}.txt").read_text(encoding="utf-8")
-    assert printed(DOCUMENTS[name](), form, width) == expected
+    golden(f"{name}{suffix}.{form}.txt", printed(DOCUMENTS[name](), form, width))
 
 
 # The terminal
@@ -227,7 +233,7 @@ def test_hostile_names_do_not_break_a_markdown_table() -> None:
 def test_json_is_the_document() -> None:
     assert json.loads(printed(compared(), "json")) == compared()
     with pytest.raises(ValueError, match="JSON"):
-        text({**compared(), "gap": math.nan}, "json")
+        text({**compared(), "objective": math.nan}, "json")  # type: ignore[typeddict-item]
 
 
 def test_csv_is_flat_and_in_full_precision() -> None:
@@ -244,7 +250,7 @@ def test_a_vector_has_a_column_per_component_even_beside_a_failed_run() -> None:
     bound = SimpleNamespace(level=0.5, sense="<=", tolerance=0.001)
     key = RunKey("lagrangian", {}, {"g": 0.5}, 1)
     done = Run(key, Status.COMPLETED, 1.0, {"g": ConstraintOutcome([0.4, 0.7], [0.4, 0.7], [0.0, 3.0], [[0.4, 0.7]])})
-    judged = document(task(constraints={"g": bound}), [Run(key, Status.FAILED, error="no"), done])
+    judged = judge(task(constraints={"g": bound}), [Run(key, Status.FAILED, error="no"), done])
     failed, row = records(judged)
     assert list(failed) == list(row)
     assert {name: x for name, x in row.items() if name.startswith("constraints.")} == {
@@ -271,7 +277,7 @@ def test_a_frame_has_a_row_per_run() -> None:
 
 
 def test_a_document_without_runs_is_printed() -> None:
-    empty = document(task(), [])
+    empty = judge(task(), [])
     for form in FORMATS:
         printed(empty, form)
     assert printed(empty, "csv") == ""
@@ -306,7 +312,7 @@ def test_the_verdict_of_a_search_that_ran_out_names_the_nearest() -> None:
 def test_a_best_setting_that_did_not_hold_all_along_says_so() -> None:
     tail = [0.7] * 199 + [0.6]
     runs = [run({"coefficient": 0.1}, 0.35, 0.7, tail=tail), run({"coefficient": 1}, 0.36, 0.7)]
-    assert verdict_sentence(document(task(), runs)) == (
+    assert verdict_sentence(judge(task(), runs)) == (
         "penalized: 2 of 2 settings feasible, 2 useful over 1.00 decades, "
         "best coefficient 0.1 with cross_entropy 0.3500 (held in 99 % of the last steps)."
     )
@@ -318,7 +324,7 @@ def test_a_best_setting_that_held_at_the_last_step_only_is_not_marked_in_the_sum
         run({"dual_lr": 0.1}, 0.35, 0.7, method="lagrangian", tail=swings),
         run({"dual_lr": 1}, 0.36, 0.6, method="lagrangian"),
     ]
-    judged = document(task(), runs)
+    judged = judge(task(), runs)
     (summary,) = [section for section in sections(judged) if section.name == "summary"]
     (best,) = [column for column in summary.columns if column.name == "best setting"]
     assert list(best.cells) == ["dual_lr 0.1 (last step only)"]
@@ -365,7 +371,7 @@ def test_iterations_that_were_shown_are_not_shown_again() -> None:
 
 def test_any_list_of_records_is_printed_in_any_format(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "40")
-    rows = [
+    rows: list[dict[str, Plain]] = [
         {"name": "rate", "runs": 20, "text": "the words of one line that is long"},
         {"name": "b", "runs": 3, "text": "x"},
     ]

@@ -1,0 +1,119 @@
+"""The verdict on finished runs, computed when shown from stored strict values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, cast
+
+from cpd.outcome import ConstraintOutcome, Run, Status, finite_or_none
+from cpd.verdict.diagnosis import diagnose
+from cpd.verdict.document import ConstraintRow, Document, RunRow, SearchBlock
+from cpd.verdict.feasibility import Bound, feasible_share, finite, holds, violation
+from cpd.verdict.summary import GAP, summarise
+
+
+class Recipe(Protocol):
+    """The part of a training recipe that a verdict needs."""
+
+    @property
+    def dtype(self) -> str:
+        """``float32`` or ``float64``."""
+
+
+class Judged(Protocol):
+    """The part of a task that a verdict needs."""
+
+    @property
+    def name(self) -> str:
+        """The task's name."""
+
+    @property
+    def objective(self) -> str:
+        """The objective's name."""
+
+    @property
+    def constraints(self) -> Mapping[str, Bound]:
+        """Level, sense and tolerance of each constraint."""
+
+    @property
+    def train(self) -> Recipe:
+        """The training recipe."""
+
+
+def judge(
+    task: Judged,
+    runs: Sequence[Run],
+    *,
+    gap: float = GAP,
+    search: SearchBlock | None = None,
+    summary: bool = True,
+) -> Document:
+    """Judge runs and lay them out as the object that other programs read.
+
+    Args:
+        task: Its constraints carry the tolerances to judge by; levels come from each run.
+        runs: In the order they are to be shown.
+        gap: How far above the best feasible mean objective a setting may be and still be useful, relative to it.
+        search: A bisection's record, if there was one; numbers that are not finite become None.
+        summary: Whether to add the summary of methods.
+    """
+    rows = [_row(run, task.constraints, task.train.dtype) for run in runs]
+    judged: Document = {
+        "task": task.name,
+        "objective": task.objective,
+        "constraints": {
+            n: {"level": float(c.level), "sense": str(c.sense), "tolerance": float(c.tolerance)}
+            for n, c in task.constraints.items()
+        },
+        "runs": rows,
+    }
+    if summary:
+        judged["summary"] = summarise(rows, gap)
+    if search is not None:
+        judged["search"] = cast(SearchBlock, _plain(search))
+    return judged
+
+
+def _row(run: Run, bounds: Mapping[str, Bound], dtype: str) -> RunRow:
+    levels = {n: float(run.key.levels.get(n, b.level)) for n, b in bounds.items()}
+    objective = finite_or_none(run.objective) if run.status is Status.COMPLETED else None
+    outcomes = {n: run.constraints.get(n, ConstraintOutcome()) for n in bounds}
+    held = [holds(finite(o.value), levels[n], bounds[n], dtype) for n, o in outcomes.items()]
+    diagnosis = diagnose(run, bounds, dtype=dtype)
+    return {
+        "id": run.key.id,
+        "method": run.key.method,
+        "setting": _plain(run.key.setting),
+        "levels": levels,
+        "seed": run.key.seed,
+        "status": run.status.value,
+        "feasible": objective is not None and all(held),
+        "objective": objective,
+        "constraints": {n: _constraint(o, levels[n], bounds[n], dtype) for n, o in outcomes.items()},
+        "metrics": {n: finite_or_none(x) for n, x in run.metrics.items()},
+        "steps": run.steps,
+        "seconds": finite_or_none(run.seconds),
+        "diagnosis": diagnosis.value if diagnosis else None,
+        "error": run.error,
+    }
+
+
+def _constraint(outcome: ConstraintOutcome, level: float, bound: Bound, dtype: str) -> ConstraintRow:
+    value = finite(outcome.value)
+    return {
+        "value": value,
+        "surrogate": finite(outcome.surrogate),
+        "violation": violation(value, level, bound.sense),
+        "multiplier": finite(outcome.multiplier),
+        "feasible_share": feasible_share(outcome.tail, level, bound, dtype),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """JSON's own types: mappings as dicts, sequences as lists, None for numbers that are not finite."""
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
