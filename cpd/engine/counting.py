@@ -26,13 +26,13 @@ class Counter:
         self._mode = OperationMode(self._count)
 
     def __enter__(self) -> Counter:
-        self._mode.__enter__()
+        self._mode.__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._mode.__exit__(kind, error, trace)
+        self._mode.__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
 
     def _count(self, given: Tensor, products: int) -> None:
         self.operations += products

@@ -59,7 +59,8 @@ def refilled(tree: Tree, new: Sequence[Any]) -> Tree:
 
 def mapped(function: Callable[[Any], Any], tree: Tree) -> Tree:
     """The same tree with ``function(leaf)`` for every leaf."""
-    return _rebuilt(tree, lambda child: mapped(function, child), function)
+    new: Tree = _rebuilt(tree, lambda child: mapped(function, child), function)
+    return new
 
 
 def take(tree: Tree, rows: Sequence[int]) -> Tree:
@@ -71,7 +72,8 @@ def take(tree: Tree, rows: Sequence[int]) -> Tree:
     if isinstance(tree, tuple) and any(isinstance(child, Part) for child in tree):
         parts = (take(child, rows) for child in tree)
         return tuple(part for part in parts if part.rows)  # type: ignore[return-value]
-    return _rebuilt(tree, lambda child: take(child, rows), lambda leaf: _rows(leaf, rows))
+    cut: Tree = _rebuilt(tree, lambda child: take(child, rows), lambda leaf: _rows(leaf, rows))
+    return cut
 
 
 def save(tree: Any) -> dict[str, Tensor]:

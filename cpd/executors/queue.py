@@ -95,7 +95,7 @@ Arrival = tuple[Ticket, Outcome] | WorkerLost
 
 
 class Pool(Protocol):
-    """The part that differs between executors: takes tickets, gives outcomes, knows nothing of faults but to report them."""
+    """The part that differs: takes tickets, gives outcomes, knows nothing of faults but to report them."""
 
     @property
     def workers(self) -> int:

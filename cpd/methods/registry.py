@@ -23,3 +23,7 @@ def swept(method: str) -> str:
 def with_defaults(method: str, setting: Mapping[str, Any]) -> dict[str, Any]:
     """A setting with every hyperparameter of its method."""
     return {name: h.default for name, h in REGISTRY[method].hyperparameters.items()} | dict(setting)
+
+
+CONSTRAINED = ("nupi", "augmented_lagrangian", "lagrangian")
+"""Methods that reach a level which no coefficient gives, the first that a task has settings for to be advised."""

@@ -58,7 +58,7 @@ class Batches:
         return checkpoint_folder(self.checkpoints, keys, pruning=self.pruning)
 
     def _prune(self) -> Prune | None:
-        """The rule for giving up: in a sweep what will not be feasible, in a search what will not come near the target."""
+        """The rule for giving up: in a sweep on what will not be feasible, in a search on what will miss the target."""
         if not self.pruning:
             return None
         search = self.task.search

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cpd.errors import CpdError
+from cpd.methods.registry import CONSTRAINED
 from cpd.outcome import Run, RunKey, Status
 from cpd.results.result import Result
 from cpd.run.events import IterationEnded, SearchBegun
@@ -18,13 +19,10 @@ from cpd.spec.identity import with_ids
 from cpd.spec.models import Search, Task
 from cpd.verdict.document import Iteration, SearchBlock
 
-CONSTRAINED = ("nupi", "augmented_lagrangian", "lagrangian")
-"""Methods that reach a level which no coefficient gives, the first that a task has settings for to be advised."""
-
 
 def searched(session: Session, search: Search, parallel: int) -> Result:
-    """Train in rounds until the search, whose constraint is named, has an outcome."""
-    assert search.constraint is not None
+    """Train in rounds until the search has an outcome."""
+    assert search.constraint is not None, "a task that is searched knows of what"
     session.tell(SearchBegun(session.task))
     loop = SearchLoop(session, search, parallel)
     end = loop.run()

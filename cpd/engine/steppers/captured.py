@@ -89,7 +89,8 @@ class Trace(NamedTuple):
 
     def call(self, arguments: Sequence[Any]) -> list[Any]:
         """Replay the program once from a state's leaves and a batch's."""
-        return self.graph.forward(*arguments, *self.constants, *(draw.now() for draw in self.draws or ()))
+        outputs: list[Any] = self.graph.forward(*arguments, *self.constants, *(draw.now() for draw in self.draws or ()))
+        return outputs
 
     def folded(self, like: State, outputs: Sequence[Any]) -> tuple[State, Record]:
         """A program's outputs as a state of the same names, and a record."""

@@ -71,7 +71,8 @@ def missing_compiler() -> str | None:
 
 def compile_seconds(trace: Trace) -> float:
     """Seconds that compiling takes on a quiet machine: estimated from the step's operations, not measured."""
-    return COMPILE + COMPILE_OPERATION * sum(node.op == "call_function" for node in trace.graph.graph.nodes)
+    operations = [node for node in trace.graph.graph.nodes if node.op == "call_function"]
+    return COMPILE + COMPILE_OPERATION * len(operations)
 
 
 def package(trace: Trace, layout: Layout, cache: Path, say: Callable[[str], None] = lambda text: None) -> Path:

@@ -24,7 +24,7 @@ class OperationMode(TorchDispatchMode):
     """
 
     def __init__(self, told: Callable[[Tensor, int], None]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.told = told
 
     def __torch_dispatch__(
