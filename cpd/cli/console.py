@@ -1,4 +1,4 @@
-"""What the user sees while cpd works: progress and messages on stderr, data on stdout."""
+"""Show the user how cpd works: progress and messages on stderr, data on stdout."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Output:
 
 
 class Shared(NamedTuple):
-    """What a training command is told besides its own options."""
+    """The options that a training command has besides its own."""
 
     overrides: Overrides
     options: Options
@@ -53,7 +53,7 @@ def declared(kind: type[Any]) -> Iterator[tuple[str, Any, Option, Any]]:
 
 
 def typed(kind: type[Any], name: str) -> Any:
-    """What typer is told of one field's option."""
+    """One field's option in typer's words."""
     return next(_typer(option) for field, _, option, _ in declared(kind) if field == name)
 
 

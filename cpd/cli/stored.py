@@ -167,7 +167,7 @@ def rm(
 
 
 def provenance(sweep: StoredSweep) -> Provenance:
-    """What a report says of where its numbers come from, and how to have them again."""
+    """Say where a report's numbers come from, and how to have them again."""
     record = sweep.record
     commit = {"git commit": record.git_commit} if record.git_commit else {}
     spec = {name: value for name, value in record.spec.items() if name != "text"}

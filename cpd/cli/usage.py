@@ -1,4 +1,4 @@
-"""What is wrong with the words after ``cpd``, as one line like every other error."""
+"""Say what is wrong with the words after ``cpd``, in one line like every other error."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def watch(
 
 
 def view(found: "StoredSweep", running: bool) -> View:
-    """What a stored sweep comes to at this moment; ``running`` is whether somebody works on it."""
+    """See what a stored sweep comes to at this moment; ``running`` is whether somebody works on it."""
     from cpd.results import history
     from cpd.views.tables.headline import verdict_sentences
 

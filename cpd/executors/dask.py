@@ -71,12 +71,12 @@ class DaskPool:
 
     @property
     def threads(self) -> int:
-        """Of the worker process that has the most."""
+        """Threads of the worker process that has the most."""
         return max(self._threads.values(), default=1)
 
     @property
     def room(self) -> int:
-        """What is left of the bounded number of items that are with the scheduler."""
+        """Room that is left in the bounded number of items that are with the scheduler."""
         return max(1, AHEAD * self.workers) - len(self._tickets)
 
     def send(self, tickets: list[Ticket]) -> None:
@@ -89,7 +89,7 @@ class DaskPool:
         self._arrived.update(futures)
 
     def receive(self, timeout: float) -> list[Arrival]:
-        """What has arrived, and which workers have gone."""
+        """Take what has arrived, and tell which workers have gone."""
         with self._arrived.thread_condition:
             if not self._arrived.has_ready():
                 self._arrived.thread_condition.wait(timeout)

@@ -80,7 +80,7 @@ class LokyPool:
             slot.start(ticket, seal(self._work, ticket.payload))
 
     def receive(self, timeout: float) -> list[Arrival]:
-        """What workers have finished, and whose worker died."""
+        """Take what workers have finished, and tell whose worker died."""
         busy = {slot.future: slot for slot in self._slots if slot.future is not None}
         finished, _ = wait(busy, timeout, return_when=FIRST_COMPLETED)
         return [busy[future].finish() for future in finished]

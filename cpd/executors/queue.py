@@ -95,7 +95,7 @@ Arrival = tuple[Ticket, Outcome] | WorkerLost
 
 
 class Pool(Protocol):
-    """What an executor works with: takes tickets, gives outcomes, knows nothing of faults but to report them."""
+    """The part that differs: takes tickets, gives outcomes, knows nothing of faults but to report them."""
 
     @property
     def workers(self) -> int:
@@ -123,7 +123,7 @@ class Pool(Protocol):
 
 
 class Queue:
-    """What is still to do and what is under way.
+    """Items that are still to do or under way.
 
     A payload whose worker died is tried again, then halved; what cannot be halved waits until nothing else is left and
     goes out alone, so that nobody is blamed for a neighbour's appetite for memory.
@@ -150,7 +150,7 @@ class Queue:
         return ticket
 
     def settle(self, ticket: Ticket, outcome: Outcome) -> Event | None:
-        """What an outcome means for the payload; None for an answer that came twice."""
+        """Say what an outcome means for the payload; None for an answer that came twice."""
         if ticket not in self.under_way:
             return None
         self.under_way.remove(ticket)

@@ -71,7 +71,7 @@ class RayPool:
 
     @property
     def room(self) -> int:
-        """What is left of the bounded number of items that are with Ray."""
+        """Room that is left in the bounded number of items that are with Ray."""
         return AHEAD * self.workers - len(self._tickets)
 
     def send(self, tickets: list[Ticket]) -> None:
@@ -80,7 +80,7 @@ class RayPool:
             self._tickets[self._attempt.remote(seal(self._work, ticket.payload))] = ticket
 
     def receive(self, timeout: float) -> list[Arrival]:
-        """What has arrived."""
+        """Take what has arrived."""
         try:
             with _signals_pass():
                 self._look()
@@ -131,7 +131,7 @@ def _connect(address: str, jobs: int) -> None:
 
 @contextmanager
 def _signals_pass() -> Iterator[None]:
-    """What a signal's handler raises while Ray waits comes out wrapped; let it out as it was."""
+    """Let out as it was what a signal's handler raises while Ray waits: Ray wraps it."""
     try:
         yield
     except SystemError as error:

@@ -145,4 +145,4 @@ def _check(where: Where) -> None:
 
 
 def _whole(payload: Any) -> None:
-    """What is never cut."""
+    """Never cut."""

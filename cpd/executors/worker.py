@@ -1,4 +1,4 @@
-"""What runs in a worker process: an item, with whatever happens to it told in plain objects."""
+"""Do an item in a worker process, with whatever happens to it told in plain objects."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def cancelled() -> bool:
 
 @contextmanager
 def cancellable(asked: Callable[[], bool]) -> Iterator[None]:
-    """What :func:`cancelled` asks in this thread meanwhile, for executors that cannot end what has begun."""
+    """Let :func:`cancelled` ask this in this thread meanwhile, for executors that cannot end what has begun."""
     _thread.cancelled = asked
     try:
         yield

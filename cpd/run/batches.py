@@ -22,7 +22,7 @@ USES = {"sweep": 3, "compare": 3, "bisect": 12}
 
 @dataclass(frozen=True)
 class Batches:
-    """What all batches of a command have in common.
+    """The common part of all batches of a command.
 
     Attributes:
         checkpoints: The folder of all batches' checkpoints; None to keep none.
@@ -58,7 +58,7 @@ class Batches:
         return checkpoint_folder(self.checkpoints, keys, pruning=self.pruning)
 
     def _prune(self) -> Prune | None:
-        """What is given up: in a sweep what will not be feasible, in a search what will not come near the target."""
+        """The rule for giving up: in a sweep on what will not be feasible, in a search on what will miss the target."""
         if not self.pruning:
             return None
         search = self.task.search

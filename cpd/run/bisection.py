@@ -137,7 +137,7 @@ def _scalar(value: Any) -> float | None:
 
 
 def _advice(task: Task, search: Search, end: Outcome | None) -> str | None:
-    """What the end of a search means and which command to try."""
+    """Say what the end of a search means and which command to try."""
     if end is None:
         return "The search ended before its outcome."
     if end.kind == "solved":
@@ -151,5 +151,5 @@ def _advice(task: Task, search: Search, end: Outcome | None) -> str | None:
 
 
 def _typed(task: Task) -> str:
-    """What to type for a task: a bundled one's name, else its path."""
+    """The word to type for a task: a bundled one's name, else its path."""
     return task.name if task.place in (f"tasks/{task.name}.yaml", f"sweeps/{task.name}.yaml") else task.place

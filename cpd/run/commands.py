@@ -139,7 +139,7 @@ def check(task: str | Task, overrides: Overrides | None = None, device: str = "c
 
 
 def _work(task: Task, runs: int) -> str:
-    """What a sweep of a task would do."""
+    """Say what a sweep of a task would do."""
     if task.search is not None:
         return f"search for {task.search.constraint or 'the'} value {task.search.target:g}"
     return f"{', '.join(task.methods)}; {runs:,} runs"

@@ -18,7 +18,7 @@ from cpd.run.signals import StopSignals
 from cpd.run.worker import halves
 
 Outcome = Trained | ProblemRaised
-"""What comes of a batch: its runs, or that the user's code raised before the first step of every run."""
+"""The end of a batch: its runs, or that the user's code raised before the first step of every run."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Dispatch:
     say: Callable[[str], None]
 
     def results(self, batches: Sequence[Batch]) -> Iterator[tuple[Batch, Outcome]]:
-        """What comes of each batch, or of its parts, as it ends.
+        """Train batches; yield what comes of each, or of its parts, as it ends.
 
         Raises:
             CpdError: The problem breaks its contract, whatever the run; or the workers are lost.

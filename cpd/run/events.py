@@ -1,4 +1,4 @@
-"""What happens in a command, as values: the console, the store and the trackers are told the same."""
+"""Everything that happens in a command, as values: the console, the store and the trackers are told the same."""
 
 from __future__ import annotations
 

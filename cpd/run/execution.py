@@ -36,7 +36,7 @@ Raised = list[tuple[Batch, ProblemRaised]]
 
 
 class Notes:
-    """What the user should know of the result, each told once, when it is known."""
+    """Notes that belong to the result, each told once, when it is known."""
 
     def __init__(self, tell: Sink) -> None:
         self.texts: list[str] = []
@@ -52,7 +52,7 @@ class Notes:
 
 @contextmanager
 def session(kind: Kind, task: Task, options: Options, listener: Sink) -> Iterator[Session]:
-    """What a command needs to train: the store opened, signals taken, trackers told; all given back at the end.
+    """Open what a command needs to train: the store, the signals, the trackers; give all back at the end.
 
     Raises:
         CpdError: A device, a tracker or the store is not usable.
@@ -123,7 +123,7 @@ class Session:
         self.tell(Noted(text))
 
     def result(self, runs: list[Run], **search: Any) -> Result:
-        """What the command came to, written down as complete, or with why it could not be."""
+        """Make the result, written down as complete, or with why it could not be."""
         record = self.recording
         parts = {"found": record.found, "id": record.sweep, "notes": self.notes.texts, **search}
         result = Result(self.task, runs, self.options.gap, store_error=record.error, **parts)
@@ -131,13 +131,13 @@ class Session:
         return result if record.error is result.store_error else replace(result, store_error=record.error)
 
     def _work(self, keys: Sequence[RunKey]) -> Work | None:
-        """What a run takes, counted once: all runs of a command have the same model, data and steps."""
+        """Count what a run takes, once: all runs of a command have the same model, data and steps."""
         if not self._counted:
             self._counted.append(weigh(self.batches.of(tuple(keys[:1]))))
         return self._counted[0]
 
     def _trained(self, batches: Sequence[Batch], workers: Dispatch, any_found: bool) -> dict[str, Run]:
-        """What was trained, by id, until all is or nothing more can be."""
+        """Train until all is done or nothing more can be; return the runs by id."""
         done: dict[str, Run] = {}
         raised: Raised = []
         count = workers.executor.workers

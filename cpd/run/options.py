@@ -8,9 +8,7 @@ from typing import Annotated, Literal
 
 from cpd.errors import CpdError
 from cpd.spec.option import Option
-
-GAP = 0.05
-"""How far above the best feasible objective a setting is still useful, as a share."""
+from cpd.verdict.summary import GAP
 
 
 def read_fuse(text: str) -> int | None:

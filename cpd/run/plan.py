@@ -35,11 +35,11 @@ Group = tuple[RunKey, ...]
 
 
 class Work(Protocol):
-    """What one run takes."""
+    """Time and memory that one run takes."""
 
     @property
     def seconds(self) -> float:
-        """Of arithmetic on one core."""
+        """Seconds of arithmetic on one core."""
 
     @property
     def memory(self) -> int:
@@ -48,7 +48,7 @@ class Work(Protocol):
 
 @dataclass(frozen=True)
 class Plan:
-    """What is done with a command's runs.
+    """The way of a command's runs: batches and workers.
 
     Attributes:
         train: Batches to train, in the order in which they go out.

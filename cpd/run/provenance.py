@@ -1,4 +1,4 @@
-"""What a sweep was run with: versions, machine, commit."""
+"""The things that a sweep was run with: versions, machine, commit."""
 
 from __future__ import annotations
 

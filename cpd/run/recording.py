@@ -58,7 +58,7 @@ class Recording:
 
     @property
     def resume_hint(self) -> str:
-        """What the same command does next time, to be said after what is stored."""
+        """Say what the same command does next time, after what is stored."""
         return "; --fresh would train it again" if self._fresh else ": run the same command again to go on"
 
     def known(self, keys: Sequence[RunKey]) -> dict[str, Run]:

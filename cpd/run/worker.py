@@ -1,4 +1,4 @@
-"""What a worker does with a batch; importable on every worker, and nothing but plain objects go in and out."""
+"""Train a batch in a worker; importable on every worker, and nothing but plain objects go in and out."""
 
 from __future__ import annotations
 
@@ -61,6 +61,6 @@ def checkpoint_folder(root: Path, keys: Sequence[RunKey], *, pruning: bool) -> s
 
 
 def worker_versions() -> dict[str, str]:
-    """What must be the same on every worker."""
+    """Versions that must be the same on every worker."""
     found = versions()
     return {name: found[name] for name in ("cpd", "torch", "python")}

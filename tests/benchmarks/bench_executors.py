@@ -27,7 +27,7 @@ ITEM_LIMIT = 2.0
 
 
 def sleep(seconds: float) -> float:
-    """Work of a known length, which leaves the cores to the engine."""
+    """Work of a known length, which leaves the cores to the executor."""
     time.sleep(seconds)
     return seconds
 

@@ -206,7 +206,7 @@ EDITS = {
         "lr: 0.1}",
         "lr: 0.1, momentum: -1}",
         "train.optimizer: SGD refuses {lr: 0.1, momentum: -1}: Invalid momentum value: -1; "
-        f"mend the value; SGD takes {SGD}",
+        f"fix the value; SGD takes {SGD}",
     ),
     "hyperparameter": (
         "{coefficient:",
@@ -580,9 +580,7 @@ COMMAND_LINES = {
     "bisect mine.yaml --target 1 --high inf": "--high: Infinity is not a number; write a number like 0.5 or 1e-3",
     "bisect mine.yaml --target 1 --tolerance 0": "--tolerance: 0.0 is out of range; write a number above 0",
     "bisect mine.yaml --target 1 --tolerance x": "--tolerance: expected a number, got 'x'",
-    "bisect mine.yaml --target 1 --max-trainings 1": (
-        "--max-trainings: 1 is not a whole number from 2 on; write e.g. 2"
-    ),
+    "bisect mine.yaml --target 1 --max-trainings 1": ("--max-trainings: expected an integer >= 2, got 1"),
     "bisect mine.yaml --target 1 --strategy newton": (
         "--strategy: 'newton' is not a valid choice; valid: bisection, illinois"
     ),

@@ -20,7 +20,7 @@ from cpd.engine.steppers import compiled
 from cpd.engine.steppers.compiled import Compiled
 from cpd.engine.train import Hooks, Interrupted, train
 from cpd.errors import StoreError
-from cpd.executors.start import engine
+from cpd.executors.start import start
 from cpd.run import execution
 from cpd.run.worker import halves
 
@@ -183,8 +183,8 @@ def test_what_is_stored_does_not_change_the_number_of_workers(
         started.append(where.jobs)
         return real(replace(where, jobs=1), *rest, **more)
 
-    real = engine
-    monkeypatch.setattr(execution, "executor", in_process)
+    real = start
+    monkeypatch.setattr(execution, "start", in_process)
     monkeypatch.setattr(execution, "train_batch", None)  # never called: two workers are wanted, one process does it
     done = command("sweep", "mine.yaml", "--jobs", "2", "--quiet")
     assert started == [2], done.stderr

@@ -120,7 +120,7 @@ def sgd(lr: float) -> Any:
 
 
 def controller(lr: float, kp: float, ki: float, nu: float, init: Any) -> Any:
-    gains = {"Kp": torch.tensor(kp).double(), "Ki": torch.tensor(ki, dtype=torch.float64), "ema_nu": nu}
+    gains: dict[str, Any] = {"Kp": torch.tensor(kp).double(), "Ki": torch.tensor(ki, dtype=torch.float64), "ema_nu": nu}
     return lambda parameters: cooper.optim.nuPI(parameters, lr=lr, init_type=init, maximize=True, **gains)
 
 

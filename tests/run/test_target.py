@@ -46,7 +46,7 @@ def test_the_level_is_the_target_judged_with_the_searchs_tolerance(task: Task) -
         ({"target": "1", "low": math.inf}, f"--low: Infinity is not a number; {PLAIN}"),
         ({"target": "1", "high": math.inf}, f"--high: Infinity is not a number; {PLAIN}"),
         ({"target": "1", "tolerance": 0.0}, "--tolerance: 0.0 is out of range; write a number above 0"),
-        ({"target": "1", "max_trainings": 1}, "--max-trainings: 1 is not a whole number from 2 on; write e.g. 2"),
+        ({"target": "1", "max_trainings": 1}, "--max-trainings: expected an integer >= 2, got 1"),
     ],
 )
 def test_what_a_search_cannot_use_names_its_option(words: dict[str, Any], message: str, task: Task) -> None:
