@@ -95,7 +95,8 @@ def test_a_folder_that_another_sweep_removes_meanwhile_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = CheckpointStore(tmp_path / "batches" / "one")
-    real, removed = files.replacing, []
+    real = files.replacing
+    removed: list[Path] = []
 
     def unlucky(path: Path) -> Any:
         if len(removed) < 3:

@@ -1,5 +1,6 @@
 """Runs that leave their batch: diverged or given up; the others go on as if nothing had happened."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,12 @@ def test_a_lone_survivor_whose_step_is_large_goes_on_alone(
 
 def test_a_batch_of_diverged_runs_ends_early() -> None:
     done: list[int] = []
-    hooks = Hooks(stop=lambda: done.append(1) is not None)
+
+    def stop() -> bool:
+        done.append(1)
+        return False
+
+    hooks = Hooks(stop=stop)
     runs = train(quadratic(WILD, steps=1000, stepper="eager"), hooks).runs
     assert {run.status for run in runs} == {Status.DIVERGED}
     assert len(done) < 120
@@ -96,7 +102,7 @@ def test_a_training_resumed_after_runs_left_equals_an_uninterrupted_one(tmp_path
     while True:
         calls = iter(range(10_000))
 
-        def stop(calls: Any = calls) -> bool:
+        def stop(calls: Iterator[int] = calls) -> bool:
             return next(calls) >= 30
 
         try:

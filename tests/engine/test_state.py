@@ -21,7 +21,8 @@ STEPPERS = ["eager", "captured", "compiled"]
 def plain(dual_lr: float, steps: int = 60, seed: int = 1) -> dict[str, Any]:
     """One run as a person would write it."""
     problem = Normed()
-    data = tuple(t.double() if t.is_floating_point() else t for t in problem.data())
+    x, y = problem.data()
+    data = (x.double(), y)
     torch.manual_seed(seed)
     model = problem.model().double()
     batches = Minibatches(data, 16, seed)
