@@ -23,6 +23,8 @@ _INSIDE = (str(Path(__file__).parent), str(Path(torch.__file__).parent), "<froze
 """Where frames of a traceback are that say nothing about the user's code."""
 
 _problems: dict[str, Problem] = {}
+_imported: dict[str, str] = {}
+"""What this process has imported of problems' own modules: a hash of their folder and texts, by top-level name."""
 _data: dict[tuple[str, str, torch.dtype], Any] = {}
 
 
@@ -82,7 +84,7 @@ def load_problem(source: ProblemSource) -> Problem:
 
 def problem_key(source: ProblemSource) -> str:
     """Hash of all that makes the problem: where it is, its text and its arguments."""
-    return hashlib.sha256(canonical_json(source.model_dump()).encode()).hexdigest()[:16]
+    return _hash(source.model_dump())[:16]
 
 
 def load_data(source: ProblemSource, device: torch.device, dtype: torch.dtype) -> Any:
@@ -122,6 +124,7 @@ def _problem_class(source: ProblemSource) -> type[Problem]:
 
 
 def _module(source: ProblemSource, place: str) -> types.ModuleType:
+    _forget_edited(source, place)
     try:
         if source.path is None and not place.endswith(".py"):
             module = _installed(place, source)
@@ -142,6 +145,24 @@ def _module(source: ProblemSource, place: str) -> types.ModuleType:
         ) from error
 
 
+def _forget_edited(source: ProblemSource, place: str) -> None:
+    """Let modules that the user has edited since, or that are another problem's of the same name, be imported anew."""
+    texts: dict[str, list[tuple[str, str]]] = {}
+    own = {} if place.endswith(".py") else {f"{place.replace('.', '/')}.py": source.source}
+    for path, text in sorted((source.modules | own).items()):
+        texts.setdefault(path.partition("/")[0].removesuffix(".py"), []).append((path, text))
+    for top, found in texts.items():
+        seen = _hash([str(source.folder), found])
+        if _imported.get(top, seen) != seen:
+            for name in [name for name in sys.modules if name.partition(".")[0] == top]:
+                del sys.modules[name]
+        _imported[top] = seen
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
 def _installed(place: str, source: ProblemSource) -> types.ModuleType | None:
     """The module as this process imports it; None where it is not installed or is another version of the text."""
     try:
@@ -158,12 +179,12 @@ def _from_text(source: ProblemSource, place: str) -> types.ModuleType:
     """Run the source text that travelled with the sweep as a module of its own."""
     filename = source.path or f"{place}"
     # Two copies of a file are two modules: each reads what is beside it.
-    name = f"cpd_problem_{hashlib.sha256(f'{filename} {source.source}'.encode()).hexdigest()[:12]}"
+    name = f"cpd_problem_{_hash([filename, source.source, source.modules])[:12]}"
     if name in sys.modules:
         return sys.modules[name]
     folder = source.folder
-    if folder is not None and str(folder) not in sys.path and folder.is_dir():
-        sys.path.insert(0, str(folder))
+    if folder is not None and folder.is_dir():  # before those of other problems, which may have modules of these names
+        sys.path[:] = [str(folder), *(place for place in sys.path if place != str(folder))]
     module = types.ModuleType(name)
     module.__file__ = filename
     linecache.cache[filename] = (len(source.source), None, source.source.splitlines(keepends=True), filename)

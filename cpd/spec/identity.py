@@ -91,7 +91,7 @@ def _shared_identity(task: Task) -> dict[str, Any]:
     """The part of an id that all runs of a task share."""
     problem = task.problem
     file, _, name = problem.target.rpartition(":")
-    later = {"modules": {path: _hash(text) for path, text in problem.modules.items()}, "depends": task.depends}
+    later = {"modules": {path: _hash(text) for path, text in problem.modules.items()}, "depends": problem.depends}
     return {
         # The name of a file, not its folder: a project that is moved keeps its runs.
         "problem": f"{file.replace(chr(92), '/').rpartition('/')[2]}:{name}",

@@ -101,6 +101,7 @@ class ProblemSource(Checked):
         source: The module's text; it travels with the sweep and enters the run's id.
         arguments: For the class.
         modules: Texts of the local modules that it imports, by relative path; likewise.
+        depends: Hashes of what the task lists under ``depends``, by path or ``env:NAME``.
     """
 
     target: str
@@ -108,6 +109,7 @@ class ProblemSource(Checked):
     source: str
     arguments: dict[str, Any] = Field(default_factory=dict)
     modules: dict[str, str] = Field(default_factory=dict)
+    depends: dict[str, str] = Field(default_factory=dict)
 
     @property
     def folder(self) -> Path | None:
@@ -159,7 +161,6 @@ class Task(Checked):
         place: The file as the user typed it: prefix of errors.
         text: The file as written, the task's after the sweep's.
         description: One line.
-        depends: Hashes of what ``depends`` lists, by path or ``env:NAME``.
         objective: Its name in tables.
         constraints: By name, in the order of the spec.
         seeds: Each one once.
@@ -175,7 +176,6 @@ class Task(Checked):
     text: str
     description: str = ""
     problem: ProblemSource
-    depends: dict[str, str] = Field(default_factory=dict)
     objective: str
     constraints: dict[str, Constraint]
     train: Train

@@ -43,8 +43,7 @@ def load_task(name: str, overrides: Overrides | None = None) -> Task:
 
 def _task(spec: Merged, overrides: Overrides) -> Task:
     """Check every key, count the runs, and only then build the grids."""
-    problem = sections.read_problem(spec)
-    depends = sections.read_dependencies(spec)
+    problem = sections.read_problem(spec).model_copy(update={"depends": sections.read_dependencies(spec)})
     constraints = sections.read_constraints(spec)
     train = sections.read_train(spec)
     search = sections.read_search(spec, constraints)
@@ -59,7 +58,6 @@ def _task(spec: Merged, overrides: Overrides) -> Task:
         text=_text(spec),
         description=_description(spec),
         problem=problem,
-        depends=depends,
         objective=spec.checked("objective", word, default="objective"),
         constraints=constraints,
         train=train,

@@ -40,12 +40,12 @@ def ids(name: str) -> list[str | None]:
     ],
 )
 def test_files_are_hashed_by_path_from_the_spec(depends: str, names: list[str], write: Write) -> None:
-    assert load(write(depends=depends)).depends == {name: hashed(name) for name in names}
+    assert load(write(depends=depends)).problem.depends == {name: hashed(name) for name in names}
 
 
 def test_a_file_whose_name_looks_like_a_pattern(write: Write) -> None:
     Path("[a].csv").write_text("x")
-    assert load(write(depends="['[a].csv']")).depends == {"[a].csv": hashed("x")}
+    assert load(write(depends="['[a].csv']")).problem.depends == {"[a].csv": hashed("x")}
 
 
 def test_ids_follow_the_content_of_files(write: Write) -> None:
@@ -63,7 +63,7 @@ def test_ids_follow_the_content_of_files(write: Write) -> None:
 def test_ids_follow_the_values_of_variables(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     name = write(depends="['env:CPD_CORPUS']")
     unset = ids(name)
-    assert load(name).depends == {"env:CPD_CORPUS": "unset"}
+    assert load(name).problem.depends == {"env:CPD_CORPUS": "unset"}
     found = [unset]
     for value in ("", "unset", "a secret"):
         monkeypatch.setenv("CPD_CORPUS", value)
@@ -71,7 +71,7 @@ def test_ids_follow_the_values_of_variables(write: Write, monkeypatch: pytest.Mo
     assert len({tuple(one) for one in found}) == 4
     assert "a secret" not in str(task_to_json(load(name)))
     monkeypatch.setenv("CPD_OTHER", "a secret")
-    same = load(write(depends="['env:CPD_CORPUS', 'env:CPD_OTHER']")).depends
+    same = load(write(depends="['env:CPD_CORPUS', 'env:CPD_OTHER']")).problem.depends
     assert len(set(same.values())) == 2
 
 
@@ -87,10 +87,10 @@ def test_a_sweep_s_list_replaces_its_task_s(write: Write) -> None:
     write("tasks/x.yaml", problem="../mine.py:Mine", depends="[../a.csv, ../tables/b.csv]")
     Path("sweeps").mkdir()
     Path("sweeps/s.yaml").write_text("task: ../tasks/x.yaml\n")
-    assert list(load("sweeps/s.yaml").depends) == ["../a.csv", "../tables/b.csv"]
+    assert list(load("sweeps/s.yaml").problem.depends) == ["../a.csv", "../tables/b.csv"]
     Path("sweeps/own.csv").write_text("x")
     Path("sweeps/s.yaml").write_text("task: ../tasks/x.yaml\ndepends: [own.csv]\n")
-    assert load("sweeps/s.yaml").depends == {"own.csv": hashed("x")}
+    assert load("sweeps/s.yaml").problem.depends == {"own.csv": hashed("x")}
 
 
 @pytest.mark.parametrize(

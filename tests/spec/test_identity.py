@@ -235,8 +235,8 @@ def test_an_id_depends_on_modules_and_on_what_the_task_lists() -> None:
         fixed_id(problem=FIXED.problem.model_copy(update={"modules": modules})),
         fixed_id(problem=FIXED.problem.model_copy(update={"modules": {"a.py": "x = 2\n"}})),
         fixed_id(problem=FIXED.problem.model_copy(update={"modules": {"b.py": "x = 1\n"}})),
-        fixed_id(depends={"a.csv": "0"}),
-        fixed_id(depends={"a.csv": "1"}),
+        fixed_id(problem=FIXED.problem.model_copy(update={"depends": {"a.csv": "0"}})),
+        fixed_id(problem=FIXED.problem.model_copy(update={"depends": {"a.csv": "1"}})),
     ]
     assert len({GOLDEN, *found}) == 6
 

@@ -224,7 +224,7 @@ def test_modules_travel_with_the_task(write: Write) -> None:
 def test_a_task_that_was_stored_without_modules_is_read(write: Write) -> None:
     task = load(write())
     stored = task_to_json(task)
-    del stored["problem"]["modules"], stored["depends"]
+    del stored["problem"]["modules"], stored["problem"]["depends"]
     assert task_from_json(stored) == task
 
 
