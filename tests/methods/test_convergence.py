@@ -121,7 +121,7 @@ def concave(name: str, given: dict[str, Any], steps: int) -> tuple[float, float]
 @pytest.mark.parametrize(
     ("name", "given", "solves"),
     [
-        # The Lagrangian is concave in x at the solution. A gain above (1 - level^2)^(-3/2) = 1.54 mends that, near the
+        # The Lagrangian is concave in x at the solution. A gain above (1 - level^2)^(-3/2) = 1.54 fixes that, near the
         # solution; from this start somewhat more is needed.
         ("nupi", {"dual_lr": 0.3, "kp": 40.0}, True),
         ("nupi", {"dual_lr": 0.3, "kp": 40.0, "init": "documented"}, True),
