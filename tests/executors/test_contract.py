@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import executor_work as works
 import pytest
@@ -67,18 +68,23 @@ PROCESSES: dict[str, Compute] = {"loky": loky, "dask": dask, "ray": ray}
 EXECUTORS: dict[str, Compute] = {"in_process": local, **PROCESSES}
 
 
+def _named(executors: dict[str, Compute]) -> list[Any]:
+    """Their names as parameters; to start a cluster is slow."""
+    return [pytest.param(name, marks=[pytest.mark.slow] if name in ("dask", "ray") else []) for name in executors]
+
+
 def _up(name: str, folder: Path) -> Iterator[Executor]:
     with EXECUTORS[name](folder) as where, start(where, works.contract) as started:
         yield started
 
 
-@pytest.fixture(scope="module", params=EXECUTORS)
+@pytest.fixture(scope="module", params=_named(EXECUTORS))
 def up(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
     """One executor for all tests: what one test did to it must not matter to the next."""
     yield from _up(request.param, tmp_path_factory.mktemp("executor"))
 
 
-@pytest.fixture(scope="module", params=PROCESSES)
+@pytest.fixture(scope="module", params=_named(PROCESSES))
 def processes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
     """One whose workers may die."""
     yield from _up(request.param, tmp_path_factory.mktemp("executor"))
@@ -212,7 +218,7 @@ def test_a_signal_cuts_the_wait_short(processes: Executor) -> None:
     assert results(processes.results(items(2))) == squares(range(2))
 
 
-@pytest.mark.parametrize("name", EXECUTORS)
+@pytest.mark.parametrize("name", _named(EXECUTORS))
 def test_an_executor_that_is_closed_may_be_closed_again(name: str, tmp_path: Path) -> None:
     with EXECUTORS[name](tmp_path) as where:
         executor = start(where, works.contract)

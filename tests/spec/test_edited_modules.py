@@ -5,6 +5,7 @@ import os
 import sqlite3
 from pathlib import Path
 
+import pytest
 from commands import Command
 
 PROBLEM = """import torch
@@ -49,6 +50,7 @@ def recorded_versions(folder: Path) -> dict[str, str]:
     return found
 
 
+@pytest.mark.slow
 def test_an_edited_module_is_trained_again(tmp_path: Path, cpd_command: Command) -> None:
     scale, unused = tmp_path / "layers" / "scale.py", tmp_path / "layers" / "unused.py"
     scale.parent.mkdir()
