@@ -12,7 +12,7 @@ from torch import Tensor
 from cpd.engine.recorder import on_host
 from cpd.engine.stacked import Stacked
 from cpd.engine.training import Cohort, Training
-from cpd.outcome import ConstraintOutcome, Curves, Run, RunKey, Series, Status
+from cpd.outcome import ConstraintOutcome, Curves, Run, RunKey, Series, Status, finite_or_none
 
 
 def finished_runs(training: Training) -> list[Run]:
@@ -70,16 +70,16 @@ def _run(
             surrogate=_numbers(finals["surrogate"][r], columns[n]),
             multiplier=_multiplier(_numbers(finals["multiplier"][r], columns[n])),
             tail=_series(kept["tail"][r], columns[n]),
-            gradient_norm=_number(finals["gradient_norm"][r][k]),
+            gradient_norm=finite_or_none(finals["gradient_norm"][r][k]),
         )
         for k, n in enumerate(names)
     }
     return Run(
         key=key,
         status=Status.COMPLETED if finite else Status.DIVERGED,
-        objective=_number(finals["objective"][r]) if finite else None,
+        objective=finite_or_none(finals["objective"][r]) if finite else None,
         constraints=constraints,
-        metrics={n: _number(v[r]) for n, v in finals["metrics"].items()},
+        metrics={n: finite_or_none(v[r]) for n, v in finals["metrics"].items()},
         steps=finals["steps"][r],
         seconds=seconds,
         curves=_curves(training, r, kept, columns),
@@ -112,14 +112,10 @@ def _columns(sizes: Mapping[str, int]) -> dict[str, int | slice]:
     return columns
 
 
-def _number(x: float) -> float | None:
-    return float(x) if math.isfinite(x) else None
-
-
 def _numbers(row: list[float], column: int | slice) -> Any:
     if isinstance(column, slice):
-        return [_number(x) for x in row[column]]
-    return _number(row[column])
+        return [finite_or_none(x) for x in row[column]]
+    return finite_or_none(row[column])
 
 
 def _multiplier(value: Any) -> Any:
