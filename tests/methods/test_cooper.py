@@ -12,6 +12,8 @@ from cpd.methods.registry import REGISTRY
 
 cooper: Any = pytest.importorskip("cooper", reason="cooper-optim is not installed: the extra 'test-all' has it")
 
+pytestmark = pytest.mark.slow
+
 STEPS = 250
 LR = 0.02
 SIZES = (2, 1)

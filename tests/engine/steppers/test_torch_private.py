@@ -64,6 +64,7 @@ def test_marks_of_the_profiler_are_found() -> None:
     assert graph(torch.ones(3)).tolist() == [2, 2, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(missing_compiler() is not None, reason=str(missing_compiler()))
 def test_a_program_is_compiled_into_a_file_and_loaded(tmp_path: Path) -> None:
     """``torch._inductor.aoti_compile_and_package``, its options, and ``AOTIModelPackageLoader``."""

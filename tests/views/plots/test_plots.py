@@ -106,6 +106,7 @@ def test_nothing_is_cut_off(figure: Any) -> None:
     assert pixels.min() < 0.2
 
 
+@pytest.mark.slow
 def test_no_two_texts_overlap(figure: Any) -> None:
     figure.draw_without_rendering()
     found = [(t.get_text(), t.get_window_extent()) for t in texts(figure)]
