@@ -1,6 +1,7 @@
 """What the tests share: one torch thread, the command line in a subprocess, and the real MNIST test images."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,6 +42,14 @@ def _one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _own_path() -> Iterator[None]:
+    """What one test's problems put on the path is not found by the next."""
+    before = sys.path.copy()
+    yield
+    sys.path[:] = before
 
 
 @pytest.fixture(scope="session")

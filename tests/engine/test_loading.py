@@ -56,7 +56,6 @@ def seen(task: str) -> tuple[float | None, float | None, str | None]:
 def _own_modules(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
-    monkeypatch.setattr(sys, "path", sys.path.copy())
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
 
 

@@ -25,7 +25,7 @@ def plain(dual_lr: float, steps: int = 60, seed: int = 1) -> dict[str, Any]:
     data = (x.double(), y)
     torch.manual_seed(seed)
     model = problem.model().double()
-    batches = Minibatches(data, 16, seed)
+    batches = Minibatches(data, 25, seed)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     multiplier = torch.zeros((), dtype=torch.float64)
     for _ in range(steps):
@@ -165,7 +165,7 @@ def test_a_checkpoint_of_another_format_is_left_aside_with_a_line(tmp_path: Path
 def test_a_checkpoint_of_another_training_is_left_aside_with_a_line(tmp_path: Path) -> None:
     batch = replace(NORMED, checkpoint=str(tmp_path))
     path = interrupted(batch)
-    other = replace(batch, train=recipe(40, 16, ADAM))
+    other = replace(batch, train=recipe(40, 25, ADAM))
     told: list[str] = []
     resumed = train(other, Hooks(say=told.append))
     (line,) = told

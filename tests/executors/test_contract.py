@@ -166,7 +166,8 @@ def test_the_run_that_kills_is_found_and_all_others_are_done(processes: Executor
     (lost,) = of(Lost, events)
     assert lost.payload["runs"] == [6]
     assert attempts(tmp_path, "begun", 6) >= 5  # whole, again, in a half, by itself, alone
-    assert {parts.payload["runs"][0] for parts in of(Retrying, events)} <= {4, 6}
+    # Of its own batch alone: a cluster's worker may have had another part of it at hand when it died.
+    assert {run for again in of(Retrying, events) for run in again.payload["runs"]} <= {4, 5, 6, 7}
 
 
 def test_without_retries_a_death_is_halved_at_once(processes: Executor) -> None:

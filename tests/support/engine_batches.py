@@ -164,7 +164,7 @@ DROPOUT = Batch(
 NORMED = Batch(
     source("Normed"),
     {"rate": constraint(0.7, ">=")},
-    recipe(60, 16, ADAM),
+    recipe(60, 25, ADAM),
     tuple(key("lagrangian", {"rate": 0.7}, dual_lr=e) for e in (0.1, 0.5, 2.0)),
 )
 GATES = replace(BUNDLED["sparsity"], train=recipe(60, 479, ADAM))
