@@ -24,7 +24,7 @@ _INSIDE = (str(Path(__file__).parent), str(Path(torch.__file__).parent), "<froze
 
 _problems: dict[str, Problem] = {}
 _imported: dict[str, str] = {}
-"""What this process has imported of problems' own modules: a hash of their folder and texts, by top-level name."""
+"""What this process has imported of problems' own modules: a hash of their folder and texts, by name."""
 _data: dict[tuple[str, str, torch.dtype], Any] = {}
 
 
@@ -148,15 +148,16 @@ def _module(source: ProblemSource, place: str) -> types.ModuleType:
 def _forget_edited(source: ProblemSource, place: str) -> None:
     """Let modules that the user has edited since, or that are another problem's of the same name, be imported anew."""
     texts: dict[str, list[tuple[str, str]]] = {}
-    own = {} if place.endswith(".py") else {f"{place.replace('.', '/')}.py": source.source}
-    for path, text in sorted((source.modules | own).items()):
+    for path, text in sorted(source.modules.items()):
         texts.setdefault(path.partition("/")[0].removesuffix(".py"), []).append((path, text))
-    for top, found in texts.items():
+    if not place.endswith(".py"):  # its package may hold others' problems, and cpd's own: they stay as they are
+        texts.setdefault(place, []).append((place, source.source))
+    for module, found in texts.items():
         seen = _hash([str(source.folder), found])
-        if _imported.get(top, seen) != seen:
-            for name in [name for name in sys.modules if name.partition(".")[0] == top]:
+        if _imported.get(module, seen) != seen:
+            for name in [name for name in sys.modules if name == module or name.startswith(f"{module}.")]:
                 del sys.modules[name]
-        _imported[top] = seen
+        _imported[module] = seen
 
 
 def _hash(value: Any) -> str:

@@ -80,3 +80,15 @@ def test_edited_data_that_the_task_names_is_read_again(tmp_path: Path) -> None:
     second = seen(write(tmp_path / "one", 1.5, data=2.0))
     assert second[1] != first[1]
     assert second[2] != first[2]
+
+
+def test_problems_of_one_package_leave_it_where_it_is() -> None:
+    import sys
+
+    from cpd.engine.loading import load_problem
+    from cpd.spec.reader import load_task
+
+    before = sys.modules["cpd"]
+    for name in ("rate", "concave", "rate"):
+        load_problem(load_task(name).problem)
+    assert sys.modules["cpd"] is before
