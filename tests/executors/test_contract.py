@@ -108,13 +108,13 @@ def test_rounds_share_the_workers(up: Executor) -> None:
         assert results(up.results(items(count))) == squares(range(count))
 
 
-def test_the_longest_begins_first(up: Executor, tmp_path: Path) -> None:
-    work = [Item({"runs": [k], "seconds": 0.05, "folder": str(tmp_path)}, weight) for k, weight in enumerate([1, 9, 5])]
-    assert results(up.results(work)) == squares(range(3))
+def test_a_lone_worker_begins_with_the_longest(tmp_path: Path) -> None:
+    """Of several workers which begins first is up to the machine; what they are sent is held by the queue's tests."""
+    work = [Item({"runs": [k], "folder": str(tmp_path)}, weight) for k, weight in enumerate([1, 9, 5])]
+    with EXECUTORS["in_process"](tmp_path) as where, start(where, works.contract) as alone:
+        assert results(alone.results(work)) == squares(range(3))
     begun = sorted(tmp_path.glob("begun_*"), key=lambda path: int(path.name.rpartition("_")[2]))
-    first, _, last = (int(path.name.split("_")[1]) for path in begun)
-    assert first in ({1} if up.workers == 1 else {1, 2})
-    assert last != 1
+    assert [int(path.name.split("_")[1]) for path in begun] == [1, 2, 0]
 
 
 # What goes wrong with an item.
