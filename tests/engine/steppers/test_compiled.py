@@ -106,6 +106,7 @@ def test_auto_does_not_copy_the_parameters_of_large_models(monkeypatch: pytest.M
     assert chosen(large) is Eager
 
 
+@pytest.mark.slow
 def test_auto_decides_alike_whatever_is_compiled_already(cache: Path) -> None:
     batch = replace(BUNDLED["rate"], train=recipe(1000))
     before = chosen(batch)
@@ -157,7 +158,7 @@ def test_a_compiler_that_fails_costs_a_line(monkeypatch: pytest.MonkeyPatch, cac
     assert under_way.chosen == "captured"
 
 
-@pytest.mark.parametrize("stepper", ["captured", pytest.param("compiled", marks=compiler)])
+@pytest.mark.parametrize("stepper", ["captured", pytest.param("compiled", marks=[compiler, pytest.mark.slow])])
 def test_a_step_captured_before_takes_the_numbers_of_its_own_batch(stepper: str) -> None:
     def batch(level: float, rate: float) -> Batch:
         keys = tuple(key("nupi", {"rate": level}, dual_lr=rate * k, kp=1.0) for k in (1, 2))

@@ -97,6 +97,7 @@ def figure(request: pytest.FixtureRequest) -> Any:
     return drawn(kind, document, samples.curves_of(document) if kind == "dynamics" else None)
 
 
+@pytest.mark.slow
 def test_nothing_is_cut_off(figure: Any) -> None:
     from matplotlib.image import imread
 
