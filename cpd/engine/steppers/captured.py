@@ -80,12 +80,14 @@ class Trace(NamedTuple):
         draws: Random numbers of a step, passed in; None where the graph draws them itself, for they depend on more than
             shapes.
         carried: Number of leaves of the state, the same before and after.
+        changing: Which of them a step changes; the others it gives back as they are.
     """
 
     graph: GraphModule
     constants: list[Tensor]
     draws: list[Draw] | None
     carried: int
+    changing: tuple[int, ...]
 
     def call(self, arguments: Sequence[Any]) -> list[Any]:
         """Replay the program once from a state's leaves and a batch's."""
@@ -146,8 +148,27 @@ def _capture(step: Step, state: State, batch: Any) -> Trace:
         graph = make_fx(flat)(*leaves(state), *leaves(batch))
     drop_profiling(graph)
     _name_dtypes(graph)
+    _drop_detached(graph)
+    changing = _changing(graph, carried)
     constants = _lift_constants(graph)
-    return Trace(graph, constants, lift_draws(graph), carried)
+    return Trace(graph, constants, lift_draws(graph), carried, changing)
+
+
+def _drop_detached(graph: GraphModule) -> None:
+    """Take tensors themselves where a step detaches them: a program is replayed without gradients."""
+    for node in graph.graph.nodes:
+        if node.target == torch.ops.aten.detach.default:
+            node.replace_all_uses_with(node.args[0])
+    graph.graph.eliminate_dead_code()
+    graph.recompile()
+
+
+def _changing(graph: GraphModule, carried: int) -> tuple[int, ...]:
+    """Which of the first arguments do not come back as they are."""
+    given = [node for node in graph.graph.nodes if node.op == "placeholder"]
+    returned = graph.graph.output_node().args[0]
+    assert isinstance(returned, list | tuple)
+    return tuple(k for k in range(carried) if returned[k] is not given[k])
 
 
 def _name_dtypes(graph: GraphModule) -> None:

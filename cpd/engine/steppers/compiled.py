@@ -15,7 +15,7 @@ from cpd.engine.step import State, Step
 from cpd.engine.steppers.captured import Captured, Trace, capture
 from cpd.engine.steppers.draws import Draw
 from cpd.engine.steppers.packaging import HISTORY, Layout, load, package
-from cpd.engine.tree import leaves
+from cpd.engine.tree import leaves, named
 
 DRAWN_BYTES = 2**25
 """Random numbers and places of examples that are kept for the steps of one call."""
@@ -102,7 +102,9 @@ class Compiled:
             self.note = "captured instead of compiled: it draws random numbers that depend on more than shapes"
             return None
         arguments = [*leaves(state), *leaves(sample)]
-        layout = Layout(arguments, trace.carried, _source(batches), size, _steps(size, trace.draws))
+        step = [name for name, _ in named(state)].index("step")
+        steps = _steps(size, trace.draws)
+        layout = Layout(arguments, trace.carried, trace.changing, step, _source(batches), size, steps)
         device = self.step.levels.device
         examples = None if size is None else torch.zeros(layout.steps, size, dtype=torch.long, device=device)
         drawn = [torch.zeros(layout.steps, *d.shape, dtype=d.dtype, device=device) for d in trace.draws]
@@ -113,12 +115,14 @@ def _advance(program: _Program, state: State, batches: Minibatches, most: int) -
     """Up to ``most`` steps in one call: the new state, the records of the last ``HISTORY``, and how many they were."""
     trace, layout = program.trace, program.layout
     n = _hand_over(program, batches, most)
-    carried = tuple(leaf.detach() for leaf in leaves(state) if isinstance(leaf, Tensor))
+    carried = [leaf.detach() for leaf in leaves(state)]
     own = (*([] if program.examples is None else [program.examples]), *program.drawn)
     with torch.no_grad():
-        outputs = program.run(torch.tensor(n), carried, own, (*_source(batches), *trace.constants))
-    state, record = trace.folded(state, layout.refill(outputs[1:]))
-    last = torch.arange(n - min(n, HISTORY), n) % HISTORY
+        until = carried[layout.step] + n
+        outputs = program.run(until, carried, own, (*_source(batches), *trace.constants))
+    count = len(layout.changing)
+    state, record = trace.folded(state, [*layout.moved(carried, outputs[:count]), *outputs[count:]])
+    last = torch.arange(int(until) - min(n, HISTORY), int(until)) % HISTORY
     return state, Record(*(value[last] for value in record)), n
 
 

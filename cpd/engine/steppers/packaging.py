@@ -39,8 +39,10 @@ class Layout(NamedTuple):
     """How a program's arguments stand.
 
     Attributes:
-        leaves: Of a state and a batch, as the step takes them: tensors, and what else an optimizer keeps.
+        leaves: Of a state and a batch, as the step takes them; no batch is no tensor.
         carried: How many of them are the state's.
+        changing: Which of these a step changes.
+        step: Which of these is the number of steps done.
         source: All data.
         size: Examples of a minibatch, which the program takes from ``source``; None where a step sees all of it.
         steps: Steps of one call for which minibatches and random numbers are handed over.
@@ -48,18 +50,23 @@ class Layout(NamedTuple):
 
     leaves: list[Any]
     carried: int
+    changing: tuple[int, ...]
+    step: int
     source: tuple[Tensor, ...]
     size: int | None
     steps: int
 
-    def refill(self, tensors: Sequence[Tensor]) -> list[Any]:
-        """Put tensors where the state has some, and keep its other leaves; tensors left over follow."""
-        return _refill(self.leaves[: self.carried], tensors)
+    def moved(self, state: Sequence[Tensor], changed: Sequence[Tensor]) -> list[Tensor]:
+        """A state's leaves with those that a step changes replaced."""
+        whole = list(state)
+        for place, tensor in zip(self.changing, changed, strict=True):
+            whole[place] = tensor
+        return whole
 
     @property
     def state(self) -> tuple[Tensor, ...]:
-        """The state's tensors."""
-        return tuple(leaf.detach() for leaf in self.leaves[: self.carried] if isinstance(leaf, Tensor))
+        """The state's leaves."""
+        return tuple(leaf.detach() for leaf in self.leaves[: self.carried])
 
 
 def missing_compiler() -> str | None:
@@ -95,19 +102,22 @@ def program_path(trace: Trace, layout: Layout, cache: Path) -> Path:
 
 
 def load(path: Path) -> Callable[..., list[Tensor]]:
-    """Load a compiled program: ``(n, state, own, fixed) -> tensors``, all flat; the file's name says what it is for."""
+    """Load a compiled program: ``(until, state, own, fixed) -> tensors``, flat; its file's name says what it is for."""
     if path not in _loaded:
         _loaded[path] = load_package(path)
     run = _loaded[path]
-    return lambda n, state, own, fixed: run([n, *state, *own, *fixed])
+    return lambda until, state, own, fixed: run([until, *state, *own, *fixed])
 
 
 class _Loop(nn.Module):
-    """``n`` steps: a while loop whose body is the captured step.
+    """Steps until so many are done: a while loop whose body is the captured step, and whose counter is the state's.
 
-    Takes ``n``, the state, the steps' own arguments (examples of each minibatch ``[steps, B]`` and each random number
+    Takes ``until``, the state, the steps' own arguments (examples of each minibatch ``[steps, B]``, each random number
     ``[steps, ...]``), and what stays the same: data and constants. With ``columns`` examples of a few numbers each, all
     seen at every step, stand in memory column by column, in which loops over examples read them fastest.
+
+    Gives what of the state has changed, and the records of the last :data:`HISTORY` steps; that of step k stands at
+    ``k % HISTORY``.
     """
 
     def __init__(self, trace: Trace, layout: Layout, columns: bool) -> None:
@@ -117,24 +127,28 @@ class _Loop(nn.Module):
         self.layout = layout
         self.sources = len(layout.source)
 
-    def forward(self, n: Tensor, state: tuple[Tensor, ...], own: tuple[Tensor, ...], fixed: tuple[Tensor, ...]) -> Any:
+    def forward(
+        self, until: Tensor, state: tuple[Tensor, ...], own: tuple[Tensor, ...], fixed: tuple[Tensor, ...]
+    ) -> Any:
         fixed = tuple(self._by_columns(t) for t in fixed[: self.sources]) + fixed[self.sources :]
+        changing, first = self.layout.changing, state[self.layout.step].clone()
+        counter, count = changing.index(self.layout.step), len(changing)
         record = self._step(torch.zeros((), dtype=torch.int64), state, own, fixed)[len(state) :]
-        slots = torch.arange(HISTORY)
         kept = [t.new_zeros(HISTORY, *t.shape) for t in record]
-        start = (torch.zeros((), dtype=torch.int64), *state, *kept)
 
-        def unfinished(k: Tensor, *_: Tensor) -> Tensor:
-            return k < n
+        def unfinished(*rest: Tensor) -> Tensor:
+            return rest[counter] < until
 
-        def body(k: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
-            new = self._step(k, rest[: len(state)], own, fixed)
-            here = slots == k % HISTORY
-            pairs = zip(rest[len(state) :], new[len(state) :], strict=True)
+        def body(*rest: Tensor) -> tuple[Tensor, ...]:
+            done = rest[counter]
+            # What a loop reads from outside costs time at every step: as little as need be.
+            new = self._step(done - first if own else done, self.layout.moved(state, rest[:count]), own, fixed)
+            here = torch.arange(HISTORY) == done % HISTORY
+            pairs = zip(rest[count:], new[len(state) :], strict=True)
             kept = [torch.where(here.view(-1, *[1] * t.dim()), t, old) for old, t in pairs]
-            return (k + 1, *(t.clone() for t in new[: len(state)]), *kept)
+            return (*(new[place].clone() for place in changing), *kept)
 
-        return torch.while_loop(unfinished, body, start)
+        return torch.while_loop(unfinished, body, (*(state[place] for place in changing), *kept))
 
     def _by_columns(self, t: Tensor) -> Tensor:
         few = t.dim() == 2 and t.shape[1] < FEW and self.layout.size is None
@@ -161,7 +175,7 @@ def _compile(trace: Trace, layout: Layout, path: Path) -> None:
     own = tuple(torch.zeros(layout.steps, *d.shape, dtype=d.dtype) for d in trace.draws or ())
     if layout.size is not None:
         own = (torch.zeros(layout.steps, layout.size, dtype=torch.long), *own)
-    arguments = (torch.tensor(2), layout.state, own, (*layout.source, *trace.constants))
+    arguments = (layout.state[layout.step] + 2, layout.state, own, (*layout.source, *trace.constants))
     with tempfile.TemporaryDirectory(dir=path.parent) as folder, warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         try:
@@ -189,5 +203,7 @@ def _fingerprint(trace: Trace, layout: Layout) -> str:
         torch.__version__,
         platform.python_version(),
     )
-    text = "\n".join([str(FORMAT), f"{layout.size} {layout.steps}", trace.graph.code, *shapes, *draws, *machine])
+    text = "\n".join(
+        [str(FORMAT), str(layout[1:4]), f"{layout.size} {layout.steps}", trace.graph.code, *shapes, *draws, *machine]
+    )
     return hashlib.sha256(text.encode()).hexdigest()[:32]
