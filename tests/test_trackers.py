@@ -219,6 +219,7 @@ def test_a_hook_that_fails_stops_nobody(here: Callable[[str, str], Path], hook: 
     assert [run["status"] for run in result.document["runs"]] == ["completed"] * 2
 
 
+@pytest.mark.slow
 def test_a_failing_tracker_changes_nothing_on_stdout(here: Callable[[str, str], Path], cpd_command: Command) -> None:
     here(
         "loud",
@@ -239,6 +240,7 @@ def test_a_failing_tracker_changes_nothing_on_stdout(here: Callable[[str, str], 
     )
 
 
+@pytest.mark.slow
 def test_a_stopped_sweep_ends_for_its_trackers_too(here: Callable[[str, str], Path], cpd_command: Command) -> None:
     here(
         "stopper",
@@ -292,6 +294,7 @@ def test_words_that_name_no_tracker_are_refused(
     assert not (tmp_path / ".cpd").exists()
 
 
+@pytest.mark.slow
 def test_the_command_line_refuses_them_in_one_line(cpd_command: Command) -> None:
     done = cpd_command("sweep", "concave", "--log", "tensorboard")
     assert (done.rc, done.stdout, done.stderr) == (2, "", f"cpd: --log: expected {FORM}, got 'tensorboard'\n")

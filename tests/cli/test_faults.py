@@ -209,6 +209,7 @@ methods: {lagrangian: {dual_lr: 0.2}}
 """
 
 
+@pytest.mark.slow
 def test_bad_runs_of_a_batch_of_40_leave_the_others_their_numbers(cpd: Forked, elsewhere: Forked) -> None:
     for each in (cpd, elsewhere):
         (each.folder / "bad.py").write_text(BAD)
@@ -294,6 +295,7 @@ def test_an_edited_problem_is_trained_again_and_the_old_results_stay(cpd: Forked
 # Interrupted
 
 
+@pytest.mark.slow
 def test_an_interrupted_fresh_sweep_is_not_advised_to_begin_again(cpd: Forked) -> None:
     command = ("sweep", "full.yaml", "--fresh", "--fuse", "4", "--engine", "eager", "--format", "json")
     stopped = cpd(*command, at=Moment("open", "steps", 150, signal=signal.SIGINT), STEPS=str(cpd.folder / "steps"))

@@ -55,6 +55,7 @@ def test_a_store_on_read_only_media_is_shown_listed_and_exported(cpd: Forked, tm
     assert [path.name for path in medium.iterdir()] == ["runs.sqlite"]
 
 
+@pytest.mark.slow
 def test_a_sweep_in_a_read_only_folder_says_where_to_store_instead(cpd: Forked, tmp_path: Path) -> None:
     sealed = tmp_path / "sealed"
     sealed.mkdir()
@@ -69,6 +70,7 @@ def test_a_sweep_in_a_read_only_folder_says_where_to_store_instead(cpd: Forked, 
 # Full
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_midway_costs_no_result_on_the_screen(cpd: Forked, tmp_path: Path) -> None:
     whole = document(cpd(*SWEEP, "--no-store"))
     disk = tmp_path / "disk"

@@ -68,6 +68,7 @@ def test_a_comparison_and_a_sweep_share_runs(command: InProcess) -> None:
     assert again.stdout == compared.stdout
 
 
+@pytest.mark.slow
 def test_a_search_goes_on_from_the_store(command: InProcess) -> None:
     search = ("bisect", "mine.yaml", "--target-g", "0.5", "--tolerance", "1e-4", "--set", "train.steps=30")
     few = command(*search, "--max-trainings", "4", "--format", "json")

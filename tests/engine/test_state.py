@@ -103,6 +103,7 @@ def test_the_step_number_and_the_step_size_are_leaves() -> None:
     torch.testing.assert_close(moved[1], 2 * moved[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stepper", ["captured", "compiled"])
 def test_a_step_size_is_an_argument_of_the_program(stepper: str) -> None:
     from cpd.engine.steppers.choice import choose

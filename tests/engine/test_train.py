@@ -34,6 +34,7 @@ from cpd.outcome import Status
 from cpd.spec.models import OPTIMIZERS, Optimizer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(BUNDLED))
 @pytest.mark.parametrize("stepper", ["eager", "captured"])
 def test_fused_equals_one_by_one_for_every_bundled_problem(name: str, stepper: str) -> None:
@@ -65,6 +66,7 @@ def test_a_runs_bits_do_not_depend_on_who_shares_its_batch() -> None:
     assert [numbers(r) for r in train(quadratic(keys[::-1])).runs] == [numbers(r) for r in together[::-1]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stepper", ["eager", "captured"])
 def test_a_lone_run_whose_step_is_large_is_trained_once(stepper: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def stacked(batch: Batch) -> tuple[int, bool]:
@@ -249,6 +251,7 @@ def test_out_of_memory_reaches_the_caller_who_halves_the_batch() -> None:
         train(Batch(source("Fails", how="memory"), {"g": constraint(0, "<=")}, recipe(5), keys))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stepper", ["eager", "captured"])
 @pytest.mark.parametrize("kind", ["Quadratic", "Classifier", "Branching", "Normed"])
 def test_a_resumed_training_equals_an_uninterrupted_one_bit_by_bit(kind: str, stepper: str, tmp_path: Path) -> None:

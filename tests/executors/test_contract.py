@@ -187,6 +187,7 @@ def test_closing_the_results_early_ends_what_is_under_way(up: Executor) -> None:
     assert results(up.results(items(3))) == squares(range(3))
 
 
+@pytest.mark.slow
 def test_a_stall_is_said_after_what_arrived(processes: Executor) -> None:
     # Workers that are up already: their start does not count as a stall here.
     assert results(processes.results(items(8, seconds=0.05))) == squares(range(8))

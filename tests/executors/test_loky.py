@@ -52,6 +52,7 @@ def test_a_worker_killed_midway_costs_nothing(begin: Begin, tmp_path: Path) -> N
     assert {run: attempts(folder, "done", run) for run in range(24)} == dict.fromkeys(range(24), 1)
 
 
+@pytest.mark.slow
 def test_a_worker_killed_from_outside_midway_costs_nothing(begin: Begin) -> None:
     up = begin(work=works.surroundings)
     pid = only(Done, up.results([Item({})])).result["pid"]

@@ -66,6 +66,7 @@ def test_the_optimum_and_its_multipliers(name: str, given: dict[str, Any], updat
     torch.testing.assert_close(multipliers, best_multipliers, atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 def test_dual_adam_comes_close() -> None:
     x, multipliers = descend("lagrangian", {"dual_lr": 0.003, "dual_optimizer": "Adam"}, steps=8000)
     best, best_multipliers = solution()

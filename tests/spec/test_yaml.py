@@ -245,6 +245,7 @@ NUMBERS = st.sampled_from(["1e9", "1e999", "0x", ".inf", "1_0", "1:2"])
 PIECES = st.one_of(SIGNS, WORDS, NUMBERS)
 
 
+@pytest.mark.slow
 @settings(max_examples=1000)
 @given(text=st.one_of(st.text(), st.lists(PIECES, max_size=20).map("".join)))
 def test_any_text_is_a_mapping_or_one_clear_line(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:

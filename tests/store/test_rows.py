@@ -118,6 +118,7 @@ runs = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(run=runs)
 def test_any_run_comes_back_as_it_was(store: Store, run: Run) -> None:

@@ -49,6 +49,7 @@ def test_replayed_steps_have_the_numbers_of_the_captured_one(name: str) -> None:
     assert [numbers(run) for run in found] == [numbers(run) for run in expected]
 
 
+@pytest.mark.slow
 def test_runs_that_are_given_up_leave_a_replayed_batch() -> None:
     runs = tuple(key("penalized", {"class0_rate": 0.7}, coefficient=c) for c in (0.0, 0.01, 0.02, 0.03, 5.0))
     batch = replace(BUNDLED["rate"], keys=runs, train=recipe(2000), prune=Prune())

@@ -207,6 +207,7 @@ def test_nothing_is_loaded_from_elsewhere(content: str) -> None:
     assert [source for source in sources if source and not source.startswith("#")] == ["data:,"]
 
 
+@pytest.mark.slow
 def test_a_report_of_1000_runs_is_small_enough(tmp_path: Path) -> None:
     document, curves = samples.many_runs(1000)
     write_report(tmp_path / "r.html", document, curves, PROVENANCE)
@@ -214,6 +215,7 @@ def test_a_report_of_1000_runs_is_small_enough(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["r.html"]
 
 
+@pytest.mark.slow
 def test_more_runs_than_a_page_holds_are_said() -> None:
     document = samples.figure2()
     document["runs"] = document["runs"] * (MOST_ROWS // 40 + 1)
