@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cpd.cli.console import ConsoleSink, say
+from cpd.cli.console import say
 from cpd.cli.options import Format, Output, Shared, training_options
 from cpd.errors import CpdError
 
@@ -24,6 +24,7 @@ def sweep(task: TaskArgument, *, shared: Shared) -> None:
 
     Example: cpd sweep rate --method penalized --set penalized.coefficient=1e-3:1e1:9:log
     """
+    from cpd.cli.progress import ConsoleSink
     from cpd.run import commands
 
     with ConsoleSink(shared.output.quiet) as console:
@@ -43,6 +44,7 @@ def compare(
 
     Example: cpd compare penalized lagrangian --task rate
     """
+    from cpd.cli.progress import ConsoleSink
     from cpd.run import commands
 
     with ConsoleSink(shared.output.quiet) as console:
@@ -75,6 +77,7 @@ def bisect(
 
     Example: cpd bisect --target-density 0.5
     """
+    from cpd.cli.progress import ConsoleSink
     from cpd.run import commands
     from cpd.run.target import with_target
 

@@ -11,7 +11,7 @@ from cpd.spec.models import task_from_json
 from cpd.store.records import StoredSweep
 from cpd.store.store import open_store
 from cpd.verdict.document import SearchBlock
-from cpd.verdict.summary import GAP
+from cpd.verdict.gap import GAP
 
 
 def load(

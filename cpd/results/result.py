@@ -9,8 +9,8 @@ from cpd.errors import StoreError
 from cpd.outcome import Recorded, Run, Status
 from cpd.spec.models import Task
 from cpd.verdict.document import Document, SearchBlock
+from cpd.verdict.gap import GAP
 from cpd.verdict.judgement import judge
-from cpd.verdict.summary import GAP
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from cpd.errors import CpdError
 from cpd.spec.option import Option
-from cpd.verdict.summary import GAP
+from cpd.verdict.gap import GAP
 
 
 def read_fuse(text: str) -> int | None:

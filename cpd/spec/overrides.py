@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cpd.errors import CpdError, closest
-from cpd.methods.registry import REGISTRY
 from cpd.spec.option import Option
 
 if TYPE_CHECKING:  # the command line declares these options at its start, when nobody has asked for a spec yet
@@ -49,6 +48,8 @@ class Overrides:
         return words[::-1]
 
     def _set(self, assignment: str) -> Layer:
+        from cpd.methods.registry import REGISTRY
+
         key, text = _split(assignment, "--set")
         place = f"--set {key}"
         first = key.split(".")[0]

@@ -10,7 +10,8 @@ from cpd.outcome import ConstraintOutcome, Run, Status, finite_or_none
 from cpd.verdict.diagnosis import diagnose
 from cpd.verdict.document import ConstraintRow, Document, RunRow, SearchBlock
 from cpd.verdict.feasibility import Bound, feasible_share, finite, holds, violation
-from cpd.verdict.summary import GAP, summarise
+from cpd.verdict.gap import GAP
+from cpd.verdict.summary import summarise
 
 
 class Recipe(Protocol):

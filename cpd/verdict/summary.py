@@ -13,9 +13,6 @@ from cpd.verdict.document import Plain, RunRow, Setting, SummaryRow, is_number
 
 Item = TypeVar("Item")
 
-GAP = 0.05
-"""The default gap: a setting is useful up to this share above the best feasible objective."""
-
 SWEPT = ("coefficient", "dual_lr")
 """The hyperparameters that methods are swept over, see the table of methods."""
 

@@ -13,8 +13,9 @@ import pytest
 from cpd.outcome import ConstraintOutcome, Curves, Diagnosis, Run, RunKey, Status
 from cpd.verdict.diagnosis import DIAGNOSES, diagnose
 from cpd.verdict.document import RunRow, SummaryRow
+from cpd.verdict.gap import GAP
 from cpd.verdict.judgement import judge
-from cpd.verdict.summary import GAP, decades
+from cpd.verdict.summary import decades
 
 KEYS = [
     "id", "method", "setting", "levels", "seed", "status", "feasible", "objective", "constraints", "metrics", "steps",
