@@ -94,9 +94,10 @@ class DaskPool:
             if not self._arrived.has_ready():
                 self._arrived.thread_condition.wait(timeout)
         answers = [(f, a) for f, a in self._arrived.next_batch(block=False) if not isinstance(a, CancelledError)]
-        arrivals: list[Arrival] = [(self._tickets.pop(future), _outcome(answer)) for future, answer in answers]
-        if not arrivals:
+        if not answers:
             self._insist()
+            answers = self._swallowed()
+        arrivals: list[Arrival] = [(self._tickets.pop(f), _outcome(a)) for f, a in answers if f in self._tickets]
         arrivals += self._gone()
         if not (arrivals or self._threads) and time.monotonic() - self._staffed > ABANDONED:
             raise Stalled(f"no worker is left at the Dask scheduler {self._address}")
@@ -114,6 +115,15 @@ class DaskPool:
         self.cancel()
         with suppress(TimeoutError):  # a scheduler that does not answer need not know
             self._client.close(timeout=2)
+
+    def _swallowed(self) -> list[tuple[Any, Any]]:
+        """Errors that ``as_completed`` never gives, or will give later, when nobody waits for them any more.
+
+        A worker that dies between finishing an item and handing its result over takes the result along. Where the
+        scheduler's next tries die too, the collection of the result raises in ``as_completed``, which loses the future.
+        """
+        erred = [future for future in self._tickets if future.status == "error"]
+        return [(future, (None, future.exception(timeout=CONNECT), None)) for future in erred]
 
     def _insist(self) -> None:
         """Raise unless results may still come. Dask reconnects by itself, but its futures are gone by then."""

@@ -20,7 +20,7 @@ from cpd.errors import CpdError
 from cpd.executors.queue import ExecutorLost, Item, Lost, Raised, Retrying, Stalled, WorkerLost
 from cpd.executors.start import Where, start
 
-pytest.importorskip("distributed", reason="the extra 'dask' is not installed")
+distributed = pytest.importorskip("distributed", reason="the extra 'dask' is not installed")
 
 # A scheduler that goes away leaves sockets to the garbage collector, which tornado does not close in time.
 pytestmark = [
@@ -95,6 +95,22 @@ def test_the_run_that_kills_is_found_and_all_others_are_done(cluster: Cluster, t
     assert (
         attempts(tmp_path, "begun", 37) >= 5 * 2
     )  # whole, half, quarter, by itself and alone, and Dask tries each twice
+
+
+def test_an_error_that_dask_swallows_is_told(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As where a worker dies after an item, before its result is fetched, and so do the workers of all later tries.
+    told = distributed.Future._result
+
+    async def raises(future: Any, raiseit: bool = True) -> Any:
+        return await told(future, raiseit=True)
+
+    monkeypatch.setattr(distributed.Future, "_result", raises)
+    with start(cluster.where, square) as up:
+        events = list(up.results(items(4, 2, killer=3, folder=str(tmp_path)), halve))
+    assert results(events) == squares(range(8), without={3})
+    (lost,) = of(Lost, events)
+    assert lost.payload["runs"] == [3]
+    assert "Dask worker" in lost.reason
 
 
 def test_a_scheduler_that_dies_midway_is_said_after_what_arrived(launch: Launch) -> None:

@@ -60,3 +60,11 @@ def test_workers_must_have_the_same_versions(up: Executor) -> None:
     up.close()
     with pytest.raises(CpdError, match="has torch"):
         start(Where("ray", 2, "local"), square, probe=works.versions_by_process)
+
+
+def test_an_executor_that_is_closed_may_be_closed_again(up: Executor) -> None:
+    up.close()
+    other = start(Where("ray", 2, "local"), square)
+    assert results(other.results(items(2))) == squares(range(2))
+    other.close()
+    other.close()
