@@ -10,7 +10,7 @@ import torch
 from cpd.engine.batch import Batch
 from cpd.engine.loading import ProblemRaised
 from cpd.engine.minibatches import total_steps
-from cpd.engine.preparing import Builder, Prepared, trained
+from cpd.engine.preparing import Builder, Prepared
 from cpd.engine.stacked import Stacked
 from cpd.engine.training import Training
 
@@ -58,7 +58,7 @@ def _evaluations(group: Prepared, batch: Batch) -> list[Checked]:
     """The first evaluation has been made by the builder; here are its numbers, and those of ``measure``."""
     stack = group.stack
     group.random.restore()
-    at = stack.evaluate(trained(group.models), group.batches.sample())
+    at = stack.evaluate(group.models.trained(), group.batches.sample())
     judged = _measured(group, batch)
     columns = dict(zip(stack.names, torch.split(at.strict[0], list(stack.sizes.values())), strict=True))
     values = [f"{n} = {_numbers(v)}" for n, v in columns.items()]
@@ -91,7 +91,7 @@ def _gradients(group: Prepared, batch: Batch) -> tuple[bool, str]:
     training = Training.begin(group, batch.constraints, batch.train)
     group.random.restore()
     names = list(group.stack.names)
-    models = trained(group.models)
+    models = group.models.trained()
     parameters = models.parameters
     at = group.stack.evaluate(models, group.batches.sample())
     if not at.objective.requires_grad:

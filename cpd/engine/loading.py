@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import inspect
 import linecache
@@ -16,7 +15,7 @@ import torch
 
 from cpd.errors import CpdError, SpecError, closest
 from cpd.problem import Problem
-from cpd.spec.identity import canonical_json
+from cpd.spec.identity import digest
 from cpd.spec.models import ProblemSource
 
 _INSIDE = (str(Path(__file__).parent), str(Path(torch.__file__).parent), "<frozen")
@@ -84,7 +83,7 @@ def load_problem(source: ProblemSource) -> Problem:
 
 def problem_key(source: ProblemSource) -> str:
     """Hash of all that makes the problem: where it is, its text and its arguments."""
-    return _hash(source.model_dump())[:16]
+    return digest(source.model_dump())[:16]
 
 
 def load_data(source: ProblemSource, device: torch.device, dtype: torch.dtype) -> Any:
@@ -153,15 +152,11 @@ def _forget_edited(source: ProblemSource, place: str) -> None:
     if not place.endswith(".py"):  # its package may hold others' problems, and cpd's own: they stay as they are
         texts.setdefault(place, []).append((place, source.source))
     for module, found in texts.items():
-        seen = _hash([str(source.folder), found])
+        seen = digest([str(source.folder), found])
         if _imported.get(module, seen) != seen:
             for name in [name for name in sys.modules if name == module or name.startswith(f"{module}.")]:
                 del sys.modules[name]
         _imported[module] = seen
-
-
-def _hash(value: Any) -> str:
-    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
 def _installed(place: str, source: ProblemSource) -> types.ModuleType | None:
@@ -180,7 +175,7 @@ def _from_text(source: ProblemSource, place: str) -> types.ModuleType:
     """Run the source text that travelled with the sweep as a module of its own."""
     filename = source.path or f"{place}"
     # Two copies of a file are two modules: each reads what is beside it.
-    name = f"cpd_problem_{_hash([filename, source.source, source.modules])[:12]}"
+    name = f"cpd_problem_{digest([filename, source.source, source.modules])[:12]}"
     if name in sys.modules:
         return sys.modules[name]
     folder = source.folder

@@ -210,7 +210,7 @@ class Builder:
         prepared.random.restore()
         prepared.counted = prepared.models.runs
         with prepared.counter:
-            at = prepared.stack.evaluate(trained(prepared.models), batch)
+            at = prepared.stack.evaluate(prepared.models.trained(), batch)
         prepared.models = prepared.models.told_apart(at.buffers)
         prepared.draws = not RandomState.now(self.device).same(prepared.random)
 
@@ -237,11 +237,6 @@ class Builder:
             if out_of_memory(error):
                 raise
             raise ProblemRaised(where, error, place=self.batch.problem.target) from error
-
-
-def trained(models: Models) -> Models:
-    """The same models with parameters that a gradient reaches, for user code that takes one itself."""
-    return models._replace(parameters={n: p.detach().requires_grad_() for n, p in models.parameters.items()})
 
 
 def pads(run_size: int) -> bool:

@@ -38,6 +38,10 @@ class Models(NamedTuple):
         parameters = {n: t for n, t in whole.items() if n in trained}
         return cls(parameters, {n: t for n, t in whole.items() if n not in trained}, {})
 
+    def trained(self) -> Models:
+        """The same models with parameters that a gradient reaches, also one that user code takes itself."""
+        return self._replace(parameters={n: p.detach().requires_grad_() for n, p in self.parameters.items()})
+
     @property
     def runs(self) -> int:
         """How many models they are."""

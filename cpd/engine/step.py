@@ -114,15 +114,15 @@ class Step:
         Source: the paper, equations (8)-(10).
         """
         with torch.enable_grad():
-            parameters = {n: p.detach().requires_grad_() for n, p in state.parameters.items()}
-            at = self.stack.evaluate(Models(parameters, state.buffers, self.fixed), batch)
+            models = self.models(state).trained()
+            at = self.stack.evaluate(models, batch)
             objective, surrogate = at.objective.detach(), at.surrogate.detach()
             finite = torch.isfinite(objective) & torch.isfinite(surrogate + at.strict).all(1)
             active = state.active & finite
             methods = self.groups.update(self.violation(at.strict), state.methods, active)
             term = self.groups.penalty_term(self.violation(at.surrogate), state.methods, methods)
             total = (at.objective + term).sum()
-            gradients = torch.autograd.grad(total, list(parameters.values()), allow_unused=True)
+            gradients = torch.autograd.grad(total, list(models.parameters.values()), allow_unused=True)
         with torch.no_grad():
             moved, optimizer = self._descend(state, gradients)
             new = state._replace(
@@ -150,13 +150,13 @@ class Step:
 
     def gradient_norms(self, state: State, batch: Any) -> Tensor:
         """Norm of each component's surrogate gradient, grouped by constraint name: ``[R, names]``."""
-        parameters = {n: p.detach().requires_grad_() for n, p in state.parameters.items()}
-        at = self.stack.evaluate(Models(parameters, state.buffers, self.fixed), batch)
+        models = self.models(state).trained()
+        at = self.stack.evaluate(models, batch)
         groups = torch.split(at.surrogate.sum(0), list(self.stack.sizes.values()))
         norms = []
         for group in groups:
             gradients = torch.autograd.grad(
-                group.sum(), list(parameters.values()), retain_graph=True, allow_unused=True
+                group.sum(), list(models.parameters.values()), retain_graph=True, allow_unused=True
             )
             squares = [g.reshape(len(g), -1).square().sum(1) for g in gradients if g is not None]
             norms.append(torch.stack(squares).sum(0).sqrt() if squares else at.objective.detach() * 0)

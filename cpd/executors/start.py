@@ -36,6 +36,11 @@ class Where:
     address: str | None = None
     devices: tuple[str, ...] = ()
 
+    @property
+    def is_this_process(self) -> bool:
+        """Whether this process does the work itself, one item after the other."""
+        return self.backend == "local" and self.jobs == 1 and not self.devices
+
 
 class Executor:
     """Workers that are up, until closed: use it in a ``with`` statement."""
@@ -120,7 +125,7 @@ def start(
         from cpd.executors import ray
 
         return Executor(ray.RayPool(work, where.address or "auto", where.jobs, probe))
-    if where.backend == "local" and where.jobs == 1 and not where.devices:
+    if where.is_this_process:
         from cpd.executors.in_process import InProcess
 
         return Executor(InProcess(work))

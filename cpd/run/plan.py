@@ -54,13 +54,16 @@ class Plan:
         train: Batches to train, in the order in which they go out.
         forget: Batches whose checkpoints are of no use any more.
         where: The compute to start, where none is up yet.
-        here: Whether this process trains them itself, one after the other.
     """
 
     train: tuple[Group, ...]
     forget: tuple[Group, ...]
     where: Where
-    here: bool
+
+    @property
+    def here(self) -> bool:
+        """Whether this process trains them itself, one after the other."""
+        return self.where.is_this_process
 
 
 def plan(
@@ -95,8 +98,7 @@ def plan(
     # Killed between storing it and forgetting it; or another sweep has stored it; or nothing old is wanted.
     stale = [group for group, rest in zip(groups, left, strict=True) if rest != group or options.fresh]
     where = _where(jobs, len(groups), options)
-    here = where.backend == "local" and where.jobs == 1 and not where.devices
-    return Plan(tuple(group for group in left if group), tuple(stale), where, here)
+    return Plan(tuple(group for group in left if group), tuple(stale), where)
 
 
 def _jobs(runs: int, options: Options, count: Callable[[], Work | None]) -> int:

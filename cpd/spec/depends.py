@@ -55,7 +55,7 @@ def _variable(entry: str, place: str) -> Iterator[tuple[str, str]]:
         raise CpdError(f"{shown(entry)} names no variable", place=place, hint="write env:NAME")
     value = os.environ.get(name)
     # With its name, so that two variables of one value cannot be seen to be equal.
-    yield f"{VARIABLE}{name}", UNSET if value is None else _hash(os.fsencode(f"{name}={value}"))
+    yield f"{VARIABLE}{name}", UNSET if value is None else hashlib.sha256(os.fsencode(f"{name}={value}")).hexdigest()
 
 
 def _files(entry: str, folder: Path, place: str) -> Iterator[tuple[str, str]]:
@@ -75,7 +75,3 @@ def _files(entry: str, folder: Path, place: str) -> Iterator[tuple[str, str]]:
             message = f"'{name}' cannot be read: {error.strerror}"
             raise CpdError(message, place=place, hint="check its permissions") from None
         yield Path(os.path.normpath(name)).as_posix(), digest
-
-
-def _hash(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

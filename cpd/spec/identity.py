@@ -107,7 +107,7 @@ def _shared_identity(task: Task) -> dict[str, Any]:
 
 def _id(key: RunKey, shared: Mapping[str, Any]) -> str:
     own = {"method": key.method, "setting": _setting(key), "levels": dict(key.levels), "seed": key.seed}
-    return f"c1:{_hash(canonical_json({**shared, **own}))[:16]}"
+    return f"c1:{digest({**shared, **own})[:16]}"
 
 
 def _setting(key: RunKey) -> dict[str, Any]:
@@ -144,6 +144,11 @@ def _written(
 
 def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of the canonical JSON of plain values, in hexadecimal digits."""
+    return _hash(canonical_json(value))
 
 
 def canonical_json(value: Any) -> str:

@@ -109,7 +109,8 @@ class _Search:
         is_package = spec.submodule_search_locations is not None
         text = _text(content) if origin.endswith(".py") else None
         folders = name.split(".") if is_package else name.split(".")[:-1]
-        self.texts["/".join([*folders, Path(origin).name])] = f"sha256:{_hash(content)}" if text is None else text
+        shown = f"sha256:{hashlib.sha256(content).hexdigest()}" if text is None else text
+        self.texts["/".join([*folders, Path(origin).name])] = shown
         if text is not None:
             self._by_name[name] = text
             self._unread.append((text, name if is_package else name.rpartition(".")[0]))
@@ -147,7 +148,3 @@ def _text(content: bytes) -> str | None:
         return importlib.util.decode_source(content)
     except (UnicodeDecodeError, SyntaxError):
         return None
-
-
-def _hash(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
