@@ -14,6 +14,7 @@ from torch import Tensor
 from cpd.engine.batch import Batch
 from cpd.engine.checkpoint_file import CheckpointStore, OtherFormat
 from cpd.engine.generators import RandomState
+from cpd.engine.python_checkpoint import CannotKeep, read_random, resume_state, written_random, written_state
 from cpd.engine.training import Training
 from cpd.engine.tree import Misfit, load, save
 from cpd.errors import StoreError
@@ -70,13 +71,21 @@ class Keeper:
 
     def save(self, training: Training) -> None:
         """Write the training under way, and those that have ended before it."""
-        self._write([*self._ended, (_name(training), *checkpoint(training))])
+        try:
+            saved = [(_name(training), *checkpoint(training))]
+        except CannotKeep as error:
+            self._tell(f"{error}: interrupted, this training starts again")
+            saved = []
+        self._write([*self._ended, *saved])
 
     def ended(self, training: Training) -> None:
         """A training has ended, and perhaps others of the batch follow."""
         if self._store is None:
             return
-        tensors, meta = checkpoint(training)
+        try:
+            tensors, meta = checkpoint(training)
+        except CannotKeep:
+            return  # trained again where the batch is interrupted, as was said when it was to be saved
         self._ended.append((_name(training), {n: t.cpu() for n, t in tensors.items()}, meta))
         if self.due():
             self._write(self._ended)
@@ -99,7 +108,9 @@ class Keeper:
 
 def checkpoint(training: Training) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Everything that a training needs to go on bit by bit: tensors by name, and plain numbers."""
-    random = RandomState.now(training.going.step.levels.device)
+    training.refuse_to_be_kept()
+    prepared = training.prepared
+    random = RandomState.now(prepared.device)
     order, taken = training.prepared.batches.state()
     tensors = save({str(k): cohort.tree for k, cohort in enumerate(training.cohorts)})
     tensors |= {"random/cpu": random.cpu, "order": order}
@@ -111,6 +122,9 @@ def checkpoint(training: Training) -> tuple[dict[str, Tensor], dict[str, Any]]:
         "taken": taken,
         "stepper": training.chosen,
         "splits": training.splits,
+        "notes": list(training.notes),
+        "random": written_random(random),
+        "python": written_state(prepared.surroundings.python),
     }
 
 
@@ -120,7 +134,9 @@ def resume(training: Training, tensors: dict[str, Tensor], meta: dict[str, Any])
     Raises:
         Misfit: It was taken of another training.
     """
-    random = RandomState(training.going.step.levels.device, tensors.pop("random/cpu"), tensors.pop("random/cuda", None))
+    words = read_random(meta["random"])
+    device = training.prepared.device
+    random = RandomState(device, tensors.pop("random/cpu"), tensors.pop("random/cuda", None), **words)
     order = tensors.pop("order")
     cut = replace(training, left=[], splits=[])  # what does not fit leaves the training as it was
     for stay in meta["splits"]:
@@ -129,6 +145,9 @@ def resume(training: Training, tensors: dict[str, Tensor], meta: dict[str, Any])
     training.left, training.going, training.splits = cut.left, cut.going, cut.splits
     training.prepared.batches.restore(order, meta["taken"])
     training.done, training.seconds, training.chosen = meta["done"], meta["seconds"], meta["stepper"]
+    training.notes = list(meta["notes"])
+    training.prepared.surroundings.python.restore()
+    resume_state(training.prepared.surroundings.python, meta["python"])
     random.restore()
 
 

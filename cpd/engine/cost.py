@@ -9,8 +9,10 @@ from dataclasses import dataclass
 import torch
 
 from cpd.engine.batch import Batch
+from cpd.engine.generators import kept_random
 from cpd.engine.minibatches import total_steps
-from cpd.engine.preparing import Builder, Prepared, Refused
+from cpd.engine.prepared import Prepared, Refused
+from cpd.engine.preparing import Builder, check_device
 
 OPERATIONS, NUMBERS = 8e10, 1e10
 """Operations of matrix products, and numbers that other operations give, which a core of a few years ago does in a
@@ -37,7 +39,7 @@ class Work:
 def weigh(batch: Batch) -> Work | None:
     """Count what a run of the batch takes; None where its problem cannot be evaluated, which training it will tell."""
     try:
-        with torch.random.fork_rng(devices=[]):
+        with kept_random(check_device(batch.device)):
             builder = Builder(batch.with_keys(batch.keys[:1]))
             group = next(iter(builder.groups()), None)
             if group is None or isinstance(group, Refused):

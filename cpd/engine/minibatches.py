@@ -53,6 +53,18 @@ class Minibatches:
         (index,) = self.next_alike(1)
         return self.at(index)
 
+    def peek(self) -> Any:
+        """The next batch, without moving on."""
+        if self.batch_size is None:
+            return self.data
+        if self.taken == len(self._order):
+            self._begin_epoch()
+        return self.at(self._order[self.taken])
+
+    def put_back(self) -> None:
+        """Give back the batch that was peeked at and taken since."""
+        self.taken -= 1
+
     def next_alike(self, most: int) -> tuple[Tensor, ...]:
         """Examples of the next minibatches, ``[B]`` each: those of one size, within an epoch and at most ``most``."""
         if self.taken == len(self._order):
@@ -85,7 +97,9 @@ class Minibatches:
 
     def sample(self, size: int | None = None) -> Any:
         """A fixed batch, taken without moving on: the first examples, ``size`` or as many as a minibatch has."""
-        return self.data if self.batch_size is None else tuple(t[: size or self.batch_size] for t in self.data)
+        if self.batch_size is None:
+            return self.data
+        return tuple(t[: size or self.batch_size].clone() for t in self.data)  # user code may change it in place
 
     def state(self) -> tuple[Tensor, int]:
         """What :meth:`restore` needs: the generator at the start of the epoch, and the minibatches taken since."""

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from cpd.engine.counting import out_of_memory
+from cpd.engine.divergence import broken_gradients, finite_parameters, reason
+from cpd.engine.loading import user_traceback
 from cpd.engine.recorder import on_host
-from cpd.engine.stacked import Stacked
-from cpd.engine.training import Cohort, Training
+from cpd.engine.stacked import Stacked, stacked_rows
+from cpd.engine.steppers.alone import Alone
+from cpd.engine.training import Cohort, Training, norm_interval
+from cpd.engine.tree import mapped, take
+from cpd.errors import CpdError
 from cpd.outcome import ConstraintOutcome, Curves, Run, RunKey, Series, Status, finite_or_none
 
 
@@ -26,16 +33,51 @@ def finished_runs(training: Training) -> list[Run]:
 
 
 def _measured(training: Training, cohort: Cohort, seconds: float) -> list[Run]:
-    prepared, stack = training.prepared, training.prepared.stack
-    prepared.random.restore()
-    measured = stack.measure(cohort.step.models(cohort.tree.state), prepared.data)
+    measured, raised = _judged(training, cohort)
     kept = on_host(cohort.tree.recorded)
-    finals = _finals(cohort, measured)
-    count = 1 if prepared.padded else len(cohort.keys)
-    return [_run(training, cohort.keys[r], r, finals, kept, seconds) for r in range(count)]
+    finals = _finals(training, cohort, measured)
+    count = 1 if training.prepared.padded else len(cohort.keys)
+    runs = (_run(training, cohort.keys[r], r, finals, kept, seconds) for r in range(count))
+    return [run if r not in raised else _unmeasured(run, raised[r]) for r, run in enumerate(runs)]
 
 
-def _finals(cohort: Cohort, measured: Stacked) -> dict[str, Any]:
+def _judged(training: Training, cohort: Cohort) -> tuple[Stacked, dict[int, str]]:
+    """The finished models' numbers; NaN for those whose measure raises, and what it raises."""
+    prepared, models = training.prepared, cohort.step.models(cohort.tree.state)
+    own = training.stepper.python if isinstance(training.stepper, Alone) and cohort is training.going else None
+    try:
+        return prepared.measured(models, own), {}
+    except CpdError:
+        raise
+    except Exception as error:
+        if out_of_memory(error):
+            raise
+    alone = replace(prepared, stack=prepared.stack.alone())
+    rows: list[Stacked | None] = []
+    raised = {}
+    for r in range(models.runs):
+        try:
+            rows.append(alone.measured(take(models, [r]), own and [own[r]]))
+        except CpdError:
+            raise
+        except Exception as error:
+            if out_of_memory(error):
+                raise
+            rows.append(None)
+            raised[r] = user_traceback(error)
+    components = sum(prepared.stack.sizes.values())
+    nothing = cohort.step.levels.new_full((1, components), float("nan"))
+    missing = next((row for row in rows if row), Stacked(nothing[:, 0], nothing, nothing, {}, {}, {}))
+    missing = Stacked(*mapped(lambda leaf: torch.full_like(leaf, float("nan")), missing))
+    return stacked_rows([row or missing for row in rows]), raised
+
+
+def _unmeasured(run: Run, error: str) -> Run:
+    """A run whose measure raised: what its training recorded is kept."""
+    return replace(run, status=Status.FAILED, objective=None, error=error)
+
+
+def _finals(training: Training, cohort: Cohort, measured: Stacked) -> dict[str, Any]:
     step, tree = cohort.step, cohort.tree
     state = tree.state
     largest = tree.norms.nan_to_num(0, 0, 0).max(1).values
@@ -49,8 +91,12 @@ def _finals(cohort: Cohort, measured: Stacked) -> dict[str, Any]:
         "active": state.active,
         "pruned": tree.pruned,
         "steps": state.steps,
+        "cause": state.cause,
     }
     numbers = {n: t.detach().cpu().tolist() for n, t in host.items()}
+    every = norm_interval(training.steps)
+    numbers["finite"] = finite_parameters(state)
+    numbers["broken"] = broken_gradients(tree.norms, every, numbers["steps"], step.stack.names)
     return numbers | {"metrics": {n: t.detach().cpu().tolist() for n, t in measured.metrics.items()}}
 
 
@@ -82,6 +128,7 @@ def _run(
         metrics={n: finite_or_none(v[r]) for n, v in finals["metrics"].items()},
         steps=finals["steps"][r],
         seconds=seconds,
+        error=None if finite else reason(finals, r, stack.sizes),
         curves=_curves(training, r, kept, columns),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -14,6 +15,7 @@ from cpd.errors import CpdError, SpecError
 from cpd.problem import Evaluation, Problem
 
 Tensors = dict[str, Tensor]
+Gradients = dict[str, Tensor | None]
 
 
 class Models(NamedTuple):
@@ -33,10 +35,16 @@ class Models(NamedTuple):
     def stacked(cls, models: Sequence[nn.Module]) -> Models:
         """One model per run; what is not trained counts as a buffer until :func:`told_apart` knows better."""
         trained = {n for n, p in models[0].named_parameters() if p.requires_grad}
-        tensors = [{**dict(m.named_parameters()), **dict(m.named_buffers())} for m in models]
+        tensors = [named_tensors(m) for m in models]
         whole = {n: torch.stack([t[n].detach() for t in tensors]) for n in tensors[0]}
         parameters = {n: t for n, t in whole.items() if n in trained}
         return cls(parameters, {n: t for n, t in whole.items() if n not in trained}, {})
+
+    @classmethod
+    def joined(cls, models: Sequence[Models]) -> Models:
+        """Models of one architecture, one after the other."""
+        parts = ({n: torch.cat([m[k][n] for m in models]) for n in models[0][k]} for k in range(3))
+        return cls(*parts)
 
     def trained(self) -> Models:
         """The same models with parameters that a gradient reaches, also one that user code takes itself."""
@@ -67,6 +75,7 @@ class Stacked(NamedTuple):
         strict: ``[R, C]``, detached.
         metrics: Each ``[R]``.
         buffers: The models' buffers as the evaluation left them, ``[R, ...]`` each.
+        reached: What gradients are taken for: the stacked parameters, or the parameters of the one model itself.
     """
 
     objective: Tensor
@@ -74,6 +83,24 @@ class Stacked(NamedTuple):
     strict: Tensor
     metrics: Tensors
     buffers: Tensors
+    reached: Tensors
+
+    def gradients(self, total: Tensor, *, retain_graph: bool = False) -> Gradients:
+        """Gradient of a sum over the runs for each parameter, ``[R, ...]``; None where it does not depend on it."""
+        if not total.requires_grad:
+            return dict.fromkeys(self.reached)
+        if not all(isinstance(p, nn.Parameter) for p in self.reached.values()):
+            found = torch.autograd.grad(
+                total, list(self.reached.values()), retain_graph=retain_graph, allow_unused=True
+            )
+            return dict(zip(self.reached, found, strict=True))
+        for p in self.reached.values():
+            p.grad = None
+        total.backward(retain_graph=retain_graph)  # some of what users write asks for it, and not for autograd.grad
+        gradients = {n: None if p.grad is None else p.grad[None] for n, p in self.reached.items()}
+        for p in self.reached.values():
+            p.grad = None
+        return gradients
 
 
 class _Bound(nn.Module):
@@ -87,7 +114,7 @@ class _Bound(nn.Module):
     def forward(self, method: str, batch: Any) -> tuple[Evaluation, Tensors]:
         """The evaluation, and what is not trained as it stands afterwards, whether changed in place or assigned."""
         result = getattr(self.problem, method)(self.model, batch)
-        return result, {**dict(self.model.named_parameters()), **dict(self.model.named_buffers())}
+        return result, named_tensors(self.model)
 
 
 class Stack:
@@ -99,35 +126,50 @@ class Stack:
         problem: The user's problem.
         model: One of the models: the architecture.
         names: The constraints in the order of the spec.
-        fused: Map with ``vmap``; otherwise there is one model, called as it is.
+        fused: Map with ``vmap``; otherwise there is one model, filled with the run's tensors and called as any other.
         target: Where the problem is, for errors: ``file.py:Class``; default: its class.
 
     Attributes:
         sizes: Components of each constraint, known after the first evaluation.
+        without_gradient: Constraints whose value had no gradient in the last evaluation, where it was of one model.
+        measures: How the finished models are judged.
     """
 
     def __init__(
         self, problem: Problem, model: nn.Module, names: Sequence[str], fused: bool = True, target: str | None = None
     ) -> None:
         self.problem = problem
+        self.model = model
         self.target = target or type(problem).__name__
         self.names = tuple(names)
         self.fused = fused
         self.sizes: dict[str, int] = {}
+        self.without_gradient: list[str] = []
+        self.measures = Measures(fused=fused)
         self._checked: set[str] = set()
-        self.bound = _Bound(problem, model)
+        self._bound = _Bound(problem, model)
         self.projects = type(problem).project is not Problem.project
+
+    def alone(self) -> Stack:
+        """The same problem and architecture, for one run: plain PyTorch."""
+        stack = Stack(self.problem, self.model, self.names, fused=False, target=self.target)
+        stack.sizes, stack._checked = self.sizes, self._checked
+        stack.measures = Measures(False, self.measures.gradients)
+        return stack
 
     def evaluate(self, models: Models, batch: Any) -> Stacked:
         """Evaluate every run on ``batch`` in training mode, without metrics."""
-        self.bound.train()
+        self.model.train()
         return self._apply("evaluate", models, batch, metrics=False)
 
     def measure(self, models: Models, batch: Any) -> Stacked:
-        """Judge every run on ``batch`` in evaluation mode."""
-        self.bound.eval()
-        with torch.no_grad():
-            return self._apply("measure", models, batch, metrics=True)
+        """Judge every run on ``batch`` in evaluation mode, as :attr:`measures` says; nothing in it has a gradient."""
+        self.model.eval()
+        models = models.trained() if self.measures.gradients else models
+        with torch.set_grad_enabled(self.measures.gradients):
+            at = self._apply("measure", models, batch, metrics=True)
+        plain = (at.objective.detach(), at.surrogate.detach(), at.strict.detach())
+        return Stacked(*plain, {n: m.detach() for n, m in at.metrics.items()}, at.buffers, {})
 
     def project(self, parameters: Tensors) -> Tensors:
         """Project every run's parameters on the problem's feasible set."""
@@ -139,19 +181,34 @@ class Stack:
         return {n: p[None] for n, p in projected.items()}
 
     def _apply(self, method: str, models: Models, batch: Any, metrics: bool) -> Stacked:
+        with default_dtype(next(iter(models.parameters.values())).dtype):
+            if self.fused:
+                return self._mapped(method, models, batch, metrics)
+            return self._plain(method, models, batch, metrics)
+
+    def _mapped(self, method: str, models: Models, batch: Any, metrics: bool) -> Stacked:
         def one(tensors: Tensors) -> tuple[Tensor, Tensor, Tensor, Tensors, Tensors]:
             named = {f"model.{n}": t for n, t in tensors.items()}
-            result, after = functional_call(self.bound, named, (method, batch))
+            result, after = functional_call(self._bound, named, (method, batch))
             return *self._flatten(result, method, metrics), {n: after[n].detach() for n in models.buffers}
 
         # Buffers of its own, for the user's code changes them in place.
         tensors = {**models.parameters, **{n: t.clone() for n, t in models.buffers.items()}, **models.fixed}
-        with _default_dtype(next(iter(models.parameters.values())).dtype):
-            if self.fused:
-                return Stacked(*vmap(one, randomness="same")(tensors))
-            objective, surrogate, strict, *named = one({n: t[0] for n, t in tensors.items()})
-        shown, buffers = ({n: v[None] for n, v in each.items()} for each in named)
-        return Stacked(objective[None], surrogate[None], strict[None], shown, buffers)
+        return Stacked(*vmap(one, randomness="same")(tensors), models.parameters)
+
+    def _plain(self, method: str, models: Models, batch: Any, metrics: bool) -> Stacked:
+        """One model, as a loop of the user's own would call it."""
+        own = named_tensors(self.model)
+        with torch.no_grad():
+            for name, tensor in {**models.parameters, **models.buffers, **models.fixed}.items():
+                own[name].copy_(tensor[0])
+        result = getattr(self.problem, method)(self.model, batch)
+        objective, surrogate, strict, shown = self._flatten(result, method, metrics)
+        after = named_tensors(self.model)
+        buffers = {n: after[n].detach().clone()[None] for n in models.buffers}
+        reached = {n: own[n] for n in models.parameters}
+        shown = {n: v[None] for n, v in shown.items()}
+        return Stacked(objective[None], surrogate[None], strict[None], shown, buffers, reached)
 
     def _flatten(self, result: Evaluation, method: str, metrics: bool) -> tuple[Tensor, Tensor, Tensor, Tensors]:
         place = f"{self.target}.{method}()"
@@ -163,6 +220,7 @@ class Stack:
         values = [result.constraints[n] for n in self.names]
         true = [strict.get(n, result.constraints[n]) for n in self.names]
         self.sizes = {n: max(1, v.numel()) for n, v in zip(self.names, values, strict=True)}
+        self.without_gradient = [n for n, v in zip(self.names, values, strict=True) if not v.requires_grad]
         shown = {n: torch.as_tensor(v) for n, v in result.metrics.items()} if metrics else {}
         return (
             objective,
@@ -172,8 +230,38 @@ class Stack:
         )
 
 
+@dataclass
+class Measures:
+    """How finished models are judged: all of them at once where that works, with gradients where ``measure`` takes any.
+
+    Attributes:
+        fused: Mapped with ``vmap``; otherwise one after the other.
+        gradients: Whether autograd records what ``measure`` does.
+    """
+
+    fused: bool = True
+    gradients: bool = False
+
+
+def stacked_rows(rows: Sequence[Stacked]) -> Stacked:
+    """Evaluations of one run each, as one of them all."""
+    whole = (torch.cat([getattr(row, part) for row in rows]) for part in ("objective", "surrogate", "strict"))
+    metrics, buffers = ({n: torch.cat([row[k][n] for row in rows]) for n in rows[0][k]} for k in (3, 4))
+    return Stacked(*whole, metrics, buffers, {})
+
+
+def is_lazy(tensor: Tensor) -> bool:
+    """Whether a tensor has no shape before its module is first called."""
+    return bool(nn.parameter.is_lazy(tensor))
+
+
+def named_tensors(model: nn.Module) -> Tensors:
+    """All tensors of a model by name, those that are trained and those that are not."""
+    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
+
+
 @contextmanager
-def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
     """Tensors that the user's code makes are of the run's dtype."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -12,6 +12,8 @@ from cpd.engine.method_groups import MethodGroups, States
 from cpd.engine.optimizers import RULES, Kept, Moment, full_options, initial, scalar_dtype
 from cpd.engine.recorder import Record
 from cpd.engine.stacked import Models, Stack, Tensors
+from cpd.engine.tree import take
+from cpd.outcome import RunKey
 from cpd.spec.models import Optimizer
 
 
@@ -27,6 +29,9 @@ class State(NamedTuple):
         step: Steps that the training has done, for all runs the same.
         active: ``[R]`` bool; a run whose evaluation was not finite is frozen for good.
         steps: ``[R]`` steps done while active.
+        late: ``[R, P]``: steps in which each of the parameters, in their order, had no gradient.
+        cause: ``[R]``: for a frozen run, which of the objective, the C surrogate and the C strict values was not
+            finite first, in this order.
     """
 
     parameters: Tensors
@@ -37,6 +42,8 @@ class State(NamedTuple):
     step: Tensor
     active: Tensor
     steps: Tensor
+    late: Tensor
+    cause: Tensor
 
 
 class Step:
@@ -49,6 +56,9 @@ class Step:
         levels: ``[R, C]``.
         fixed: Tensors of the models that no step changes, ``[R, ...]``.
         optimizer: Recipe of the models' optimizer.
+
+    Attributes:
+        without: Parameters that had no gradient in some step.
 
     Raises:
         SpecError: The optimizer refuses its options.
@@ -65,6 +75,7 @@ class Step:
         self.recipe = optimizer
         self.options = full_options(optimizer)
         self.rule = RULES[optimizer.name]
+        self.without: set[str] = set()
 
     def start(self, models: Models) -> State:
         """The state before the first step."""
@@ -79,7 +90,17 @@ class Step:
             step=torch.zeros((), dtype=torch.long, device=like.device),
             active=torch.ones(runs, dtype=torch.bool, device=like.device),
             steps=torch.zeros(runs, dtype=torch.long, device=like.device),
+            late=torch.zeros(runs, len(models.parameters), dtype=torch.long, device=like.device),
+            cause=torch.zeros(runs, dtype=torch.long, device=like.device),
         )
+
+    def alone(self, key: RunKey, row: int) -> Step:
+        """The step of one of the runs, as plain PyTorch does it."""
+        groups = MethodGroups([key], self.stack.sizes, self.groups.equality, self.levels)
+        stack, fixed = self.stack.alone(), take(self.fixed, [row])
+        step = Step(stack, groups, self.sign, self.levels[row : row + 1], fixed, self.recipe)
+        step.without = set(self.without)
+        return step
 
     def models(self, state: State) -> Models:
         """The models as they stand."""
@@ -98,7 +119,14 @@ class Step:
             (part.method.name, part.rows, part.alternating, [(n, _word(v)) for n, v in part.setting.items()])
             for part in self.groups.parts
         ]
-        return (self.stack.names, str(self.stack.sizes), self.stack.fused, self.recipe.model_dump_json(), str(words))
+        return (
+            self.stack.names,
+            str(self.stack.sizes),
+            self.stack.fused,
+            self.recipe.model_dump_json(),
+            str(words),
+            str(sorted(self.without)),
+        )
 
     def violation(self, values: Tensor) -> Tensor:
         """Oriented violation ``[R, C]``: ``value - level``, or ``level - value`` for ``>=``."""
@@ -117,14 +145,14 @@ class Step:
             models = self.models(state).trained()
             at = self.stack.evaluate(models, batch)
             objective, surrogate = at.objective.detach(), at.surrogate.detach()
-            finite = torch.isfinite(objective) & torch.isfinite(surrogate + at.strict).all(1)
-            active = state.active & finite
+            finite = torch.isfinite(torch.cat([objective.unsqueeze(1), surrogate, at.strict], 1))
+            active = state.active & finite.all(1)
             methods = self.groups.update(self.violation(at.strict), state.methods, active)
             term = self.groups.penalty_term(self.violation(at.surrogate), state.methods, methods)
             total = (at.objective + term).sum()
-            gradients = torch.autograd.grad(total, list(models.parameters.values()), allow_unused=True)
+            gradients = at.gradients(total)
         with torch.no_grad():
-            moved, optimizer = self._descend(state, gradients)
+            moved, optimizer, late = self._descend(state, gradients)
             new = state._replace(
                 parameters=_where(active, moved, state.parameters),
                 buffers=_where(active, at.buffers, state.buffers),
@@ -133,20 +161,34 @@ class Step:
                 step=state.step + 1,
                 active=active,
                 steps=state.steps + active,
+                late=late,
+                cause=torch.where(state.active, finite.long().argmin(1), state.cause),
             )
             record = Record(objective, at.strict, self.groups.multipliers(methods, at.strict))
         return new, record
 
-    def _descend(self, state: State, gradients: Sequence[Tensor | None]) -> tuple[Tensors, dict[str, Kept]]:
-        """The models' parameters after the optimizer's step and the projection, and what the optimizer keeps."""
+    def _descend(self, state: State, gradients: Mapping[str, Tensor | None]) -> tuple[Tensors, dict[str, Kept], Tensor]:
+        """The models' parameters after the optimizer's step and the projection, and what the optimizer keeps.
+
+        A parameter without a gradient stays as it is, decay and momentum included, and this is no step of its own.
+        """
         lr = state.recipe["lr"]
         t = (state.step + 1).to(lr.dtype)
-        moved, kept = {}, {}
-        for (name, p), gradient in zip(state.parameters.items(), gradients, strict=True):
-            g = torch.zeros_like(p) if gradient is None else -gradient if self.options["maximize"] else gradient
-            at = Moment(p.detach(), g, lr, t)
+        moved, kept = dict(state.parameters), dict(state.optimizer)
+        without = {name for name, gradient in gradients.items() if gradient is None}
+        for k, (name, p) in enumerate(state.parameters.items()):
+            gradient = gradients[name]
+            if gradient is None:
+                continue
+            g = -gradient if self.options["maximize"] else gradient
+            own = t - state.late[0, k].to(t.dtype) if name in self.without else t
+            at = Moment(p.detach(), g, lr, own)
             moved[name], kept[name] = self.rule.update(at, state.optimizer[name], self.options)
-        return self.stack.project(moved), kept
+        self.without |= without
+        late = state.late
+        if without:
+            late = late + late.new_tensor([name in without for name in state.parameters])
+        return self.stack.project(moved), kept, late
 
     def gradient_norms(self, state: State, batch: Any) -> Tensor:
         """Norm of each component's surrogate gradient, grouped by constraint name: ``[R, names]``."""
@@ -155,10 +197,8 @@ class Step:
         groups = torch.split(at.surrogate.sum(0), list(self.stack.sizes.values()))
         norms = []
         for group in groups:
-            gradients = torch.autograd.grad(
-                group.sum(), list(models.parameters.values()), retain_graph=True, allow_unused=True
-            )
-            squares = [g.reshape(len(g), -1).square().sum(1) for g in gradients if g is not None]
+            gradients = at.gradients(group.sum(), retain_graph=True)
+            squares = [g.reshape(len(g), -1).square().sum(1) for g in gradients.values() if g is not None]
             norms.append(torch.stack(squares).sum(0).sqrt() if squares else at.objective.detach() * 0)
         return torch.stack(norms, dim=1).detach()
 

@@ -9,14 +9,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
-
 from cpd.engine.batch import Batch
 from cpd.engine.checkpointing import Keeper, identity
 from cpd.engine.cost import threads_for
 from cpd.engine.counting import out_of_memory
+from cpd.engine.generators import kept_random
 from cpd.engine.loading import user_traceback
-from cpd.engine.preparing import Builder, Prepared, Refused
+from cpd.engine.prepared import Prepared, Refused
+from cpd.engine.preparing import Builder, check_device
 from cpd.engine.results import finished_runs
 from cpd.engine.steppers.choice import choose
 from cpd.engine.steppers.stepper import Stepper
@@ -68,7 +68,7 @@ def train(batch: Batch, hooks: Hooks | None = None) -> Trained:
     """
     hooks = hooks or Hooks()
     done: dict[str, Run] = {}
-    with torch.random.fork_rng(devices=_cuda_devices(batch.device)):
+    with kept_random(check_device(batch.device)):
         builder = Builder(batch)
 
         def tell(text: str) -> None:
@@ -108,10 +108,11 @@ def run_spans(training: Training, stepper: Stepper, hooks: Hooks, keeper: Keeper
             shown = now
         stopping = hooks.stop is not None and hooks.stop()
         if stopping or keeper.due():
+            training.settle()
             keeper.save(training)
         if stopping:
             raise Interrupted
-    return [] if note is None else [note]
+    return training.notes if note is None else [*training.notes, note]
 
 
 def forget(batch: Batch) -> None:
@@ -138,7 +139,3 @@ def _train_group(batch: Batch, group: Prepared | Refused, keeper: Keeper, hooks:
         if out_of_memory(error):
             raise
         return [Run(key, Status.FAILED, error=user_traceback(error), steps=training.done) for key in keys]
-
-
-def _cuda_devices(name: str) -> list[torch.device]:
-    return [torch.device(name)] if name.startswith("cuda") and torch.cuda.is_available() else []

@@ -9,22 +9,28 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from cpd.engine.generators import RandomState
+from cpd.engine.audit import Asked, Finding, audit, audited_row
+from cpd.engine.counting import out_of_memory
 from cpd.engine.method_groups import MethodGroups
 from cpd.engine.minibatches import total_steps
-from cpd.engine.preparing import Prepared, pads
+from cpd.engine.prepared import Prepared, pads
 from cpd.engine.pruning import START, Prune, given_up, margins
-from cpd.engine.recorder import Recorded, Recorder
+from cpd.engine.python_checkpoint import CannotKeep
+from cpd.engine.recorder import Record, Recorded, Recorder
 from cpd.engine.stacked import Tensors
 from cpd.engine.step import State, Step
-from cpd.engine.steppers.stepper import Stepper
-from cpd.engine.tree import take
+from cpd.engine.steppers.alone import Alone
+from cpd.engine.steppers.stepper import Eager, Stepper
+from cpd.engine.surroundings import Surroundings
+from cpd.engine.tree import mapped, take
+from cpd.engine.trial import first_line
+from cpd.errors import CpdError
 from cpd.methods.registry import REGISTRY
 from cpd.outcome import RunKey
 from cpd.spec.models import Constraint, Train
 
 LOOKS = 20
-"""Times in a training at which it is looked which runs have ended: diverged, or to be given up."""
+"""Times in a training at which a step is audited, and it is looked which runs have ended: diverged, or to be given up."""
 LEAST_COMPACTED = 4
 """Runs of a batch from which those that have ended are taken out of it, once they are half of it."""
 NORM_POINTS = 5
@@ -62,6 +68,24 @@ class Cohort:
     tree: Tree
 
 
+class Moment(NamedTuple):
+    """A look at which a training can start again: it has agreed with one run alone up to there.
+
+    Attributes:
+        cohorts: All runs as they stood, those that go on last.
+        splits: How often runs had been taken out.
+        done: Steps done.
+        surroundings: Generators and Python's state.
+        order: Where the minibatches stood.
+    """
+
+    cohorts: tuple[Cohort, ...]
+    splits: int
+    done: int
+    surroundings: Surroundings
+    order: tuple[Tensor, int]
+
+
 @dataclass
 class Training:
     """One fused training under way.
@@ -75,7 +99,10 @@ class Training:
         splits: For each time that runs were taken out, the rows that stayed.
         done: Steps done.
         seconds: Time spent, earlier parts of a resumed training included.
-        chosen: The stepper that ``auto`` has decided on, by name; None before.
+        chosen: The stepper that goes on, by name, where that is decided: by ``auto``, or by an audit; None before.
+        notes: What audits found.
+        stepper: What executes the steps.
+        agreed: The last look at which audits agreed.
         prune: Which runs are given up; None for none.
         margin: How far from its level a constraint is far, ``[C]``; infinite where it does not count.
     """
@@ -91,6 +118,9 @@ class Training:
     done: int = 0
     seconds: float = 0.0
     chosen: str | None = None
+    notes: list[str] = field(default_factory=list)
+    stepper: Stepper = field(init=False)
+    agreed: Moment | None = None
     prune: Prune | None = None
     margin: Tensor = field(default_factory=lambda: torch.zeros(0))
 
@@ -104,7 +134,7 @@ class Training:
         steps = total_steps(recipe, prepared.data)
         recorder = Recorder(steps, sum(stack.sizes.values()))
         state, like = step.start(prepared.models), step.levels
-        points = len(range(0, steps, _every(steps, NORM_POINTS))) + 1
+        points = len(range(0, steps, norm_interval(steps))) + 1
         norms = like.new_full((len(keys), points, len(stack.names)), float("nan"))
         tree = Tree(state, recorder.start(like), norms, torch.zeros_like(state.active))
         by_name = [constraints[n] for n in stack.names]
@@ -133,24 +163,130 @@ class Training:
     def spans(self, stepper: Stepper) -> Iterator[Stepper]:
         """Train to the end, some steps at a time; yields, after each span, what executed it.
 
-        Between two spans the training may be saved, or left: what has been done is in it.
+        Between two spans the training may be saved, or left: what has been done is in it. The first step of the
+        training, one at each look and one after the last are audited: where they differ from those of a run alone, the
+        training goes back to the last look that agreed, and on with steps that do not differ.
         """
         if self.done == 0:
-            self.prepared.random.restore()
+            self.prepared.surroundings.restore()
+        self.stepper = stepper
+        self.agreed = self._moment()
         while self.done < self.steps:
             if self.done and self.done % _every(self.steps, LOOKS) == 0:
-                stepper = self._look(stepper)
+                self.stepper = self._look(self.stepper)
                 if not self.state.active.any():
                     break
-            if self.done % _every(self.steps, NORM_POINTS) == 0:
-                self._compare_gradients(self.done // _every(self.steps, NORM_POINTS))
-            n = self._span(stepper.history)
-            state, records = stepper(self.state, self.prepared.batches, n)
-            self._put(state=state)
-            self.done += n
-            self.recorder.keep_many(self.going.tree.recorded, self.done - len(records.objective), records)
-            yield stepper
+            if self.done % norm_interval(self.steps) == 0:
+                self._compare_gradients(self.done // norm_interval(self.steps))
+            at_look = self._audits() and self.done % _every(self.steps, LOOKS) == 0
+            moment = self._moment() if at_look else None
+            found = self._advance(1 if at_look else self._span(self.stepper.history), moment)
+            if found is not None:
+                self._go_back(found)
+            elif moment is not None:
+                self.agreed = moment
+            if self.done == self.steps:
+                self.settle()
+            yield self.stepper
         self._compare_gradients(-1)
+
+    def tried(self, stepper: Stepper, steps: int) -> Finding | None:
+        """What audits find of the first steps as a stepper makes them."""
+        self.prepared.surroundings.restore()
+        self.stepper = stepper
+        for _ in range(min(steps, self.steps)):
+            found = self._advance(1, self._moment())
+            if found is not None:
+                return found
+        return None
+
+    def settle(self) -> None:
+        """Audit the training as it stands, for it is to be saved or has ended; go back where it does not agree."""
+        if not self._audits():
+            return
+        before = self._moment()
+        made = self._made(1, before)
+        self.prepared.batches.put_back()
+        before.surroundings.restore()
+        if isinstance(made, Finding):
+            self._go_back(made)
+        else:
+            self.agreed = before
+
+    def _audits(self) -> bool:
+        """Whether there is something to compare: one run alone is what others are compared with."""
+        return self.prepared.stack.fused and self.stepper.name != "alone"
+
+    def _advance(self, n: int, audited: Moment | None) -> Finding | None:
+        """Go on by n steps and keep their records; or say what is wrong with them."""
+        made = self._made(n, audited)
+        if isinstance(made, Finding):
+            return made
+        state, records = made
+        self._put(state=state)
+        self.done += n
+        self.recorder.keep_many(self.going.tree.recorded, self.done - len(records.objective), records)
+        return None
+
+    def _made(self, n: int, audited: Moment | None) -> tuple[State, Record] | Finding:
+        """Make n steps; one that is audited is compared."""
+        batch = None if audited is None else self.prepared.batches.peek()
+        try:
+            state, records = self.stepper(self.state, self.prepared.batches, n)
+        except CpdError:
+            raise
+        except Exception as error:
+            if out_of_memory(error) or not self._audits():
+                raise
+            return Finding(first_line(error), fused=self.stepper.name == "eager")
+        if audited is None:
+            return state, records
+        asked = Asked(self.going.step, self.going.keys, self.state, batch, audited.surroundings)
+        row = audited_row(asked, self.done // _every(self.steps, LOOKS))
+        if row is None:
+            return state, records
+        ended = self._surroundings()
+        found = audit(asked, row, state, Record(*(value[0] for value in records)))
+        ended.restore()
+        return (state, records) if found is None else found
+
+    def _go_back(self, found: Finding) -> None:
+        """Start again from the last look that agreed, with steps that are replayed less."""
+        assert self.agreed is not None, "every span begins with a moment"
+        how = "run by run" if found.fused else "as they are written"
+        self.notes.append(f"{self.stepper.name} steps from {self.agreed.done:,} on were made again {how}: {found.what}")
+        self.chosen = "alone" if found.fused else "eager"
+        *self.left, self.going = self.agreed.cohorts
+        del self.splits[self.agreed.splits :]
+        self.done = self.agreed.done
+        self.prepared.batches.restore(*self.agreed.order)
+        self.agreed.surroundings.restore()
+        self.stepper = self.written()
+
+    def refuse_to_be_kept(self) -> None:
+        """Raise where runs that go on alone have come to keep different things in Python.
+
+        Raises:
+            CannotKeep: They have.
+        """
+        if isinstance(self.stepper, Alone) and not self.stepper.alike():
+            raise CannotKeep("what differs from run to run")
+
+    def written(self) -> Stepper:
+        """The steps as they are written, of all runs or of each alone: what nothing else is needed for."""
+        if self.chosen == "alone":
+            return Alone(self.going.step, self.going.keys, self._surroundings)
+        return Eager(self.going.step)
+
+    def _surroundings(self) -> Surroundings:
+        stack = self.prepared.stack
+        return Surroundings.now(self.prepared.device, stack.problem, stack.model)
+
+    def _moment(self) -> Moment:
+        order = self.prepared.batches.state()
+        if self.stepper.overwrites:
+            self._put(state=mapped(Tensor.clone, self.state))
+        return Moment(tuple(self.cohorts), len(self.splits), self.done, self._surroundings(), order)
 
     def split(self, stay: list[int]) -> None:
         """Go on with these rows alone; the others are kept as they stand, in ``left``."""
@@ -163,6 +299,8 @@ class Training:
         """Let all cohorts stand as in these trees, in the order of :attr:`cohorts`."""
         *left, self.going = (Cohort(c.keys, c.step, tree) for c, tree in zip(self.cohorts, trees, strict=True))
         self.left = left
+        late = (self.state.late > 0).any(0).tolist()
+        self.going.step.without = {name for name, has in zip(self.state.parameters, late, strict=True) if has}
 
     def _put(self, **changed: Any) -> None:
         self.going = Cohort(self.going.keys, self.going.step, self.going.tree._replace(**changed))
@@ -172,6 +310,7 @@ class Training:
         keys = tuple(self.going.keys[r] for r in rows)
         fixed = take(self.going.step.fixed, rows)
         step = _step(self.prepared, keys, fixed, self.constraints, self.recipe)
+        step.without = set(self.going.step.without)
         return Cohort(keys, step, take(self.going.tree, rows))
 
     def _look(self, stepper: Stepper) -> Stepper:
@@ -206,15 +345,32 @@ class Training:
         """Steps up to the last recorded one within ``history`` of the next, to a look or a comparison of gradients."""
         first = next(k for k in range(self.done, self.steps) if self.recorder.wants(k))
         last = max(k for k in range(first, min(first + history, self.steps)) if self.recorder.wants(k))
-        stops = (_every(self.steps, NORM_POINTS), _every(self.steps, LOOKS))
+        stops = (norm_interval(self.steps), _every(self.steps, LOOKS))
         return min(last + 1 - self.done, *(every - self.done % every for every in stops))
 
     def _compare_gradients(self, slot: int) -> None:
-        """Take the norms of the constraints' gradients without touching the generators."""
-        random = RandomState.now(self.going.step.levels.device)
-        norms = self.going.step.gradient_norms(self.state, self.prepared.batches.sample())
-        self.going.tree.norms[:, slot] = norms
-        random.restore()
+        """Take the norms of the constraints' gradients, leaving no trace."""
+        sample = self.prepared.batches.sample()
+        with self.prepared.untouched():
+            self.going.tree.norms[:, slot] = self._norms(sample)
+
+    def _norms(self, sample: Any) -> Tensor:
+        step, state = self.going.step, self.state
+        if self.chosen != "alone":
+            try:
+                return step.gradient_norms(state, sample)
+            except CpdError:
+                raise
+            except Exception as error:
+                if out_of_memory(error) or not self.prepared.stack.fused:
+                    raise
+        rows = enumerate(self.going.keys)
+        return torch.cat([step.alone(key, r).gradient_norms(take(state, [r]), sample) for r, key in rows])
+
+
+def norm_interval(steps: int) -> int:
+    """Every how many steps constraint gradients are compared."""
+    return _every(steps, NORM_POINTS)
 
 
 def _every(steps: int, times: int) -> int:

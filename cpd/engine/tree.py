@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
+import torch
 from torch import Tensor
 
 Tree = TypeVar("Tree")
@@ -76,6 +77,12 @@ def take(tree: Tree, rows: Sequence[int]) -> Tree:
     return cut
 
 
+def joined(tree: Tree, rows: Sequence[Tree]) -> Tree:
+    """The tree whose rows are these trees of one row each, as :func:`take` gives them; what all share is the first's."""
+    new: Tree = _joined(tree, rows)
+    return new
+
+
 def save(tree: Any) -> dict[str, Tensor]:
     """The tree's tensors by name; what is no tensor is not kept."""
     return {name: leaf.detach() for name, leaf in named(tree) if isinstance(leaf, Tensor)}
@@ -94,6 +101,22 @@ def load(tree: Tree, saved: Mapping[str, Tensor]) -> Tree:
         if leaf.shape != saved[name].shape or leaf.dtype != saved[name].dtype:
             raise Misfit(f"{name} is {saved[name].dtype} {list(saved[name].shape)}")
     return refilled(tree, [saved[n].to(leaf.device) if n in own else leaf for n, leaf in named(tree)])
+
+
+def _joined(tree: Any, rows: Sequence[Any]) -> Any:
+    if isinstance(tree, Mapping):
+        return {key: _joined(child, [row[key] for row in rows]) for key, child in tree.items()}
+    if isinstance(tree, tuple) and any(isinstance(child, Part) for child in tree):
+        return tuple(_joined_part(part, rows[part.first : part.first + part.rows]) for part in tree)
+    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
+        return type(tree)(*(_joined(child, [row[k] for row in rows]) for k, child in enumerate(tree)))
+    if isinstance(tree, tuple | list):
+        return type(tree)(_joined(child, [row[k] for row in rows]) for k, child in enumerate(tree))
+    return torch.cat(list(rows)) if isinstance(tree, Tensor) and tree.dim() else rows[0]
+
+
+def _joined_part(part: Part, rows: Sequence[tuple[Part]]) -> Part:
+    return part._replace(tree=_joined(part.tree, [own.tree for (own,) in rows]))
 
 
 def _children(tree: Any) -> list[tuple[str, Any]] | None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from engine_batches import ADAM, SGD, assert_close, constraint, key, numbers, quadratic, recipe, source
 
-from cpd.engine import preparing
+from cpd.engine import prepared
 from cpd.engine.batch import Batch
 from cpd.engine.pruning import Prune, given_up
 from cpd.engine.train import Hooks, Interrupted, train
@@ -67,7 +67,7 @@ def test_a_lone_survivor_stays_in_a_batch_of_two(sizes: list[int]) -> None:
 def test_a_lone_survivor_whose_step_is_large_goes_on_alone(
     sizes: list[int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(preparing, "LARGE_STEP", 0)  # it has no products
+    monkeypatch.setattr(prepared, "LARGE_STEP", 0)  # it has no products
     batch = quadratic([*WILD, TAME[0]], steps=100)
     run = train(batch).runs[-1]
     assert sizes == [1]

@@ -23,7 +23,7 @@ from engine_batches import (
     source,
 )
 
-from cpd.engine import preparing
+from cpd.engine import prepared
 from cpd.engine.batch import Batch
 from cpd.engine.checkpoint_file import CheckpointStore
 from cpd.engine.loading import ProblemRaised
@@ -81,7 +81,7 @@ def test_a_lone_run_whose_step_is_large_is_trained_once(stepper: str, monkeypatc
     before = whole.prepared.run_size
     whole.split([0])
     assert whole.prepared.run_size == before  # whoever has left
-    monkeypatch.setattr(preparing, "LARGE_STEP", 100_000)
+    monkeypatch.setattr(prepared, "LARGE_STEP", 100_000)
     assert stacked(lone) == (1, True)
     assert stacked(batch) == (3, True)
     assert_close(train(lone).runs[0], train(batch).runs[1])
@@ -242,7 +242,7 @@ def test_a_measure_that_cannot_be_fused_shows_before_the_training() -> None:
     assert [r.status for r in trained.runs] == [Status.COMPLETED] * 2
     assert len({r.metrics["m"] for r in trained.runs}) == 2
     (note,) = set(trained.notes)
-    assert note.startswith("cannot be fused, runs train one at a time: ")  # and then torch's own words
+    assert note.startswith("measure() is called for one run at a time: ")  # and then torch's own words
 
 
 def test_out_of_memory_reaches_the_caller_who_halves_the_batch() -> None:

@@ -10,7 +10,8 @@ import pytest
 from engine_problems import __file__ as PROBLEMS  # noqa: N812
 
 from cpd.engine.batch import Batch
-from cpd.engine.preparing import Builder, Prepared
+from cpd.engine.prepared import Prepared
+from cpd.engine.preparing import Builder
 from cpd.engine.train import train
 from cpd.engine.training import Training
 from cpd.outcome import Run, RunKey

@@ -10,13 +10,17 @@ from torch import Tensor
 from torch.fx import GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from cpd.engine.counting import out_of_memory
 from cpd.engine.minibatches import Minibatches
 from cpd.engine.recorder import Record
 from cpd.engine.step import State, Step
 from cpd.engine.steppers.draws import Draw, lift_draws
 from cpd.engine.steppers.stepper import Eager, Stepper, as_one
-from cpd.engine.steppers.torch_private import drop_profiling, takes_dtype
-from cpd.engine.tree import leaves, refilled
+from cpd.engine.steppers.torch_private import ValueMode, drop_profiling, takes_dtype
+from cpd.engine.surroundings import untouched
+from cpd.engine.tree import leaves, named, refilled
+from cpd.engine.trial import first_line
+from cpd.errors import CpdError
 
 
 class Captured:
@@ -26,6 +30,8 @@ class Captured:
     note.
     """
 
+    name = "captured"
+    overwrites = False
     history = 1
 
     def __init__(self, step: Step) -> None:
@@ -62,8 +68,12 @@ class Captured:
         try:
             if shape not in self._programs:
                 self._programs[shape] = capture(self.step, state, batch)
-        except RuntimeError as error:
-            self.note = f"the step cannot be captured, it runs eagerly: {str(error).strip().splitlines()[0]}"
+        except CpdError:
+            raise
+        except Exception as error:
+            if out_of_memory(error):
+                raise
+            self.note = f"the step cannot be captured, it runs eagerly: {first_line(error)}"
             self._eager = Eager(self.step)
             return None
         return self._programs[shape]
@@ -104,6 +114,21 @@ def shape_of(batch: Any) -> tuple[Any, ...]:
     return tuple(tuple(t.shape) for t in leaves(batch) if isinstance(t, Tensor))
 
 
+class ReadsValues(RuntimeError):
+    """A step that cannot be captured: what it does depends on what its tensors hold, not on their shapes alone.
+
+    Args:
+        operation: The first one that does.
+        place: Where the user's code asks for it.
+    """
+
+    def __init__(self, operation: str, place: str) -> None:
+        at = f" at {place}" if place else ""
+        taken = "a number off a tensor" if "scalar" in operation or operation == "item" else "what a mask picks"
+        hint = "use tensors" if "number" in taken else "use weights, (p * mask).sum() / mask.sum()"
+        super().__init__(f"it reads {taken} ({operation}{at}), which differs from batch to batch; faster: {hint}")
+
+
 _traces: dict[Any, tuple[Any, Trace, list[int | Tensor]]] = {}
 MOST_TRACES = 32
 """Captured steps that a process keeps: a search trains the same step in every round."""
@@ -139,13 +164,21 @@ def _capture(step: Step, state: State, batch: Any) -> Trace:
     """Trace one step; tracing draws random numbers, which are given back."""
     carried = len(leaves(state))
 
-    def flat(*arguments: Any) -> list[Any]:
-        new, record = step.advance(refilled(state, arguments[:carried]), refilled(batch, arguments[carried:]))
-        return [leaf.detach() if isinstance(leaf, Tensor) else leaf for leaf in [*leaves(new), *record]]
+    watched = ValueMode()
 
-    devices = [step.levels.device] if step.levels.is_cuda else []
-    with torch.random.fork_rng(devices=devices):
-        graph = make_fx(flat)(*leaves(state), *leaves(batch))
+    def flat(*arguments: Any) -> list[Any]:
+        with watched:
+            new, record = step.advance(refilled(state, arguments[:carried]), refilled(batch, arguments[carried:]))
+        assert [name for name, _ in named(new)] == [name for name, _ in named(state)], "leaves go by place"
+        return [leaf.detach().contiguous() if isinstance(leaf, Tensor) else leaf for leaf in [*leaves(new), *record]]
+
+    stack = step.stack
+    with untouched(step.levels.device, stack.problem, stack.model):
+        try:
+            graph = make_fx(flat)(*leaves(state), *leaves(batch))
+        finally:
+            if watched.found:
+                raise ReadsValues(*watched.found)
     drop_profiling(graph)
     _name_dtypes(graph)
     _drop_detached(graph)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from cpd.engine.steppers.cuda_graph import Graphed
 from cpd.engine.steppers.packaging import compile_seconds, missing_compiler
 from cpd.engine.steppers.stepper import Eager, Stepper
 from cpd.engine.training import Training
+from cpd.errors import CpdError
 
 CAPTURE_FROM = 200
 """Steps from which capturing the step (some tenths of a second) pays."""
@@ -41,20 +43,41 @@ def program_cache() -> Path:
 
 
 def choose(batch: Batch, training: Training, say: Callable[[str], None] = lambda text: None) -> Stepper:
-    """The stepper that the batch asks for, or the best one where it says ``auto``; ``say`` is told of long waits."""
-    step, fused = training.going.step, training.prepared.stack.fused
-    if batch.stepper == "eager" or not fused or (batch.stepper == "auto" and training.steps < CAPTURE_FROM):
-        return Eager(step)
-    if batch.stepper == "compiled" and step.levels.is_cuda:
-        return Graphed(step)
-    reason = _not_compiled(step)
-    if batch.stepper == "captured" or (reason is not None and batch.stepper == "compiled"):
-        captured = Captured(step)
-        captured.note = None if batch.stepper == "captured" else f"captured instead of compiled: {reason}"
-        return captured
+    """The stepper that the batch asks for, or the best one where it says ``auto``; ``say`` is told of long waits.
+
+    Raises:
+        CpdError: The batch names one that cannot be had here.
+    """
+    step, prepared = training.going.step, training.prepared
+    if batch.stepper == "compiled" and not step.levels.is_cuda:
+        _refuse_missing(step)
+    short = batch.stepper == "auto" and training.steps < CAPTURE_FROM
+    if training.chosen == "alone" or batch.stepper == "eager" or not prepared.stack.fused or short:
+        return training.written()
+    if prepared.stateful or training.chosen == "eager":
+        return training.written()
+    if batch.stepper == "captured":
+        return Captured(step)
     if batch.stepper == "compiled":
-        return Compiled(step, program_cache(), say=say)
-    return Auto(training, batch.uses, reason is None, say)
+        return Graphed(step) if step.levels.is_cuda else Compiled(step, program_cache(), say=say)
+    return Auto(training, batch.uses, _not_compiled(step) is None, say)
+
+
+def _refuse_missing(step: Step) -> None:
+    """Refuse to compile where that is not possible, whatever the problem is."""
+    reason = _not_compiled(step) or unwritable(program_cache())
+    if reason is not None:
+        raise CpdError(f"compiled: {reason}", place="--engine", hint="use --engine captured, or auto")
+
+
+def unwritable(folder: Path) -> str | None:
+    """Why no program can be kept in a folder, or None."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return None
+    except OSError as error:
+        return f"programs cannot be kept in {folder}: {error.strerror}"
 
 
 def _not_compiled(step: Step) -> str | None:
@@ -86,6 +109,16 @@ class Auto:
         self.note: str | None = None
         self._captured = _replayed(training.going.step)
         self._chosen: Stepper | None = None
+
+    @property
+    def name(self) -> str:
+        """Of what was chosen."""
+        return "auto" if self._chosen is None else self._chosen.name
+
+    @property
+    def overwrites(self) -> bool:
+        """As what was chosen, or may be."""
+        return (self._chosen or self._captured).overwrites
 
     @property
     def history(self) -> int:

@@ -49,6 +49,8 @@ class Compiled:
         say: Told when compiling begins.
     """
 
+    name = "compiled"
+    overwrites = False
     history: int = HISTORY
 
     def __init__(

@@ -30,6 +30,8 @@ class Graphed(Captured):
         record: Turns work on memory that stays in place into something that does it again.
     """
 
+    overwrites = True
+
     def __init__(self, step: Step, record: Callable[[Work], Work] | None = None) -> None:
         super().__init__(step)
         self._record = record or partial(cuda_graph, step.levels.device)

@@ -17,6 +17,16 @@ class Stepper(Protocol):
     """
 
     @property
+    def name(self) -> str:
+        """``eager``, ``captured``, ``compiled`` or ``alone``."""
+        ...
+
+    @property
+    def overwrites(self) -> bool:
+        """Whether a call writes its results where the last call's stand."""
+        ...
+
+    @property
     def history(self) -> int:
         """Steps whose records one call returns, at most."""
         ...
@@ -38,6 +48,8 @@ class Stepper(Protocol):
 class Eager:
     """The step as it is written, one operation after another."""
 
+    name = "eager"
+    overwrites = False
     history = 1
     note: str | None = None
 

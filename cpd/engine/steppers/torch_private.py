@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,45 @@ class OperationMode(TorchDispatchMode):
         return given
 
 
+class ValueMode(TorchDispatchMode):
+    """Notes the first operation whose result's shape, or a number handed to Python, depends on what tensors hold.
+
+    Attributes:
+        found: Its name, and where the user's code asks for it; empty while there was none.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.found: tuple[str, ...] = ()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if not self.found and _reads_values(func, args):
+            self.found = (func.__name__.partition(".")[0], _asking())
+        return func(*args, **(kwargs or {}))
+
+
+def _reads_values(func: Any, args: tuple[Any, ...]) -> bool:
+    if func is torch.ops.aten.index.Tensor:
+        return any(i is not None and i.dtype in (torch.bool, torch.uint8) for i in args[1])
+    return torch.Tag.data_dependent_output in func.tags or torch.Tag.dynamic_output_shape in func.tags
+
+
+def _asking() -> str:
+    """The innermost line of the user's that is under way, as ``file.py:12``."""
+    frame = sys._getframe()
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if not file.startswith(_NOT_THE_USERS) and "<" not in file:
+            return f"{Path(file).name}:{frame.f_lineno}"
+        frame = frame.f_back  # type: ignore[assignment]
+    return ""
+
+
+_NOT_THE_USERS = (str(Path(torch.__file__).parent), str(Path(__file__).parents[1]), sys.prefix, sys.base_prefix)
+
+
 def compile_package(exported: torch.export.ExportedProgram, to: Path, options: Mapping[str, Any]) -> str:
     """Compile an exported program into a file, with options of the compiler; returns the file's path."""
     made: str = torch._inductor.aoti_compile_and_package(exported, package_path=str(to), inductor_configs=dict(options))
@@ -55,6 +95,11 @@ def load_package(path: Path) -> Callable[[list[Tensor]], list[Tensor]]:
     loader = torch._C._aoti.AOTIModelPackageLoader(str(path), "model", False, 1, -1)
     run: Callable[[list[Tensor]], list[Tensor]] = loader.boxed_run
     return run
+
+
+def is_batched(tensor: Tensor) -> bool:
+    """Whether a tensor stands for those of several runs under ``vmap``, or stood for them."""
+    return bool(torch._C._functorch.is_batchedtensor(tensor))
 
 
 def takes_dtype(node: Node) -> bool:

@@ -16,6 +16,7 @@ from cpd.engine.steppers.choice import Auto, choose
 from cpd.engine.steppers.compiled import Compiled
 from cpd.engine.steppers.stepper import Eager
 from cpd.engine.train import Hooks, Interrupted, train
+from cpd.errors import CpdError
 
 compiler = pytest.mark.skipif(
     not any(shutil.which(name) for name in ("g++", "clang++", "c++")), reason="there is no C++ compiler"
@@ -115,10 +116,11 @@ def test_auto_decides_alike_whatever_is_compiled_already(cache: Path) -> None:
     assert chosen(batch) is before
 
 
-def test_without_a_compiler_the_step_is_captured_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_compiler_nothing_is_trained_where_compiling_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    trained = train(replace(BUNDLED["concave"], train=recipe(3), stepper="compiled"))
-    assert trained.notes == ["captured instead of compiled: there is no C++ compiler (g++ or clang++)"]
+    with pytest.raises(CpdError, match=r"--engine: compiled: there is no C\+\+ compiler") as raised:
+        train(replace(BUNDLED["concave"], train=recipe(3), stepper="compiled"))
+    assert raised.value.hint == "use --engine captured, or auto"
 
 
 @pytest.mark.slow

@@ -1,0 +1,278 @@
+"""The first evaluations of runs that are to train together: nothing of them is used that was not compared."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor
+
+from cpd.engine.agreement import disagreement, shake
+from cpd.engine.counting import Counter, out_of_memory
+from cpd.engine.loading import ProblemRaised
+from cpd.engine.minibatches import Minibatches
+from cpd.engine.prepared import Prepared
+from cpd.engine.python_state import batched_names
+from cpd.engine.stacked import Gradients, Measures, Models, Stacked, Tensors, named_tensors
+from cpd.engine.tree import take
+from cpd.errors import CpdError, SpecError
+
+MOST_COMPARED = 2**24
+"""Numbers in the data up to which it is seen whether an evaluation changed them in a way that torch does not notice."""
+GRADIENT_WITHIN = 8
+"""Minibatches in which some constraint must show a gradient."""
+SHOWN = 3
+"""Names that a note gives."""
+
+
+class Trial:
+    """Evaluates one run as plain PyTorch, then all of them as one, and compares; nothing is trained.
+
+    Args:
+        prepared: What is tried; what is learned is written into it.
+        minibatches: Those of the training, from its start.
+        target: Where the problem is, for errors.
+        notes: What the user should know is added.
+    """
+
+    def __init__(self, prepared: Prepared, minibatches: Minibatches, target: str, notes: list[str]) -> None:
+        self.prepared = prepared
+        self.minibatches = minibatches
+        self.target = target
+        self.notes = notes
+        self.alone = prepared.stack.alone() if prepared.stack.fused else prepared.stack
+        self.problem = type(prepared.stack.problem).__name__
+
+    def passed(self) -> bool:
+        """Whether the runs can train as one program, or are one.
+
+        Raises:
+            CpdError: What the problem returns does not keep the contract; it changes what is not its own; nothing of
+                it has a gradient.
+            ProblemRaised: The user's code raised.
+        """
+        first, second = self._two_batches()
+        try:
+            with self._telling("evaluate"):
+                self._look_around(first)
+                right = self._plain(0, first)
+                self._check_gradients()
+            if not self.prepared.stack.fused:
+                self.prepared.counted = 1
+                self._choose_measures()
+                return True
+            refused = self._refused(first, second, right)
+            if refused is not None:
+                self.notes.append(f"cannot be fused, runs train one at a time: {refused}")
+                return False
+            self._choose_measures()
+            return True
+        finally:
+            self.prepared.surroundings.restore()
+
+    def _two_batches(self) -> tuple[Any, Any]:
+        """The first minibatch, and the last one of the epoch, which may be smaller; or all data, twice."""
+        first = self.minibatches.next()
+        if self.minibatches.batch_size is None:
+            return first, None
+        second = first
+        for _ in range(min(self.minibatches.in_epoch, 64) - 1):
+            second = self.minibatches.next()
+        return first, second
+
+    def _plain(self, row: int, batch: Any, k: int | None = None) -> Tensors:
+        """One run alone, from its start; with parameters shaken by rounding where ``k`` is given."""
+        self.prepared.surroundings.restore()
+        models = take(self.prepared.models, [row])
+        if k is not None:
+            models = models._replace(parameters=shake(models.parameters, k))
+        return _numbers(*_with_gradients(self.alone.evaluate(models.trained(), batch)), 0)
+
+    def _look_around(self, batch: Any) -> None:
+        """Learn what an evaluation draws and changes, and refuse what must not be changed."""
+        prepared = self.prepared
+        data = _tensors(prepared.data)
+        before = [t.clone() if t.numel() <= MOST_COMPARED else None for t in data]
+        versions = [t._version for t in data]
+        models = take(prepared.models, [0])
+        prepared.surroundings.restore()
+        with prepared.counter:
+            at = self.alone.evaluate(models.trained(), batch)
+        changes = prepared.surroundings.changes()
+        prepared.draws = "torch" in prepared.surroundings.random.drawn_since()
+        unchanged = all(b is None or _same(b, t) for b, t in zip(before, data, strict=True))
+        if versions != [t._version for t in data] or not unchanged:
+            raise CpdError(
+                "changes the data in place, which all runs and steps share",
+                place=f"{self.target}.evaluate()",
+                hint="change a copy: x = x * 0.9 instead of x.mul_(0.9)",
+            )
+        self._refuse_moved(models)
+        prepared.models = prepared.models.told_apart(at.buffers)
+        once, again = _numbers(*_with_gradients(at), 0), self._plain(0, batch)
+        if not all(_same(once[n], t) for n, t in again.items()) and prepared.device.type == "cpu":
+            changes.append("depends on what cannot be seen: called again it gives other numbers")
+        prepared.stateful = tuple(changes)
+        if changes:
+            named = ", ".join(changes[:SHOWN]) + (", ..." if len(changes) > SHOWN else "")
+            self.notes.append(
+                f"evaluate() {named}: steps run as they are written, neither captured nor compiled; faster: state in a "
+                "buffer of the model, random numbers of torch"
+            )
+
+    def _refuse_moved(self, models: Models) -> None:
+        """Refuse an evaluation that moves parameters itself: each step would start from others than it ended at."""
+        now = named_tensors(self.alone.model)
+        moved = [n for n, p in models.parameters.items() if not _same(now[n].detach(), p[0])]
+        if moved:
+            raise CpdError(
+                f"changes the parameter '{moved[0]}' in place",
+                place=f"{self.target}.evaluate()",
+                hint="do that in project(parameters), which is called after each step",
+            )
+
+    def _check_gradients(self) -> None:
+        """Refuse a problem whose constraints nothing can push: steps would be those of another problem."""
+        without = set(self.alone.without_gradient)
+        for batch in self._further():
+            if not without.issuperset(self.alone.names):
+                break
+            self._plain(0, batch)
+            without &= set(self.alone.without_gradient)
+        if self.alone.names and without.issuperset(self.alone.names):
+            raise SpecError(
+                f"no gradient of {', '.join(self.alone.names)} reaches the parameters",
+                place=f"{self.target}.evaluate()",
+                hint="return a differentiable surrogate in constraints, and the true value in strict",
+            )
+        for name in sorted(without):
+            self.notes.append(f"no gradient of {name} reaches the parameters: nothing pushes it towards its level")
+
+    def _further(self) -> Iterator[Any]:
+        if self.minibatches.batch_size is not None:
+            for _ in range(min(GRADIENT_WITHIN, self.minibatches.in_epoch)):
+                yield self.minibatches.next()
+
+    def _refused(self, first: Any, second: Any, right: Tensors) -> str | None:
+        """Why the runs cannot train as one program, or None."""
+        try:
+            at = self._fused(first, count=True)
+            left = batched_names(self.prepared.stack.problem, self.alone.model)
+            if left:
+                return f"evaluate() keeps tensors of its run in {left[0]}"
+            wrong = self._differs(at, 0, first, right)
+            if wrong is None and second is not None:
+                wrong = self._differs(self._fused(second), 0, second, self._plain(0, second))
+            last = self.prepared.models.runs - 1
+            if wrong is None and self.prepared.keys[last].seed != self.prepared.keys[0].seed:
+                wrong = self._differs(at, last, first, self._plain(last, first))
+        except CpdError:
+            raise
+        except Exception as error:
+            if out_of_memory(error):
+                raise
+            return first_line(error)
+        return None if wrong is None else f"{wrong} of one run alone is another"
+
+    def _fused(self, batch: Any, count: bool = False) -> tuple[Stacked, Gradients]:
+        """All runs as one, from their start, and their gradients."""
+        prepared = self.prepared
+        prepared.surroundings.restore()
+        counter = Counter()
+        with counter if count else nullcontext():
+            at = prepared.stack.evaluate(prepared.models.trained(), batch)
+        if count:
+            prepared.counter, prepared.counted = counter, prepared.models.runs
+        return _with_gradients(at)
+
+    def _differs(self, at: tuple[Stacked, Gradients], row: int, batch: Any, right: Tensors) -> str | None:
+        return disagreement(_numbers(*at, row), right, {}, lambda k: self._plain(row, batch, k))
+
+    def _choose_measures(self) -> None:
+        """Find how finished models can be judged: all at once or one by one, with gradients where it takes any.
+
+        Raises:
+            ProblemRaised: ``measure`` raises however it is called.
+        """
+        stack = self.prepared.stack
+        models = take(self.prepared.models, [0, 0] if stack.fused else [0])
+        raised: list[Exception] = []
+        for fused, gradients in itertools.product([True, False] if stack.fused else [False], [False, True]):
+            stack.measures = Measures(fused, gradients)
+            try:
+                found = self.prepared.measured(models)
+                break
+            except CpdError:
+                raise
+            except Exception as error:
+                if out_of_memory(error):
+                    raise
+                raised.append(error)
+        else:
+            where = f"{self.problem}.measure()"
+            raise ProblemRaised(where, raised[-1], place=self.target) from raised[-1]
+        if not stack.measures.fused:
+            reason = first_line(raised[0]) if stack.fused else None
+        else:
+            reason = self._measured_otherwise(found)
+        if reason is not None:
+            stack.measures = Measures(False, stack.measures.gradients)
+            self.notes.append(f"measure() is called for one run at a time: {reason}")
+
+    def _measured_otherwise(self, found: Stacked) -> str | None:
+        """What measuring one run alone gives otherwise."""
+        one = take(self.prepared.models, [0])
+        alone = replace(self.prepared, stack=self.prepared.stack.alone())
+
+        def shaken(k: int) -> Tensors:
+            return judged_numbers(alone.measured(one._replace(parameters=shake(one.parameters, k))), 0)
+
+        wrong = disagreement(judged_numbers(found, 0), judged_numbers(alone.measured(one), 0), {}, shaken)
+        return None if wrong is None else f"{wrong} of one run alone is another"
+
+    @contextmanager
+    def _telling(self, method: str) -> Iterator[None]:
+        """Say where the user's code raised; what cpd itself raises, and a lack of memory, go on as they are."""
+        try:
+            yield
+        except CpdError:
+            raise
+        except Exception as error:
+            if out_of_memory(error):
+                raise
+            raise ProblemRaised(f"{self.problem}.{method}()", error, place=self.target) from error
+
+
+def first_line(error: BaseException) -> str:
+    """What an exception says, in one line."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _with_gradients(at: Stacked) -> tuple[Stacked, Gradients]:
+    return at, at.gradients((at.objective + at.surrogate.sum(1)).sum())
+
+
+def _numbers(at: Stacked, gradients: Gradients, row: int) -> Tensors:
+    """All that an evaluation gave for one run, gradients included."""
+    found = judged_numbers(at, row)
+    found |= {f"buffer {n}": t[row] for n, t in at.buffers.items()}
+    return found | {f"the gradient for {n}": g[row] for n, g in gradients.items() if g is not None}
+
+
+def judged_numbers(at: Stacked, row: int) -> Tensors:
+    """Objective, values and metrics of one run."""
+    found = {"the objective": at.objective, "a constraint's value": at.surrogate, "a strict value": at.strict}
+    found |= {f"metric {n}": m for n, m in at.metrics.items()}
+    return {n: t.detach()[row] for n, t in found.items()}
+
+
+def _tensors(data: Any) -> list[Tensor]:
+    return list(data or ())
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    """Equal to the last bit, NaN included."""
+    return a.shape == b.shape and bool(((a == b) | ((a != a) & (b != b))).all())
