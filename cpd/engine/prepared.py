@@ -63,7 +63,7 @@ class Prepared:
         """Whether arithmetic bounds a step of all its runs."""
         return self.run_size * self.models.runs >= LARGE_STEP
 
-    def measured(self, models: Models, python: Sequence[PythonState] | None = None) -> Stacked:
+    def measured(self, models: Models, python: Sequence[PythonState | None] | None = None) -> Stacked:
         """Judge models, leaving no trace; generators stand as they did before the first step.
 
         Args:
@@ -72,11 +72,9 @@ class Prepared:
         """
         stack = self.stack
         if stack.measures.fused or not stack.fused:
-            return self._measured(stack, models, python and python[0])
-        alone = stack.alone()
-        return stacked_rows(
-            [self._measured(alone, take(models, [r]), python and python[r]) for r in range(models.runs)]
-        )
+            return self._measured(stack, models, python[0] if python else None)
+        alone, own = stack.alone(), python or [None] * models.runs
+        return stacked_rows([self._measured(alone, take(models, [r]), own[r]) for r in range(models.runs)])
 
     def _measured(self, stack: Stack, models: Models, python: PythonState | None) -> Stacked:
         with self.untouched():

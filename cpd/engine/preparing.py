@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -12,12 +12,13 @@ from torch import nn
 from cpd.engine.batch import Batch
 from cpd.engine.counting import out_of_memory
 from cpd.engine.generators import DATA_SEED, seed_all
+from cpd.engine.lazy import is_lazy, materialise
 from cpd.engine.loading import ProblemRaised, load_data, load_problem, user_traceback
 from cpd.engine.method_groups import group_name
 from cpd.engine.minibatches import Minibatches
 from cpd.engine.prepared import Prepared, Refused, pads
 from cpd.engine.python_state import PythonState
-from cpd.engine.stacked import Models, Stack, default_dtype, is_lazy
+from cpd.engine.stacked import Models, Stack, default_dtype
 from cpd.engine.surroundings import Surroundings
 from cpd.engine.tree import named, take
 from cpd.engine.trial import Trial
@@ -111,13 +112,13 @@ class Builder:
     def _built(self, seed: int) -> Built:
         self.start.restore()
         seed_all(seed)
-        model = self.problem.model()
+        model: Any = self.problem.model()
         place = f"{self.batch.problem.target}.model()"
         if not isinstance(model, nn.Module):
             message = f"returned {type(model).__name__}"
             raise CpdError(message, place=place, hint="return a torch.nn.Module")
         model = model.to(self.device, self.dtype)
-        if any(is_lazy(t) for t in [*model.parameters(), *model.buffers()]):
+        if is_lazy(model):
             self._materialise(model)
         if not any(p.requires_grad for p in model.parameters()):
             message = f"returned a {type(model).__name__} without trainable parameters"
@@ -127,10 +128,20 @@ class Builder:
 
     def _materialise(self, model: nn.Module) -> None:
         """Let a lazy model take its shapes, and its first numbers, from a minibatch, as it would at its first step."""
-        model.eval()  # statistics stay as they are
-        with torch.no_grad(), default_dtype(self.dtype):
-            self.problem.evaluate(model, self._minibatches(0).sample())
+        batch = self._minibatches(0).sample()
         model.train()
+        python = PythonState(self.problem, model)
+        try:
+            with default_dtype(self.dtype):
+                alike = materialise(model, lambda: self.problem.evaluate(model, batch), self.device)
+        except Exception as error:
+            if isinstance(error, CpdError) or out_of_memory(error):
+                raise
+            where = f"{type(self.problem).__name__}.evaluate()"
+            raise ProblemRaised(where, error, place=self.batch.problem.target) from error
+        python.restore()
+        if not alike:
+            self.notes.append("random numbers are drawn before a lazy module takes its shape: a loop draws others")
 
     def _minibatches(self, seed: int) -> Minibatches:
         return Minibatches(self.data, self.batch.train.batch_size, seed)

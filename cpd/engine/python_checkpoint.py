@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from cpd.engine.steppers.torch_private import is_batched
 
 MOST_NUMBERS = 2**17
 """Numbers of a tensor or an array that a checkpoint holds of Python's state."""
-_SEQUENCES = {"list": list, "tuple": tuple, "set": set, "deque": deque}
+_SEQUENCES: dict[str, Callable[..., Any]] = {"list": list, "tuple": tuple, "set": set, "deque": deque}
 
 
 class CannotKeep(ValueError):

@@ -12,7 +12,7 @@ import random
 import re
 import sys
 from collections import deque
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -69,11 +69,12 @@ class _Numbers(Kept):
         super().__init__(value)
         copied = whole and not (isinstance(value, Tensor) and (is_batched(value) or value.is_sparse))
         self.numbers = _copied(value) if copied else None
-        versioned = isinstance(value, Tensor) and not is_batched(value) and not value.is_inference()
-        self.version = value._version if versioned else None
+        self.version: int | None = None
+        if isinstance(value, Tensor) and not is_batched(value) and not value.is_inference():
+            self.version = value._version
 
     def changes(self, name: str) -> Iterator[str]:
-        if self.version is not None and self.value._version == self.version:
+        if isinstance(self.value, Tensor) and self.version is not None and self.value._version == self.version:
             return
         known = self.numbers is not None or self.version is not None
         if known and (self.numbers is None or not _equal(self.numbers, self.value)):
@@ -207,7 +208,7 @@ class _Names(Kept):
 class _Space:
     """Where names are kept: how to list them, and to change them."""
 
-    def __init__(self, names: MutableMapping[Any, Any], skipped: frozenset[str] = frozenset()) -> None:
+    def __init__(self, names: dict[Any, Any], skipped: frozenset[str] = frozenset()) -> None:
         self.names = names
         self.skipped = skipped
 
@@ -301,12 +302,13 @@ class PythonState:
         for name, module in modules.items():
             where = f"model.{name}" if name else "model"
             self.parts[where] = _Names(module, _Space(vars(module), _registered(module)), looker, "{0}.{1}")
+        homes = {}
         for kind in _classes([type(problem), *map(type, modules.values())]):
             self.parts[kind.__name__] = _Names(kind, _ClassSpace(kind), looker, "{0}.{1}")
-            home = sys.modules.get(kind.__module__)
-            if home is not None and home.__name__ not in self.parts:
-                globals_ = _GlobalSpace(vars(home))
-                self.parts[home.__name__] = _Names(home, globals_, looker, "{1}")
+            if kind.__module__ in sys.modules:
+                homes[kind.__module__] = sys.modules[kind.__module__]
+        for name, home in homes.items():
+            self.parts[f"module {name}"] = _Names(home, _GlobalSpace(vars(home)), looker, "{1}")
 
     def changes(self) -> list[str]:
         """Names of what has changed since, as the user would write them: ``self.calls``, ``model.0.seen``."""

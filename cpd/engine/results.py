@@ -67,7 +67,7 @@ def _judged(training: Training, cohort: Cohort) -> tuple[Stacked, dict[int, str]
             raised[r] = user_traceback(error)
     components = sum(prepared.stack.sizes.values())
     nothing = cohort.step.levels.new_full((1, components), float("nan"))
-    missing = next((row for row in rows if row), Stacked(nothing[:, 0], nothing, nothing, {}, {}, {}))
+    missing = next((row for row in rows if row), Stacked(nothing[:, 0], nothing, nothing, {}, {}, {}, {}))
     missing = Stacked(*mapped(lambda leaf: torch.full_like(leaf, float("nan")), missing))
     return stacked_rows([row or missing for row in rows]), raised
 

@@ -76,6 +76,7 @@ class Stacked(NamedTuple):
         metrics: Each ``[R]``.
         buffers: The models' buffers as the evaluation left them, ``[R, ...]`` each.
         reached: What gradients are taken for: the stacked parameters, or the parameters of the one model itself.
+        parameters: As the evaluation left them: user code may change those of the one model in place.
     """
 
     objective: Tensor
@@ -84,6 +85,7 @@ class Stacked(NamedTuple):
     metrics: Tensors
     buffers: Tensors
     reached: Tensors
+    parameters: Tensors
 
     def gradients(self, total: Tensor, *, retain_graph: bool = False) -> Gradients:
         """Gradient of a sum over the runs for each parameter, ``[R, ...]``; None where it does not depend on it."""
@@ -133,6 +135,7 @@ class Stack:
         sizes: Components of each constraint, known after the first evaluation.
         without_gradient: Constraints whose value had no gradient in the last evaluation, where it was of one model.
         measures: How the finished models are judged.
+        moves: Whether an evaluation changes the parameters of the one model in place.
     """
 
     def __init__(
@@ -145,6 +148,7 @@ class Stack:
         self.fused = fused
         self.sizes: dict[str, int] = {}
         self.without_gradient: list[str] = []
+        self.moves = False
         self.measures = Measures(fused=fused)
         self._checked: set[str] = set()
         self._bound = _Bound(problem, model)
@@ -154,7 +158,7 @@ class Stack:
         """The same problem and architecture, for one run: plain PyTorch."""
         stack = Stack(self.problem, self.model, self.names, fused=False, target=self.target)
         stack.sizes, stack._checked = self.sizes, self._checked
-        stack.measures = Measures(False, self.measures.gradients)
+        stack.measures, stack.moves = Measures(False, self.measures.gradients), self.moves
         return stack
 
     def evaluate(self, models: Models, batch: Any) -> Stacked:
@@ -169,7 +173,7 @@ class Stack:
         with torch.set_grad_enabled(self.measures.gradients):
             at = self._apply("measure", models, batch, metrics=True)
         plain = (at.objective.detach(), at.surrogate.detach(), at.strict.detach())
-        return Stacked(*plain, {n: m.detach() for n, m in at.metrics.items()}, at.buffers, {})
+        return Stacked(*plain, {n: m.detach() for n, m in at.metrics.items()}, at.buffers, {}, {})
 
     def project(self, parameters: Tensors) -> Tensors:
         """Project every run's parameters on the problem's feasible set."""
@@ -194,7 +198,7 @@ class Stack:
 
         # Buffers of its own, for the user's code changes them in place.
         tensors = {**models.parameters, **{n: t.clone() for n, t in models.buffers.items()}, **models.fixed}
-        return Stacked(*vmap(one, randomness="same")(tensors), models.parameters)
+        return Stacked(*vmap(one, randomness="same")(tensors), models.parameters, models.parameters)
 
     def _plain(self, method: str, models: Models, batch: Any, metrics: bool) -> Stacked:
         """One model, as a loop of the user's own would call it."""
@@ -207,8 +211,9 @@ class Stack:
         after = named_tensors(self.model)
         buffers = {n: after[n].detach().clone()[None] for n in models.buffers}
         reached = {n: own[n] for n in models.parameters}
+        moved = {n: p.detach().clone()[None] for n, p in reached.items()} if self.moves else models.parameters
         shown = {n: v[None] for n, v in shown.items()}
-        return Stacked(objective[None], surrogate[None], strict[None], shown, buffers, reached)
+        return Stacked(objective[None], surrogate[None], strict[None], shown, buffers, reached, moved)
 
     def _flatten(self, result: Evaluation, method: str, metrics: bool) -> tuple[Tensor, Tensor, Tensor, Tensors]:
         place = f"{self.target}.{method}()"
@@ -245,14 +250,15 @@ class Measures:
 
 def stacked_rows(rows: Sequence[Stacked]) -> Stacked:
     """Evaluations of one run each, as one of them all."""
-    whole = (torch.cat([getattr(row, part) for row in rows]) for part in ("objective", "surrogate", "strict"))
-    metrics, buffers = ({n: torch.cat([row[k][n] for row in rows]) for n in rows[0][k]} for k in (3, 4))
-    return Stacked(*whole, metrics, buffers, {})
-
-
-def is_lazy(tensor: Tensor) -> bool:
-    """Whether a tensor has no shape before its module is first called."""
-    return bool(nn.parameter.is_lazy(tensor))
+    return Stacked(
+        objective=torch.cat([row.objective for row in rows]),
+        surrogate=torch.cat([row.surrogate for row in rows]),
+        strict=torch.cat([row.strict for row in rows]),
+        metrics={n: torch.cat([row.metrics[n] for row in rows]) for n in rows[0].metrics},
+        buffers={n: torch.cat([row.buffers[n] for row in rows]) for n in rows[0].buffers},
+        reached={},
+        parameters={},
+    )
 
 
 def named_tensors(model: nn.Module) -> Tensors:

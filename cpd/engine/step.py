@@ -152,6 +152,7 @@ class Step:
             total = (at.objective + term).sum()
             gradients = at.gradients(total)
         with torch.no_grad():
+            state = state._replace(parameters=at.parameters)
             moved, optimizer, late = self._descend(state, gradients)
             new = state._replace(
                 parameters=_where(active, moved, state.parameters),

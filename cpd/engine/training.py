@@ -30,7 +30,7 @@ from cpd.outcome import RunKey
 from cpd.spec.models import Constraint, Train
 
 LOOKS = 20
-"""Times in a training at which a step is audited, and it is looked which runs have ended: diverged, or to be given up."""
+"""Times in a training at which a step is audited and it is looked which runs have ended, or are to be given up."""
 LEAST_COMPACTED = 4
 """Runs of a batch from which those that have ended are taken out of it, once they are half of it."""
 NORM_POINTS = 5

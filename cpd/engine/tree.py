@@ -78,7 +78,7 @@ def take(tree: Tree, rows: Sequence[int]) -> Tree:
 
 
 def joined(tree: Tree, rows: Sequence[Tree]) -> Tree:
-    """The tree whose rows are these trees of one row each, as :func:`take` gives them; what all share is the first's."""
+    """The tree whose rows are these trees of one row each, as :func:`take` gives them; all share what the first has."""
     new: Tree = _joined(tree, rows)
     return new
 

@@ -45,6 +45,7 @@ class Trial:
         self.notes = notes
         self.alone = prepared.stack.alone() if prepared.stack.fused else prepared.stack
         self.problem = type(prepared.stack.problem).__name__
+        self.moved: str | None = None
 
     def passed(self) -> bool:
         """Whether the runs can train as one program, or are one.
@@ -110,7 +111,7 @@ class Trial:
                 place=f"{self.target}.evaluate()",
                 hint="change a copy: x = x * 0.9 instead of x.mul_(0.9)",
             )
-        self._refuse_moved(models)
+        self._see_moved(models)
         prepared.models = prepared.models.told_apart(at.buffers)
         once, again = _numbers(*_with_gradients(at), 0), self._plain(0, batch)
         if not all(_same(once[n], t) for n, t in again.items()) and prepared.device.type == "cpu":
@@ -123,16 +124,13 @@ class Trial:
                 "buffer of the model, random numbers of torch"
             )
 
-    def _refuse_moved(self, models: Models) -> None:
-        """Refuse an evaluation that moves parameters itself: each step would start from others than it ended at."""
+    def _see_moved(self, models: Models) -> None:
+        """Whether an evaluation changes parameters in place: then they are read back from the one model each time."""
         now = named_tensors(self.alone.model)
         moved = [n for n, p in models.parameters.items() if not _same(now[n].detach(), p[0])]
         if moved:
-            raise CpdError(
-                f"changes the parameter '{moved[0]}' in place",
-                place=f"{self.target}.evaluate()",
-                hint="do that in project(parameters), which is called after each step",
-            )
+            self.alone.moves = True
+            self.moved = moved[0]
 
     def _check_gradients(self) -> None:
         """Refuse a problem whose constraints nothing can push: steps would be those of another problem."""
@@ -158,6 +156,8 @@ class Trial:
 
     def _refused(self, first: Any, second: Any, right: Tensors) -> str | None:
         """Why the runs cannot train as one program, or None."""
+        if self.moved is not None:
+            return f"evaluate() changes the parameter {self.moved} in place; project(parameters) can do that for all"
         try:
             at = self._fused(first, count=True)
             left = batched_names(self.prepared.stack.problem, self.alone.model)
