@@ -301,7 +301,7 @@ class PythonState:
         self.parts: dict[str, Kept] = {"self": _Names(problem, _Space(vars(problem)), looker, "{0}.{1}")}
         for name, module in modules.items():
             where = f"model.{name}" if name else "model"
-            self.parts[where] = _Names(module, _Space(vars(module), _registered(module)), looker, "{0}.{1}")
+            self.parts[where] = _Names(module, _Space(module.__dict__, _registered(module)), looker, "{0}.{1}")
         homes = {}
         for kind in _classes([type(problem), *map(type, modules.values())]):
             self.parts[kind.__name__] = _Names(kind, _ClassSpace(kind), looker, "{0}.{1}")
