@@ -10,7 +10,6 @@ from torch import Tensor
 
 from cpd.engine.agreement import disagreement, shake
 from cpd.engine.counting import out_of_memory
-from cpd.engine.method_groups import group_name
 from cpd.engine.recorder import Record
 from cpd.engine.stacked import named_tensors
 from cpd.engine.step import State, Step
@@ -59,13 +58,12 @@ class Finding:
 
 def audited_row(asked: Asked, look: int) -> int | None:
     """Which run is compared at a look: each look another one that goes on; None where none does."""
-    active = [row for row, on in enumerate(asked.state.active.tolist()) if on]
-    groups: dict[Any, list[int]] = {}
-    for row in active:
-        groups.setdefault(group_name(asked.keys[row]), []).append(row)
+    active = asked.state.active.tolist()
+    rows = (range(part.rows.start, part.rows.stop) for part in asked.step.groups.parts)
+    groups = [own for each in rows if (own := [row for row in each if active[row]])]
     if not groups:
         return None
-    own = list(groups.values())[look % len(groups)]
+    own = groups[look % len(groups)]
     return own[look // len(groups) % len(own)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -96,9 +97,9 @@ class Step:
 
     def alone(self, key: RunKey, row: int) -> Step:
         """The step of one of the runs, as plain PyTorch does it."""
-        groups = MethodGroups([key], self.stack.sizes, self.groups.equality, self.levels)
-        stack, fixed = self.stack.alone(), take(self.fixed, [row])
-        step = Step(stack, groups, self.sign, self.levels[row : row + 1], fixed, self.recipe)
+        step = copy.copy(self)
+        step.stack, step.fixed, step.levels = self.stack.alone(), take(self.fixed, [row]), self.levels[row : row + 1]
+        step.groups = MethodGroups([key], self.stack.sizes, self.groups.equality, self.levels)
         step.without = set(self.without)
         return step
 

@@ -144,4 +144,6 @@ def _rebuilt(tree: Any, inner: Callable[[Any], Any], at_leaf: Callable[[Any], An
 
 def _rows(leaf: Any, rows: Sequence[int]) -> Any:
     """The rows of a leaf; a scalar is the same for all."""
-    return leaf.detach()[list(rows)] if isinstance(leaf, Tensor) and leaf.dim() else leaf
+    if not isinstance(leaf, Tensor) or not leaf.dim():
+        return leaf
+    return leaf.detach()[rows[0] : rows[0] + 1] if len(rows) == 1 else leaf.detach()[list(rows)]
