@@ -16,9 +16,9 @@ from cpd.outcome import ConstraintOutcome, Run, RunKey, Status
 from cpd.verdict.diagnosis import DIAGNOSES
 from cpd.verdict.document import Document, Iteration, Plain, SearchBlock
 from cpd.verdict.judgement import judge
-from cpd.views.tables.headline import verdict_sentence
+from cpd.views.tables.headline import subtitle, verdict_sentence
 from cpd.views.tables.markup import escape_latex, escape_markdown, latex_cell
-from cpd.views.tables.numbers import distinct, is_share, measured, number, signed, spread
+from cpd.views.tables.numbers import decimals, distinct, is_share, measured, number, signed, spread
 from cpd.views.tables.records import records, to_frame
 from cpd.views.tables.render import FORMATS, print_rows, render, sections, show, text
 from cpd.views.tables.search import IterationPrinter
@@ -439,6 +439,29 @@ def test_close_settings_stay_apart() -> None:
     assert distinct([0.1, 0.2]) == ["0.1", "0.2"]
     assert distinct([0.5463021, 0.5463039]) == ["0.546302", "0.546304"]
     assert distinct([True, "simultaneous", [1.0, 2.5], None]) == ["true", "simultaneous", "[1, 2.5]", "-"]
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "expected"), [(0.1, 2), (0.0025, 2), (1e-5, 3), (1e-12, 10), (0.0, 2), (1e-16, 2), (1e-60, 2)]
+)
+def test_a_percentage_has_as_many_decimals_as_its_tolerance_and_numbers_have(tolerance: float, expected: int) -> None:
+    assert decimals(tolerance) == expected
+
+
+@pytest.mark.parametrize(
+    ("seeds", "words"),
+    [
+        ([0, 1, 2], "3 seeds (0 to 2)"),
+        ([42, 1337, 987654321], "3 seeds (42, 1337, 987654321)"),
+        ([1, 2, 20261125], "3 seeds (1, 2, 20261125)"),
+        ([0, 2**63 - 1], f"2 seeds (0, {2**63 - 1})"),
+        ([10**k for k in range(15)], f"15 seeds ({', '.join(str(10**k) for k in range(11))}, ..., {10**14})"),
+        ([10**18 + k for k in range(15)], f"15 seeds ({10**18} to {10**18 + 14})"),
+    ],
+)
+def test_seeds_however_far_apart_are_named(seeds: list[int], words: str) -> None:
+    document = judge(task(), [run({"coefficient": 1.0}, 0.3, 0.75, seed=seed) for seed in seeds])
+    assert words in subtitle(document)
 
 
 def test_only_named_shares_within_0_and_1_are_percentages() -> None:
