@@ -149,7 +149,7 @@ def test_a_method_with_multipliers_is_never_given_up() -> None:
 
 @pytest.mark.parametrize(("growth", "given_up"), [(1.01, False), (1.0, True), (None, True)])
 def test_a_coefficient_that_grows_is_never_given_up(growth: float | None, given_up: bool) -> None:
-    setting = {} if growth is None else {"growth": growth}
+    setting: dict[str, Any] = {} if growth is None else {"growth": growth}
     small = key("quadratic_penalty", {"size": 1.0}, coefficient=1e-5, **setting)
     (run, fixed) = train(line((small, COEFFICIENTS[0]), Prune(), steps=1600)).runs
     assert (run.status is Status.PRUNED) == given_up
