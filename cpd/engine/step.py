@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from cpd.engine.holding import Holding
 from cpd.engine.method_groups import MethodGroups, States
 from cpd.engine.optimizers import RULES, Kept, Moment, full_options, initial, scalar_dtype
 from cpd.engine.recorder import Record
@@ -33,6 +34,7 @@ class State(NamedTuple):
         late: ``[R, P]``: steps in which each of the parameters, in their order, had no gradient.
         cause: ``[R]``: for a frozen run, which of the objective, the C surrogate and the C strict values was not
             finite first, in this order.
+        held: ``[R, names]`` of these, those at which each constraint held, since the last tenth began.
     """
 
     parameters: Tensors
@@ -45,6 +47,7 @@ class State(NamedTuple):
     steps: Tensor
     late: Tensor
     cause: Tensor
+    held: Tensor
 
 
 class Step:
@@ -57,6 +60,7 @@ class Step:
         levels: ``[R, C]``.
         fixed: Tensors of the models that no step changes, ``[R, ...]``.
         optimizer: Recipe of the models' optimizer.
+        holding: At which values the constraints hold.
 
     Attributes:
         without: Parameters that had no gradient in some step.
@@ -66,7 +70,14 @@ class Step:
     """
 
     def __init__(
-        self, stack: Stack, groups: MethodGroups, sign: Tensor, levels: Tensor, fixed: Tensors, optimizer: Optimizer
+        self,
+        stack: Stack,
+        groups: MethodGroups,
+        sign: Tensor,
+        levels: Tensor,
+        fixed: Tensors,
+        optimizer: Optimizer,
+        holding: Holding,
     ) -> None:
         self.stack = stack
         self.groups = groups
@@ -74,6 +85,7 @@ class Step:
         self.levels = levels
         self.fixed = fixed
         self.recipe = optimizer
+        self.holding = holding
         self.options = full_options(optimizer)
         self.rule = RULES[optimizer.name]
         self.without: set[str] = set()
@@ -93,12 +105,14 @@ class Step:
             steps=torch.zeros(runs, dtype=torch.long, device=like.device),
             late=torch.zeros(runs, len(models.parameters), dtype=torch.long, device=like.device),
             cause=torch.zeros(runs, dtype=torch.long, device=like.device),
+            held=torch.zeros(runs, len(self.stack.names), dtype=torch.long, device=like.device),
         )
 
     def alone(self, key: RunKey, row: int) -> Step:
         """The step of one of the runs, as plain PyTorch does it."""
         step = copy.copy(self)
         step.stack, step.fixed, step.levels = self.stack.alone(), take(self.fixed, [row]), self.levels[row : row + 1]
+        step.holding = self.holding.of(row)
         step.groups = MethodGroups([key], self.stack.sizes, self.groups.equality, self.levels)
         step.without = set(self.without)
         return step
@@ -111,7 +125,7 @@ class Step:
     def tensors(self) -> list[Tensor]:
         """All that the step reads besides its state and batch: levels, senses, hyperparameters, what is not trained."""
         settings = [v for part in self.groups.parts for v in part.setting.values() if isinstance(v, Tensor)]
-        return [self.levels, self.sign, self.groups.equality, *settings, *self.fixed.values()]
+        return [self.levels, self.sign, self.groups.equality, *self.holding.tensors, *settings, *self.fixed.values()]
 
     @property
     def structure(self) -> tuple[Any, ...]:
@@ -120,14 +134,9 @@ class Step:
             (part.method.name, part.rows, part.alternating, [(n, _word(v)) for n, v in part.setting.items()])
             for part in self.groups.parts
         ]
-        return (
-            self.stack.names,
-            str(self.stack.sizes),
-            self.stack.fused,
-            self.recipe.model_dump_json(),
-            str(words),
-            str(sorted(self.without)),
-        )
+        sides = [tensor is not None for tensor in self.holding]
+        recipe = (self.recipe.model_dump_json(), str(sorted(self.without)), str(sides))
+        return (self.stack.names, str(self.stack.sizes), self.stack.fused, *recipe, str(words))
 
     def violation(self, values: Tensor) -> Tensor:
         """Oriented violation ``[R, C]``: ``value - level``, or ``level - value`` for ``>=``."""
@@ -165,6 +174,7 @@ class Step:
                 steps=state.steps + active,
                 late=late,
                 cause=torch.where(state.active, finite.long().argmin(1), state.cause),
+                held=state.held + (self.holding.held(at.strict) & active.unsqueeze(1)),
             )
             record = Record(objective, at.strict, self.groups.multipliers(methods, at.strict))
         return new, record

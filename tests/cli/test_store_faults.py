@@ -93,7 +93,7 @@ def test_a_disk_that_fills_up_midway_costs_no_result_on_the_screen(cpd: Forked, 
 
 def test_a_limit_on_the_size_of_files_is_a_full_disk(cpd: Forked, tmp_path: Path) -> None:
     whole = document(cpd(*SWEEP, "--no-store"))
-    done = cpd(*SWEEP, largest_file=200_000)
+    done = cpd(*SWEEP, largest_file=150_000)
     assert done.rc == 4
     assert done.stderr.startswith("cpd: .cpd/runs.sqlite: cannot be read or written: the disk failed or is full (")
     assert done.stderr.endswith(f"; {FREE_SPACE}\n")

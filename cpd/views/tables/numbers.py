@@ -14,6 +14,9 @@ SHARES = {"rate", "rates", "density", "accuracy", "sparsity", "share", "precisio
 
 DIGITS = 4
 
+FINEST = 1e-15
+"""A tolerance below this is none: no share has so many digits."""
+
 
 def number(value: float | None, digits: int = DIGITS) -> str:
     """Write ``0.3507``, ``75.1``, ``5.894e-10``; ``-`` for a missing number."""
@@ -88,5 +91,5 @@ def is_share(name: str, values: Iterable[float | None]) -> bool:
 
 
 def decimals(tolerance: float) -> int:
-    """Decimals of a percentage: two, or more where the tolerance is finer than that."""
-    return max(2, math.ceil(-math.log10(100 * tolerance))) if tolerance > 0 else 2
+    """Decimals of a percentage: two, or more where the tolerance is finer than that and numbers have them."""
+    return max(2, math.ceil(-math.log10(100 * tolerance))) if tolerance > FINEST else 2
