@@ -14,6 +14,7 @@ from cpd.engine.generators import kept_random
 from cpd.engine.minibatches import Minibatches, total_steps
 from cpd.engine.prepared import Prepared
 from cpd.engine.preparing import Builder, check_device
+from cpd.engine.replay import Replay
 from cpd.engine.stacked import Stacked
 from cpd.engine.steppers.captured import Captured
 from cpd.engine.training import Training
@@ -148,8 +149,9 @@ def _engine(training: Training) -> str:
     """What two captured steps say when they are compared with those of one run alone."""
     if training.prepared.stateful or not training.prepared.stack.fused:
         return "steps run as they are written"
-    stepper = Captured(training.going.step)
-    found = training.tried(stepper, 2)
+    stepper = training.stepper = Captured(training.going.step)
+    training.prepared.surroundings.restore()
+    found = Replay(training).tried(stepper, 2)
     if stepper.note is not None:
         return stepper.note
     if found is not None:

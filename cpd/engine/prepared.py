@@ -83,6 +83,10 @@ class Prepared:
             self.surroundings.random.restore()
             return stack.measure(models, self.data)
 
+    def surroundings_now(self) -> Surroundings:
+        """Generators and Python's state as they are."""
+        return Surroundings.now(self.device, self.stack.problem, self.stack.model)
+
     def untouched(self) -> AbstractContextManager[Surroundings]:
         """For evaluations that are not part of the training: they leave generators and Python's state as they were."""
         return untouched(self.device, self.stack.problem, self.stack.model)

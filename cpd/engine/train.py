@@ -108,7 +108,7 @@ def run_spans(training: Training, stepper: Stepper, hooks: Hooks, keeper: Keeper
             shown = now
         stopping = hooks.stop is not None and hooks.stop()
         if stopping or keeper.due():
-            training.settle()
+            training.replay.settle()
             keeper.save(training)
         if stopping:
             raise Interrupted

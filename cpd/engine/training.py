@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from cpd.engine.audit import Asked, Finding, audit, audited_row
+from cpd.engine.cohort import Cohort, Tree
 from cpd.engine.counting import out_of_memory
 from cpd.engine.holding import holding
 from cpd.engine.method_groups import MethodGroups, resolved
@@ -17,14 +17,13 @@ from cpd.engine.minibatches import total_steps
 from cpd.engine.prepared import Prepared, pads
 from cpd.engine.pruning import START, Prune, given_up, margins
 from cpd.engine.python_checkpoint import CannotKeep
-from cpd.engine.recorder import Record, Recorded, Recorder
+from cpd.engine.recorder import Recorder
+from cpd.engine.replay import Replay
 from cpd.engine.stacked import Tensors
 from cpd.engine.step import State, Step
 from cpd.engine.steppers.alone import Alone
 from cpd.engine.steppers.stepper import Eager, Stepper
-from cpd.engine.surroundings import Surroundings
-from cpd.engine.tree import mapped, take
-from cpd.engine.trial import first_line
+from cpd.engine.tree import take
 from cpd.errors import CpdError
 from cpd.methods.registry import REGISTRY
 from cpd.outcome import RunKey
@@ -36,55 +35,6 @@ LEAST_COMPACTED = 4
 """Runs of a batch from which those that have ended are taken out of it, once they are half of it."""
 NORM_POINTS = 5
 """Points of a training, beside the end, at which constraint gradients are compared."""
-
-
-class Tree(NamedTuple):
-    """All that changes while runs are trained, with the runs first: what is cut, saved and loaded as one.
-
-    Attributes:
-        state: What a step changes.
-        recorded: The curves and the last tenth.
-        norms: Norms of the constraints' gradients, ``[R, points, names]``; NaN where not taken yet.
-        pruned: ``[R]`` bool: the runs that were given up.
-    """
-
-    state: State
-    recorded: Recorded
-    norms: Tensor
-    pruned: Tensor
-
-
-@dataclass(frozen=True)
-class Cohort:
-    """Runs that go through the steps together.
-
-    Attributes:
-        keys: The runs.
-        step: Their step.
-        tree: How they stand.
-    """
-
-    keys: tuple[RunKey, ...]
-    step: Step
-    tree: Tree
-
-
-class Moment(NamedTuple):
-    """A look at which a training can start again: it has agreed with one run alone up to there.
-
-    Attributes:
-        cohorts: All runs as they stood, those that go on last.
-        splits: How often runs had been taken out.
-        done: Steps done.
-        surroundings: Generators and Python's state.
-        order: Where the minibatches stood.
-    """
-
-    cohorts: tuple[Cohort, ...]
-    splits: int
-    done: int
-    surroundings: Surroundings
-    order: tuple[Tensor, int]
 
 
 @dataclass
@@ -103,7 +53,7 @@ class Training:
         chosen: The stepper that goes on, by name, where that is decided: by ``auto``, or by an audit; None before.
         notes: What audits found.
         stepper: What executes the steps.
-        agreed: The last look at which audits agreed.
+        replay: Audits its steps.
         prune: Which runs are given up; None for none.
         margin: How far from its level a constraint is far, ``[C]``; infinite where it does not count.
     """
@@ -121,7 +71,7 @@ class Training:
     chosen: str | None = None
     notes: list[str] = field(default_factory=list)
     stepper: Stepper = field(init=False)
-    agreed: Moment | None = None
+    replay: Replay = field(init=False)
     prune: Prune | None = None
     margin: Tensor = field(default_factory=lambda: torch.zeros(0))
 
@@ -171,100 +121,29 @@ class Training:
         if self.done == 0:
             self.prepared.surroundings.restore()
         self.stepper = stepper
-        self.agreed = self._moment()
+        replay = self.replay = Replay(self)
         while self.done < self.steps:
-            if self.done and self.done % _every(self.steps, LOOKS) == 0:
+            at_look = self.done % look_interval(self.steps) == 0
+            if at_look and not replay.confirmed():
+                continue
+            if self.done and at_look:
                 self.stepper = self._look(self.stepper)
                 if not self.state.active.any():
                     break
             if self.done % norm_interval(self.steps) == 0:
                 self._compare_gradients(self.done // norm_interval(self.steps))
             if self.done == self.recorder.tail_start:
-                self._put(state=self.state._replace(held=torch.zeros_like(self.state.held)))
-            at_look = self._audits() and self.done % _every(self.steps, LOOKS) == 0
-            moment = self._moment() if at_look else None
-            found = self._advance(1 if at_look else self._span(self.stepper.history), moment)
-            if found is not None:
-                self._go_back(found)
-            elif moment is not None:
-                self.agreed = moment
+                self.put(state=self.state._replace(held=torch.zeros_like(self.state.held)))
+            replay.advance(1 if at_look else self._span(self.stepper.history), audited=at_look)
             if self.done == self.steps:
-                self.settle()
+                replay.settle()
             yield self.stepper
         self._compare_gradients(-1)
 
-    def tried(self, stepper: Stepper, steps: int) -> Finding | None:
-        """What audits find of the first steps as a stepper makes them."""
-        self.prepared.surroundings.restore()
-        self.stepper = stepper
-        for _ in range(min(steps, self.steps)):
-            found = self._advance(1, self._moment())
-            if found is not None:
-                return found
-        return None
-
-    def settle(self) -> None:
-        """Audit the training as it stands, for it is to be saved or has ended; go back where it does not agree."""
-        if not self._audits():
-            return
-        before = self._moment()
-        made = self._made(1, before)
-        self.prepared.batches.put_back()
-        before.surroundings.restore()
-        if isinstance(made, Finding):
-            self._go_back(made)
-        else:
-            self.agreed = before
-
-    def _audits(self) -> bool:
-        """Whether there is something to compare: one run alone is what others are compared with."""
-        return self.prepared.stack.fused and self.stepper.name != "alone"
-
-    def _advance(self, n: int, audited: Moment | None) -> Finding | None:
-        """Go on by n steps and keep their records; or say what is wrong with them."""
-        made = self._made(n, audited)
-        if isinstance(made, Finding):
-            return made
-        state, records = made
-        self._put(state=state)
-        self.done += n
-        self.recorder.keep_many(self.going.tree.recorded, self.done - len(records.objective), records)
-        return None
-
-    def _made(self, n: int, audited: Moment | None) -> tuple[State, Record] | Finding:
-        """Make n steps; one that is audited is compared."""
-        batch = None if audited is None else self.prepared.batches.peek()
-        try:
-            state, records = self.stepper(self.state, self.prepared.batches, n)
-        except CpdError:
-            raise
-        except Exception as error:
-            if out_of_memory(error) or not self._audits():
-                raise
-            return Finding(first_line(error), fused=self.stepper.name == "eager")
-        if audited is None:
-            return state, records
-        asked = Asked(self.going.step, self.going.keys, self.state, batch, audited.surroundings)
-        row = audited_row(asked, self.done // _every(self.steps, LOOKS))
-        if row is None:
-            return state, records
-        ended = self._surroundings()
-        found = audit(asked, row, state, Record(*(value[0] for value in records)))
-        ended.restore()
-        return (state, records) if found is None else found
-
-    def _go_back(self, found: Finding) -> None:
-        """Start again from the last look that agreed, with steps that are replayed less."""
-        assert self.agreed is not None, "every span begins with a moment"
-        how = "run by run" if found.fused else "as they are written"
-        self.notes.append(f"{self.stepper.name} steps from {self.agreed.done:,} on were made again {how}: {found.what}")
-        self.chosen = "alone" if found.fused else "eager"
-        *self.left, self.going = self.agreed.cohorts
-        del self.splits[self.agreed.splits :]
-        self.done = self.agreed.done
-        self.prepared.batches.restore(*self.agreed.order)
-        self.agreed.surroundings.restore()
-        self.stepper = self.written()
+    @property
+    def look(self) -> int:
+        """How many looks there have been."""
+        return self.done // look_interval(self.steps)
 
     def refuse_to_be_kept(self) -> None:
         """Raise where runs that go on alone have come to keep different things in Python.
@@ -278,18 +157,12 @@ class Training:
     def written(self) -> Stepper:
         """The steps as they are written, of all runs or of each alone: what nothing else is needed for."""
         if self.chosen == "alone":
-            return Alone(self.going.step, self.going.keys, self._surroundings)
+            return Alone(self.going.step, self.going.keys, self.prepared.surroundings_now)
         return Eager(self.going.step)
 
-    def _surroundings(self) -> Surroundings:
-        stack = self.prepared.stack
-        return Surroundings.now(self.prepared.device, stack.problem, stack.model)
-
-    def _moment(self) -> Moment:
-        order = self.prepared.batches.state()
-        if self.stepper.overwrites:
-            self._put(state=mapped(Tensor.clone, self.state))
-        return Moment(tuple(self.cohorts), len(self.splits), self.done, self._surroundings(), order)
+    def put(self, **changed: Any) -> None:
+        """Let the runs that go on stand otherwise: a part of their tree by name."""
+        self.going = Cohort(self.going.keys, self.going.step, self.going.tree._replace(**changed))
 
     def split(self, stay: list[int]) -> None:
         """Go on with these rows alone; the others are kept as they stand, in ``left``."""
@@ -304,9 +177,6 @@ class Training:
         self.left = left
         late = (self.state.late > 0).any(0).tolist()
         self.going.step.without = {name for name, has in zip(self.state.parameters, late, strict=True) if has}
-
-    def _put(self, **changed: Any) -> None:
-        self.going = Cohort(self.going.keys, self.going.step, self.going.tree._replace(**changed))
 
     def _part(self, rows: list[int]) -> Cohort:
         """The cohort of these rows alone, at the same step."""
@@ -342,13 +212,13 @@ class Training:
         far = given_up(step.violation(kept), left, self.margin, counts_below)
         unmoved = [not REGISTRY[key.method].moves(resolved(key)) for key in self.going.keys]
         new = far & self.state.active & torch.tensor(unmoved, device=far.device)
-        self._put(pruned=tree.pruned | new, state=self.state._replace(active=self.state.active & ~new))
+        self.put(pruned=tree.pruned | new, state=self.state._replace(active=self.state.active & ~new))
 
     def _span(self, history: int) -> int:
         """Steps up to the last recorded one within ``history`` of the next, to the last tenth or to a look."""
         first = next(k for k in range(self.done, self.steps) if self.recorder.wants(k))
         last = max(k for k in range(first, min(first + history, self.steps)) if self.recorder.wants(k))
-        stops = (norm_interval(self.steps), _every(self.steps, LOOKS))
+        stops = (norm_interval(self.steps), look_interval(self.steps))
         to_tail = [left] if (left := self.recorder.tail_start - self.done) > 0 else []
         return min(last + 1 - self.done, *to_tail, *(every - self.done % every for every in stops))
 
@@ -370,6 +240,11 @@ class Training:
                     raise
         rows = enumerate(self.going.keys)
         return torch.cat([step.alone(key, r).gradient_norms(take(state, [r]), sample) for r, key in rows])
+
+
+def look_interval(steps: int) -> int:
+    """Every how many steps there is a look."""
+    return _every(steps, LOOKS)
 
 
 def norm_interval(steps: int) -> int:
