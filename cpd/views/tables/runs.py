@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import fmean
 
+from cpd.verdict.averages import mean
 from cpd.verdict.document import Document
 from cpd.verdict.feasibility import excess
 from cpd.views.printable import one_line
@@ -130,7 +130,7 @@ def _worst_of(document: Document, name: str) -> list[str]:
 
 def _mean_percent(shares: Sequence[float | None]) -> str:
     found = [share for share in shares if share is not None]
-    return f"{100 * fmean(found):.0f}" if found else "-"
+    return f"{100 * mean(found):.0f}" if found else "-"
 
 
 def _worst_violation(violations: Sequence[float | None], sense: str, percent: int | None) -> str:
