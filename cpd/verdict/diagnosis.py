@@ -54,8 +54,9 @@ def diagnose(
       fell below 1e-3 of its largest; ``multiplier_diverging`` where it was violated and moved nowhere over the whole
       second half of the run, while the multiplier grew by 5 % of itself or more, unless the level was reached by
       another run; ``budget_exhausted`` where it was violated over the second half in another way. A violation moves
-      where it changes by 5 % of itself, or by less but beyond noise and at a pace that it keeps; a strict value that
-      stands still to the digit may yet change where the objective drifts so.
+      where it changes by 5 % of itself, or may do so behind noise, or by less but at a pace that it keeps; the
+      components of a vector share a model, and stand still where nine in ten of the violated ones do. While the
+      objective still falls, the multiplier is not in command, and nothing can be said of the level.
     - ``oscillating``: at least 3 crossings from beyond the tolerance on one side to beyond it on the other, over the
       tail or (for slow ones) the second half of the run, that repeat, unlike minibatch noise, and do not die out;
       ``budget_exhausted`` where they were dying out. A feasible run is excused when its constraint held at 90 % of

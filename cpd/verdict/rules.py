@@ -22,6 +22,9 @@ STEADY = 0.05
 PACE = 0.9
 """A drift keeps its pace when the last quarter's part of it is at least this share of the first one's."""
 
+AT_REST = 0.9
+"""A vector's violated components share a model, which is at rest when at least this share of them is."""
+
 SWINGS = 3
 """Crossings from one side of the level to the other, beyond the tolerance, that make an oscillation."""
 
@@ -77,12 +80,15 @@ def _stuck(traces: Traces) -> dict[Diagnosis, Truths]:
     """Which pressed components are stuck in which way; those in none may swing."""
     side = _side(traces)
     gone = traces.gradient_norm is not None and traces.gradient_norm <= VANISHING
-    vanishing = ~_moves(traces.tail, even_quarters(len(traces.tail)), traces.rounding) & gone
+    quarters = even_quarters(len(traces.tail))
+    vanishing = ~_moves(traces.tail, quarters, 0.0) & ~_drifts(traces.tail, quarters, traces.rounding) & gone
     throughout = (side * traces.half > traces.tolerance).all(0) & (len(traces.half) >= LEAST_POINTS)
-    stays = throughout.copy()
+    diverging = np.zeros_like(throughout)
     if throughout.any():
-        stays &= ~_moves(traces.half, traces.quarters, traces.rounding) & ~_waits(traces)
-    diverging = stays & _grew(traces.multipliers, side) & ~vanishing
+        rests = throughout & ~_moves(traces.half, traces.quarters, SIGNIFICANT)
+        rests &= ~_drifts(traces.half, traces.quarters, traces.rounding)
+        if rests.sum() >= AT_REST * throughout.sum():
+            diverging = rests & ~_waits(traces) & _grew(traces.multipliers, side) & ~vanishing
     return {
         Diagnosis.VANISHING_CONSTRAINT_GRADIENT: vanishing,
         Diagnosis.MULTIPLIER_DIVERGING: diverging,
@@ -97,13 +103,18 @@ def _grew(multipliers: Array, side: Array) -> Truths:
 
 
 def _waits(traces: Traces) -> Truths:
-    """Whether a violation stands still to the digit while the objective keeps moving: a count that is yet to change."""
+    """Whether the objective tells that a multiplier is too small as yet for a violation to answer to it.
+
+    It still falls; or, while a strict value stands still to the digit as counts do, it drifts at an even pace. Neither
+    depends on the objective's offset or scale.
+    """
     scaled, scale = _scaled(traces.half)
     still = np.ptp(scaled, axis=0) <= _over(traces.rounding, scale)
     if len(traces.objective) != len(traces.half):
         return np.zeros_like(still)
     rounding = traces.precision * np.abs(traces.objective).max(0)
-    return still & _drifts(traces.objective, traces.quarters, rounding)
+    falls = _trend(traces.objective, traces.quarters, rounding) < 0
+    return falls | (still & _drifts(traces.objective, traces.quarters, rounding))
 
 
 def _moving(traces: Traces) -> set[Diagnosis]:
@@ -141,33 +152,37 @@ def _kept_width(values: Array) -> Array:
     scaled, _ = _scaled(values)
     middle = len(values) // 2
     early, late = np.ptp(scaled[:middle], axis=0), np.ptp(scaled[middle:], axis=0)
-    return np.where(early > 0, late / np.where(early > 0, early, 1), 1)
+    return np.where(early > 0, _over(late, np.where(early > 0, early, 1)), 1)
 
 
 def _still_moves(traces: Traces) -> Truths:
-    scaled, scale = _scaled(traces.tail)
-    means = _means(scaled, even_quarters(len(scaled)))
-    drift = means[-1] - means[0]
-    further_inside = traces.feasible & (traces.sense != "==") & (drift < 0)
-    least = np.maximum(_over(traces.tolerance, scale), SIGNIFICANT * _error(scaled))
-    return _monotone(means) & ~further_inside & (np.abs(drift) > least)
+    trend = _trend(traces.tail, even_quarters(len(traces.tail)), traces.tolerance)
+    further_inside = traces.feasible & (traces.sense != "==") & (trend < 0)
+    return (trend != 0) & ~further_inside
 
 
-def _moves(values: Array, quarters: Sequence[int], rounding: Array) -> Truths:
-    """Whether values go anywhere: by a share of themselves, or at a pace that they keep, however slow."""
+def _moves(values: Array, quarters: Sequence[int], doubt: float) -> Truths:
+    """Whether values change by a share of themselves, or may do so behind ``doubt`` standard errors of noise."""
     scaled, _ = _scaled(values)
     means = _means(scaled, quarters)
-    far = np.abs(means[0] - means[-1]) > STEADY * np.abs(means[-1])
-    return far | _drifts(values, quarters, rounding)
+    return np.ptp(means, axis=0) + doubt * _error(scaled) > STEADY * np.abs(means[-1])
+
+
+def _trend(values: Array, quarters: Sequence[int], rounding: Array) -> Array:
+    """Which way values move beyond noise and rounding: 1 up, -1 down, 0 neither."""
+    scaled, scale = _scaled(values)
+    means = _means(scaled, quarters)
+    drift = means[-1] - means[0]
+    least = np.maximum(SIGNIFICANT * _error(scaled), _over(rounding, scale))
+    return np.where(_monotone(means) & (np.abs(drift) > least), np.sign(drift), 0)
 
 
 def _drifts(values: Array, quarters: Sequence[int], rounding: Array) -> Truths:
-    """Whether values move one way beyond noise and rounding, and in the last quarter as fast as in the first."""
-    scaled, scale = _scaled(values)
+    """Whether values move one way, see :func:`_trend`, however slowly, and in the end as fast as before."""
+    scaled, _ = _scaled(values)
     means = _means(scaled, quarters)
-    drift, noise = np.abs(means[-1] - means[0]), SIGNIFICANT * _error(scaled)
     first, last = np.abs(means[1] - means[0]), np.abs(means[-1] - means[-2])
-    return _monotone(means) & (drift > np.maximum(noise, _over(rounding, scale))) & (last + noise >= PACE * first)
+    return (_trend(values, quarters, rounding) != 0) & (last + SIGNIFICANT * _error(scaled) >= PACE * first)
 
 
 def _scaled(values: Array) -> tuple[Array, Array]:
@@ -178,7 +193,7 @@ def _scaled(values: Array) -> tuple[Array, Array]:
 
 
 def _over(least: Array, scale: Array) -> Array:
-    """A bound in the units of scaled values; infinite where it is beyond them all."""
+    """A ratio that may be infinite: a bound, say, in the units of scaled values."""
     with np.errstate(over="ignore"):
         return least / scale
 
