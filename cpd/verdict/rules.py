@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cpd.outcome import Diagnosis
 from cpd.verdict.points import Array
 from cpd.verdict.traces import Traces, even_quarters
 
-Truths = NDArray[np.bool_]
+Truths = Any  # NDArray[np.bool_], which numpy's own reductions do not say of themselves
 
 VANISHING = 1e-3
 """A constraint's gradient has vanished below this share of the largest one seen in the run."""
@@ -21,6 +22,9 @@ STEADY = 0.05
 
 PACE = 0.9
 """A drift keeps its pace when the last quarter's part of it is at least this share of the first one's."""
+
+STIRS = 1e-3
+"""An objective moves when it does so by this share of its range over the run."""
 
 AT_REST = 0.9
 """A vector's violated components share a model, which is at rest when at least this share of them is."""
@@ -67,7 +71,7 @@ def _pressed(traces: Traces) -> Truths:
 
 def _side(traces: Traces) -> Array:
     """The side of the level, 1 or -1, on which each component ended."""
-    return np.copysign(1.0, traces.tail[-1])
+    return np.asarray(np.copysign(1.0, traces.tail[-1]))
 
 
 def _outwards(multipliers: Array, side: Array) -> Truths:
@@ -112,9 +116,9 @@ def _waits(traces: Traces) -> Truths:
     still = np.ptp(scaled, axis=0) <= _over(traces.rounding, scale)
     if len(traces.objective) != len(traces.half):
         return np.zeros_like(still)
-    rounding = traces.precision * np.abs(traces.objective).max(0)
-    falls = _trend(traces.objective, traces.quarters, rounding) < 0
-    return falls | (still & _drifts(traces.objective, traces.quarters, rounding))
+    least = np.array([STIRS])
+    falls = _trend(traces.objective, traces.quarters, least) < 0
+    return falls | (still & _drifts(traces.objective, traces.quarters, least))
 
 
 def _moving(traces: Traces) -> set[Diagnosis]:
@@ -168,21 +172,21 @@ def _moves(values: Array, quarters: Sequence[int], doubt: float) -> Truths:
     return np.ptp(means, axis=0) + doubt * _error(scaled) > STEADY * np.abs(means[-1])
 
 
-def _trend(values: Array, quarters: Sequence[int], rounding: Array) -> Array:
-    """Which way values move beyond noise and rounding: 1 up, -1 down, 0 neither."""
+def _trend(values: Array, quarters: Sequence[int], least: Array) -> Array:
+    """Which way values move beyond noise, and by more than the least: 1 up, -1 down, 0 neither."""
     scaled, scale = _scaled(values)
     means = _means(scaled, quarters)
     drift = means[-1] - means[0]
-    least = np.maximum(SIGNIFICANT * _error(scaled), _over(rounding, scale))
-    return np.where(_monotone(means) & (np.abs(drift) > least), np.sign(drift), 0)
+    seen = np.maximum(SIGNIFICANT * _error(scaled), _over(least, scale))
+    return np.where(_monotone(means) & (np.abs(drift) > seen), np.sign(drift), 0)
 
 
-def _drifts(values: Array, quarters: Sequence[int], rounding: Array) -> Truths:
+def _drifts(values: Array, quarters: Sequence[int], least: Array) -> Truths:
     """Whether values move one way, see :func:`_trend`, however slowly, and in the end as fast as before."""
     scaled, _ = _scaled(values)
     means = _means(scaled, quarters)
     first, last = np.abs(means[1] - means[0]), np.abs(means[-1] - means[-2])
-    return (_trend(values, quarters, rounding) != 0) & (last + SIGNIFICANT * _error(scaled) >= PACE * first)
+    return (_trend(values, quarters, least) != 0) & (last + SIGNIFICANT * _error(scaled) >= PACE * first)
 
 
 def _scaled(values: Array) -> tuple[Array, Array]:
@@ -199,7 +203,7 @@ def _over(least: Array, scale: Array) -> Array:
 
 
 def _means(values: Array, quarters: Sequence[int]) -> Array:
-    return np.array([values[a:b].mean(0) for a, b in zip(quarters, quarters[1:], strict=False)])
+    return np.array([values[a:b].mean(0) for a, b in pairwise(quarters)])
 
 
 def _monotone(means: Array) -> Truths:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cpd.outcome import ConstraintOutcome, Curves, Run
-from cpd.verdict.feasibility import EPSILON, ROUNDING, Bound, allowances, held, level_of, slacks, violations
+from cpd.verdict.feasibility import Bound, allowances, held, level_of, slacks, violations
 from cpd.verdict.points import Array, filled, matrix
 
 TAIL = 0.9
@@ -27,13 +27,12 @@ class Traces:
         multipliers: At the same points; NaN for a method without.
         late: From which of those points on the multipliers are the tail's.
         quarters: Where each quarter of the second half begins among its points, and its end.
-        objective: At the same points, ``[points, 1]``; without any where it is not known.
+        objective: At the same points, as shares of its range over the run, ``[points, 1]``; none where it is unknown.
         tolerance: The constraint's, and what rounding adds, ``[K]``.
         rounding: The most that rounding moves a violation, ``[K]``.
         sense: The constraint's.
         gradient_norm: Relative to the largest seen; None when not measured.
         feasible: Whether the finished model satisfies each component, ``[K]``.
-        precision: Share of a number that rounding may move.
     """
 
     tail: Array
@@ -47,7 +46,6 @@ class Traces:
     sense: str
     gradient_norm: float | None
     feasible: NDArray[np.bool_]
-    precision: float
 
     def only(self, chosen: NDArray[np.bool_]) -> Traces:
         """The chosen components alone."""
@@ -71,13 +69,12 @@ def traces_of(run: Run, name: str, outcome: ConstraintOutcome, bound: Bound, dty
         multipliers=multipliers,
         late=max(0, min(_first_after(curves.steps, TAIL) - first, len(multipliers) - 2)),
         quarters=_quarters(curves.steps[first:], len(half)),
-        objective=filled(_since(curves.objective, first, 1)),
+        objective=_objective(curves)[first:],
         tolerance=allowances(value, bound, level, dtype),
         rounding=slacks(value, level, bound.tolerance, dtype),
         sense=bound.sense,
         gradient_norm=outcome.gradient_norm,
         feasible=held(value, level, bound, dtype),
-        precision=ROUNDING * EPSILON[dtype],
     )
     return traces.only(np.isfinite(value) & np.isfinite(tail).all(0))
 
@@ -94,6 +91,16 @@ def _quarters(steps: Sequence[int], points: int) -> list[int]:
     ends = np.linspace(steps[0], steps[-1], 5)[1:-1]
     quarters = [0, *map(int, np.searchsorted(np.asarray(steps), ends)), points]
     return quarters if all(np.diff(quarters) > 0) else even_quarters(points)
+
+
+def _objective(curves: Curves) -> Array:
+    """The recorded objective from 0 to 1, whatever its offset and scale; nothing where it was never known."""
+    values = filled(matrix(curves.objective, 1))
+    if not len(values) or not np.isfinite(values).all():
+        return values[:0]
+    halved = values / 2 - values.min() / 2  # the whole difference may overflow
+    largest = halved.max()
+    return np.asarray(halved / (largest if largest > 0 else 1.0))
 
 
 def _first_after(steps: Sequence[int], share: float) -> int:
