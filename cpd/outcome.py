@@ -146,9 +146,12 @@ class ConstraintOutcome:
         surrogate: The differentiable value of the finished model.
         multiplier: Its multiplier; None for methods without one.
         tail: Strict values over the last tenth of the steps, oldest first, thinned to at most about 1000 points
-            (``[points]``, or ``[points][k]`` for a vector constraint).
+            (``[points]``, or ``[points][k]`` for a vector constraint); of a run that diverged, of the steps before.
         gradient_norm: Norm of the surrogate's gradient at the end, relative to the largest one seen at the recorded
             points of the run (the largest component of a vector constraint); None when not measured.
+        held: Share of the last tenth of the steps, all of them, at which every component held at the level and the
+            tolerance that it was trained with; None when not counted.
+        tolerance: That tolerance.
     """
 
     value: Number = None
@@ -156,6 +159,8 @@ class ConstraintOutcome:
     multiplier: Number = None
     tail: Sequence[Any] = field(default_factory=list)
     gradient_norm: float | None = None
+    held: float | None = None
+    tolerance: float | None = None
 
 
 class Recorded(TypedDict):
@@ -172,7 +177,7 @@ class Curves:
     """Recorded points of a run, thinned to at most about 500.
 
     Attributes:
-        steps: Step of each point, ``[points]``.
+        steps: Step of each point, ``[points]``, ascending; of a long training at irregular distances.
         objective: ``[points]``.
         constraints: Strict value by name, ``[points]`` or ``[points][k]``.
         multipliers: Likewise; empty for methods without multipliers.

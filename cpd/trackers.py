@@ -96,7 +96,8 @@ class TensorBoard(Tracker):
         writer = self._open(run)
         values = {"method": run["method"], "seed": run["seed"], **run["setting"]}
         values |= {f"level of {name}": level for name, level in run["levels"].items()}
-        results = {"objective": run["objective"], "feasible": float(run["feasible"]), **run["metrics"]}
+        results = {"objective": run["objective"], "feasible": float(run["feasible"])}
+        results |= {f"metric {name}" if name in results else name: value for name, value in run["metrics"].items()}
         shown = {f"final/{name}": value for name, value in results.items() if value is not None}
         for summary in hparams({name: _hyperparameter(value) for name, value in values.items()}, shown):
             writer.file_writer.add_summary(summary)

@@ -30,9 +30,10 @@ ROOMS = {
     "search": {"errors"},
     "executors": {"errors"},
     "spec": {"methods", "outcome", "files", "errors"},  # a task names its runs by outcome.RunKey
-    "engine": {"problem", "methods", "outcome", "spec", "files", "errors"},
-    "store": {"spec", "outcome", "files", "errors"},
     "verdict": {"outcome", "errors"},
+    # A step counts where constraints hold, as the verdict does.
+    "engine": {"problem", "methods", "outcome", "spec", "verdict", "files", "errors"},
+    "store": {"spec", "outcome", "files", "errors"},
     "views": {"verdict", "outcome", "files", "errors"},
     # What a command came to, fresh or stored, without torch.
     "results": {"spec", "store", "verdict", "views", "outcome", "files", "errors"},

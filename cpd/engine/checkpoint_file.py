@@ -20,7 +20,7 @@ from cpd.errors import StoreError
 if TYPE_CHECKING:
     from torch import Tensor
 
-FORMAT = 2
+FORMAT = 3
 """Raised when the names or the meaning of what is saved change: a file of another format is never read."""
 
 _HEAD = b"cpd-checkpoint-"

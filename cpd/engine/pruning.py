@@ -1,4 +1,4 @@
-"""When a penalised run is given up: its constraint is far from the level and not on its way there."""
+"""When a run with a fixed penalty is given up: its constraint is far from the level and not on its way there."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PACE = 2.0
 class Prune:
     """Which runs are given up.
 
-    Only those of methods without multipliers: a multiplier grows until a constraint comes back.
+    Only those of which no multiplier and no coefficient moves: those that do grow until a constraint comes back.
 
     Attributes:
         constraint: The one that counts; None for any of them.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from typing import NamedTuple
 
 import torch
@@ -10,6 +11,10 @@ from torch import Tensor
 
 POINTS = 500
 TAIL_POINTS = 1000
+NEIGHBOURS = 4
+"""Steps of the last tenth that are kept side by side: what swings from step to step is told from noise by them."""
+
+_WORD = 2**32 - 1
 
 
 class Record(NamedTuple):
@@ -27,42 +32,49 @@ Recorded = dict[str, Tensor]
 class Recorder:
     """Which steps are kept: curves of at most about 500 points, and the strict values of the last tenth of the steps.
 
-    Nothing is copied to the host before the end.
+    Of a long training they are irregular steps, so that no cycle falls in with them; the number of steps alone decides
+    which. Nothing is copied to the host before the end.
 
     Args:
         steps: Steps of the whole training.
         components: C, of all constraints.
+
+    Attributes:
+        stride: Steps from one point of the curves to the next, on average.
+        marks: The steps on the curves, the first and the last among them.
+        tail_start: Where the last tenth of the steps begins.
+        tail: The steps of the last tenth that are kept, some neighbours at a time.
     """
 
     def __init__(self, steps: int, components: int) -> None:
         self.steps = steps
         self.components = components
         self.stride = max(1, math.ceil(steps / POINTS))
-        self.marks = [*range(0, steps, self.stride)]
-        if self.marks[-1] != steps - 1:
-            self.marks.append(steps - 1)
+        self.marks = irregular(steps, self.stride)
         self.tail_start = steps - max(1, steps // 10)
-        self.tail_stride = max(1, math.ceil((steps - self.tail_start) / _tail_points(components)))
-        self.tail_length = len(range(self.tail_start, steps, self.tail_stride))
+        tail_stride = max(1, math.ceil((steps - self.tail_start) / _tail_points(components)))
+        self.tail = in_groups(self.tail_start, steps, tail_stride)
+        self._curve_slots = {step: slot for slot, step in enumerate(self.marks)}
+        self._tail_slots = {step: slot for slot, step in enumerate(self.tail)}
 
     def start(self, like: Tensor) -> Recorded:
         """Nothing kept yet; ``like`` is ``[R, C]`` and gives runs, dtype and device."""
         points, of_all = len(self.marks), (self.components,)
         shapes = {"objective": (points,), "strict": (points, *of_all), "multipliers": (points, *of_all)}
-        shapes["tail"] = (self.tail_length, *of_all)
+        shapes["tail"] = (len(self.tail), *of_all)
         return {name: like.new_full((len(like), *shape), float("nan")) for name, shape in shapes.items()}
 
     def wants(self, step: int) -> bool:
         """Whether this step is kept."""
-        return self._curve_slot(step) is not None or self._tail_slot(step) is not None
+        return step in self._curve_slots or step in self._tail_slots
 
     def keep(self, recorded: Recorded, step: int, record: Record) -> None:
         """Keep a step on the curves and in the tail, where it belongs there."""
-        slot = self._curve_slot(step)
+        slot = self._curve_slots.get(step)
         if slot is not None:
             for name, value in record._asdict().items():
                 recorded[name][:, slot] = value
-        slot = self._tail_slot(step)
+        slot = self._tail_slots.get(step)
         if slot is not None:
             recorded["tail"][:, slot] = record.strict
 
@@ -74,16 +86,61 @@ class Recorder:
 
     def kept(self, recorded: Recorded, done: int) -> Tensor:
         """Strict values on the curves after ``done`` steps, ``[points, R, C]``."""
-        return recorded["strict"][:, : len(range(0, done, self.stride))].transpose(0, 1)
+        return recorded["strict"][:, : bisect_left(self.marks, done)].transpose(0, 1)
 
-    def _curve_slot(self, step: int) -> int | None:
-        if step % self.stride == 0:
-            return step // self.stride
-        return len(self.marks) - 1 if step == self.steps - 1 else None
+    def tail_of(self, recorded: Tensor, done: int) -> Tensor:
+        """Of what was kept of the last tenth, ``[points, ...]``, that of the first ``done`` steps of the training."""
+        return recorded[: bisect_left(self.tail, done)]
 
-    def _tail_slot(self, step: int) -> int | None:
-        slot, rest = divmod(step - self.tail_start, self.tail_stride)
-        return slot if step >= self.tail_start and rest == 0 else None
+    def share(self, held: int, done: int) -> float | None:
+        """The share of the last tenth of the steps that ``held`` of them are; None where ``done`` has not come there.
+
+        Of a run that did not come to its end, of those that it has done.
+        """
+        return held / (done - self.tail_start) if done > self.tail_start else None
+
+
+def irregular(steps: int, stride: int) -> list[int]:
+    """One step in every stretch of so many, the first and the last among them; where in its stretch is as if drawn.
+
+    The same arguments give the same steps, ascending.
+
+    Args:
+        steps: Of the training.
+        stride: Steps in a stretch; 1 gives all of them.
+    """
+    starts = range(0, steps, stride)
+    return [start + _scattered(number) % stride if number else 0 for number, start in enumerate(starts[:-1])] + [
+        steps - 1
+    ]
+
+
+def in_groups(first: int, end: int, stride: int) -> list[int]:
+    """Steps from ``first`` up to ``end``, :data:`NEIGHBOURS` side by side, and gaps as if drawn between the groups.
+
+    The first step and the last are among them. The same arguments give the same steps, ascending.
+
+    Args:
+        first: The first step.
+        end: The step after the last.
+        stride: Steps for each one that is given, on average; 1 gives all of them.
+    """
+    longest = 2 * NEIGHBOURS * (stride - 1)
+    found: list[int] = []
+    start = first
+    while start < end - NEIGHBOURS:
+        found += range(start, start + NEIGHBOURS)
+        start += NEIGHBOURS + _scattered(len(found)) % (longest + 1)
+    after = found[-1] + 1 if found else first
+    return [*found, *range(max(after, end - NEIGHBOURS), end)]
+
+
+def _scattered(number: int) -> int:
+    """A number below 2^32 that has nothing to do with the one that it is made of: the end of the hash murmur3."""
+    mixed = (number * 0x9E3779B9) & _WORD
+    mixed = ((mixed ^ mixed >> 16) * 0x85EBCA6B) & _WORD
+    mixed = ((mixed ^ mixed >> 13) * 0xC2B2AE35) & _WORD
+    return mixed ^ mixed >> 16
 
 
 def on_host(recorded: Recorded) -> dict[str, Tensor]:

@@ -49,6 +49,7 @@ def _finals(cohort: Cohort, measured: Stacked) -> dict[str, Any]:
         "active": state.active,
         "pruned": tree.pruned,
         "steps": state.steps,
+        "held": state.held,
     }
     numbers = {n: t.detach().cpu().tolist() for n, t in host.items()}
     return numbers | {"metrics": {n: t.detach().cpu().tolist() for n, t in measured.metrics.items()}}
@@ -58,7 +59,6 @@ def _run(
     training: Training, key: RunKey, r: int, finals: Mapping[str, Any], kept: Mapping[str, Tensor], seconds: float
 ) -> Run:
     stack = training.prepared.stack
-    names = list(stack.names)
     columns = _columns(stack.sizes)
     finite = finals["active"][r] and all(map(math.isfinite, [finals["objective"][r], *finals["strict"][r]]))
     if finals["pruned"][r]:
@@ -69,10 +69,12 @@ def _run(
             value=_numbers(finals["strict"][r], columns[n]),
             surrogate=_numbers(finals["surrogate"][r], columns[n]),
             multiplier=_multiplier(_numbers(finals["multiplier"][r], columns[n])),
-            tail=_series(kept["tail"][r], columns[n]),
+            tail=_series(training.recorder.tail_of(kept["tail"][r], finals["steps"][r]), columns[n]),
             gradient_norm=finite_or_none(finals["gradient_norm"][r][k]),
+            held=training.recorder.share(finals["held"][r][k], finals["steps"][r]),
+            tolerance=training.constraints[n].tolerance,
         )
-        for k, n in enumerate(names)
+        for k, n in enumerate(stack.names)
     }
     return Run(
         key=key,

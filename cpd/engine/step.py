@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from cpd.engine.holding import Holding
 from cpd.engine.method_groups import MethodGroups, States
 from cpd.engine.optimizers import RULES, Kept, Moment, full_options, initial, scalar_dtype
 from cpd.engine.recorder import Record
@@ -27,6 +28,7 @@ class State(NamedTuple):
         step: Steps that the training has done, for all runs the same.
         active: ``[R]`` bool; a run whose evaluation was not finite is frozen for good.
         steps: ``[R]`` steps done while active.
+        held: ``[R, names]`` of these, those at which each constraint held, since the last tenth began.
     """
 
     parameters: Tensors
@@ -37,6 +39,7 @@ class State(NamedTuple):
     step: Tensor
     active: Tensor
     steps: Tensor
+    held: Tensor
 
 
 class Step:
@@ -49,13 +52,21 @@ class Step:
         levels: ``[R, C]``.
         fixed: Tensors of the models that no step changes, ``[R, ...]``.
         optimizer: Recipe of the models' optimizer.
+        holding: At which values the constraints hold.
 
     Raises:
         SpecError: The optimizer refuses its options.
     """
 
     def __init__(
-        self, stack: Stack, groups: MethodGroups, sign: Tensor, levels: Tensor, fixed: Tensors, optimizer: Optimizer
+        self,
+        stack: Stack,
+        groups: MethodGroups,
+        sign: Tensor,
+        levels: Tensor,
+        fixed: Tensors,
+        optimizer: Optimizer,
+        holding: Holding,
     ) -> None:
         self.stack = stack
         self.groups = groups
@@ -63,6 +74,7 @@ class Step:
         self.levels = levels
         self.fixed = fixed
         self.recipe = optimizer
+        self.holding = holding
         self.options = full_options(optimizer)
         self.rule = RULES[optimizer.name]
 
@@ -79,6 +91,7 @@ class Step:
             step=torch.zeros((), dtype=torch.long, device=like.device),
             active=torch.ones(runs, dtype=torch.bool, device=like.device),
             steps=torch.zeros(runs, dtype=torch.long, device=like.device),
+            held=torch.zeros(runs, len(self.stack.names), dtype=torch.long, device=like.device),
         )
 
     def models(self, state: State) -> Models:
@@ -89,7 +102,7 @@ class Step:
     def tensors(self) -> list[Tensor]:
         """All that the step reads besides its state and batch: levels, senses, hyperparameters, what is not trained."""
         settings = [v for part in self.groups.parts for v in part.setting.values() if isinstance(v, Tensor)]
-        return [self.levels, self.sign, self.groups.equality, *settings, *self.fixed.values()]
+        return [self.levels, self.sign, self.groups.equality, *self.holding.tensors, *settings, *self.fixed.values()]
 
     @property
     def structure(self) -> tuple[Any, ...]:
@@ -98,7 +111,9 @@ class Step:
             (part.method.name, part.rows, part.alternating, [(n, _word(v)) for n, v in part.setting.items()])
             for part in self.groups.parts
         ]
-        return (self.stack.names, str(self.stack.sizes), self.stack.fused, self.recipe.model_dump_json(), str(words))
+        sides = [tensor is not None for tensor in self.holding]
+        recipe = self.recipe.model_dump_json()
+        return (self.stack.names, str(self.stack.sizes), self.stack.fused, recipe, str(sides), str(words))
 
     def violation(self, values: Tensor) -> Tensor:
         """Oriented violation ``[R, C]``: ``value - level``, or ``level - value`` for ``>=``."""
@@ -133,6 +148,7 @@ class Step:
                 step=state.step + 1,
                 active=active,
                 steps=state.steps + active,
+                held=state.held + (self.holding.held(at.strict) & active.unsqueeze(1)),
             )
             record = Record(objective, at.strict, self.groups.multipliers(methods, at.strict))
         return new, record

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from cpd.engine.generators import RandomState
-from cpd.engine.method_groups import MethodGroups
+from cpd.engine.holding import holding
+from cpd.engine.method_groups import MethodGroups, resolved
 from cpd.engine.minibatches import total_steps
 from cpd.engine.preparing import Prepared, pads
 from cpd.engine.pruning import START, Prune, given_up, margins
@@ -144,6 +145,8 @@ class Training:
                     break
             if self.done % _every(self.steps, NORM_POINTS) == 0:
                 self._compare_gradients(self.done // _every(self.steps, NORM_POINTS))
+            if self.done == self.recorder.tail_start:
+                self._put(state=self.state._replace(held=torch.zeros_like(self.state.held)))
             n = self._span(stepper.history)
             state, records = stepper(self.state, self.prepared.batches, n)
             self._put(state=state)
@@ -191,23 +194,24 @@ class Training:
         return rebuild(self.going.step)
 
     def _give_up(self, prune: Prune) -> None:
-        """Freeze the penalised runs that will not come near their level any more."""
+        """Freeze the runs with a fixed penalty that will not come near their level any more."""
         tree, step = self.going.tree, self.going.step
         kept = self.recorder.kept(tree.recorded, self.done)
         equality = step.groups.equality
         counts_below = torch.ones_like(equality) if prune.both_sides else equality
         left = (self.steps - self.done) / self.recorder.stride
         far = given_up(step.violation(kept), left, self.margin, counts_below)
-        unmoved = [REGISTRY[key.method].multipliers is None for key in self.going.keys]
+        unmoved = [not REGISTRY[key.method].moves(resolved(key)) for key in self.going.keys]
         new = far & self.state.active & torch.tensor(unmoved, device=far.device)
         self._put(pruned=tree.pruned | new, state=self.state._replace(active=self.state.active & ~new))
 
     def _span(self, history: int) -> int:
-        """Steps up to the last recorded one within ``history`` of the next, to a look or a comparison of gradients."""
+        """Steps up to the last recorded one within ``history`` of the next, to the last tenth or to a look."""
         first = next(k for k in range(self.done, self.steps) if self.recorder.wants(k))
         last = max(k for k in range(first, min(first + history, self.steps)) if self.recorder.wants(k))
         stops = (_every(self.steps, NORM_POINTS), _every(self.steps, LOOKS))
-        return min(last + 1 - self.done, *(every - self.done % every for every in stops))
+        to_tail = [left] if (left := self.recorder.tail_start - self.done) > 0 else []
+        return min(last + 1 - self.done, *to_tail, *(every - self.done % every for every in stops))
 
     def _compare_gradients(self, slot: int) -> None:
         """Take the norms of the constraints' gradients without touching the generators."""
@@ -237,7 +241,7 @@ def _step(
     equality = _spread([c.sense == "==" for c in by_name], stack.sizes, like).bool()
     levels = torch.stack([_spread([k.levels[n] for n in stack.names], stack.sizes, like) for k in keys])
     groups = MethodGroups(keys, stack.sizes, equality, like)
-    return Step(stack, groups, sign, levels, fixed, recipe.optimizer)
+    return Step(stack, groups, sign, levels, fixed, recipe.optimizer, holding(keys, constraints, stack.sizes, like))
 
 
 def _spread(values: list[Any], sizes: Mapping[str, int], like: Tensor) -> Tensor:

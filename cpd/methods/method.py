@@ -29,6 +29,8 @@ class Method(NamedTuple):
             surrogate violation ``g`` ``[..., C]``. ``equality`` is a bool tensor ``[C]``. State carries no gradient.
         update: ``(g, state, setting, equality) -> state`` from the strict violation.
         multipliers: ``state -> [..., C]``, or None for a method without multipliers.
+        moves: From a setting as a spec has it, defaults included: whether a coefficient or a multiplier moves while a
+            run is trained, so that a constraint which is far from its level may still come back.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Method(NamedTuple):
     penalty_term: Callable[[Tensor, State, Setting, Tensor], Tensor]
     update: Callable[[Tensor, State, Setting, Tensor], State]
     multipliers: Callable[[State], Tensor] | None
+    moves: Callable[[Mapping[str, Any]], bool] = lambda setting: True
 
 
 def project_multiplier(multiplier: Tensor, equality: Tensor) -> Tensor:

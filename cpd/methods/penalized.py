@@ -55,4 +55,5 @@ METHOD = Method(
     penalty_term=penalty_term,
     update=update,
     multipliers=None,
+    moves=lambda setting: False,
 )

@@ -77,4 +77,5 @@ METHOD = Method(
     penalty_term=penalty_term,
     update=update,
     multipliers=None,
+    moves=lambda setting: setting["growth"] != 1,
 )

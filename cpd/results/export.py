@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from cpd.views.output import check_output, write_output
 from cpd.views.tables.records import to_frame
 
 SUFFIXES = (".csv", ".parquet", ".json")
+
+_COMPONENT = re.compile(r'^"|\.[0-9]+$')
 
 
 def export(document: Document, curves: Recordings | None, to: str) -> int:
@@ -49,9 +52,9 @@ def points(document: Document, curves: Recordings) -> pandas.DataFrame:
 def _points_of(run: RunRow, curve: Recorded) -> pandas.DataFrame:
     columns: dict[str, Sequence[Number]] = {"step": curve["steps"], "objective": curve["objective"]}
     for name, values in curve["constraints"].items():
-        columns |= _components(f"constraints.{name}", values)
+        columns |= _components(f"constraints.{_word(name)}", values)
     for name, values in curve["multipliers"].items():
-        columns |= _components(f"multipliers.{name}", values)
+        columns |= _components(f"multipliers.{_word(name)}", values)
     same: dict[str, Plain] = {"id": run["id"], "method": run["method"], "seed": run["seed"]}
     same |= {f"setting.{n}": str(v) if isinstance(v, list) else v for n, v in run["setting"].items()}
     same |= {f"levels.{n}": v for n, v in run["levels"].items()}
@@ -64,6 +67,11 @@ def _components(name: str, points: Sequence[Number]) -> dict[str, Sequence[Numbe
     if not vectors:
         return {name: points}
     return {f"{name}.{k}": column for k, column in enumerate(zip(*vectors, strict=True))}
+
+
+def _word(name: str) -> str:
+    """A constraint's name as a part of a column's; in quotes where it would read as a component of another's vector."""
+    return json.dumps(name, ensure_ascii=False) if _COMPONENT.search(name) else name
 
 
 def _plain(frame: pandas.DataFrame) -> list[dict[str, Any]]:

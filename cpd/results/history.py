@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import cast
 
-from cpd.errors import StoreError
+from cpd.errors import CpdError, StoreError
 from cpd.results.result import Result
 from cpd.spec.models import task_from_json
 from cpd.store.records import StoredSweep
@@ -29,9 +30,12 @@ def load(
         gap: Judge usefulness with this gap instead of the sweep's.
 
     Raises:
-        CpdError: No such sweep.
+        CpdError: No such sweep, or a tolerance or gap that is none.
         StoreError: The store cannot be read, or not by this version.
     """
+    for option, value in (("--tolerance", tolerance), ("--gap", gap)):
+        if value is not None and not 0 <= value < math.inf:
+            raise CpdError(f"expected a number >= 0, got '{value}'", place=option)
     with open_store(store, "read") as opened:
         found = opened.load(opened.resolve(sweep), curves=True)  # the diagnoses look at them
     return found, result(found, tolerance, gap)

@@ -71,8 +71,8 @@ class Options:
     prune: Annotated[
         bool,
         Option(
-            "Give up penalised runs that, half-way or later, are 10 tolerances on the wrong side of the level and "
-            "would not come back at twice their pace; they are marked pruned, and no results.",
+            "Give up runs with a fixed penalty that, half-way or later, are 10 tolerances on the wrong side of the "
+            "level and would not come back at twice their pace; they are marked pruned, and no results.",
             ("--prune",),
         ),
     ] = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from cpd.errors import closest
@@ -50,13 +51,15 @@ class Range:
         """All of them, the ends exactly as given, the others rounded to 12 significant digits."""
         if self.num == 1:
             return [self.low]
-        inner = (self._point(k / (self.num - 1)) for k in range(1, self.num - 1))
+        inner = (self._point(k) for k in range(1, self.num - 1))
         return [self.low, *(float(f"{point:.{DIGITS}g}") for point in inner), self.high]
 
-    def _point(self, share: float) -> float:
-        if not self.log:
-            return self.low * (1 - share) + self.high * share
-        return 10 ** (math.log10(self.low) * (1 - share) + math.log10(self.high) * share)
+    def _point(self, k: int) -> float:
+        if not self.log:  # as the decimals that the ends are written in: floats would leave 1e-17 where 0 is meant
+            low, high = Fraction(repr(self.low)), Fraction(repr(self.high))
+            return float(low + (high - low) * Fraction(k, self.num - 1))
+        share = k / (self.num - 1)
+        return float(10 ** (math.log10(self.low) * (1 - share) + math.log10(self.high) * share))
 
 
 Grid = Values | Range

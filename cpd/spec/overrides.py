@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,20 +35,24 @@ class Overrides:
     seeds: Annotated[str | None, Option("Seeds: 0:5 (half-open) or 1,2,7.")] = None
     max_runs: Annotated[int, Option("Refuse a sweep of more runs than this.", least=1)] = 100_000
 
-    def layers(self) -> list[Layer]:
+    def layers(self, names: Iterable[str] = ()) -> list[Layer]:
         """One layer for each assignment, the last one given on top.
+
+        Args:
+            names: Of the constraints that there are: they may hold dots.
 
         Raises:
             CpdError: A word that is not NAME=VALUE, or of something that cannot be set.
         """
         from cpd.spec.layers import Layer
 
-        words = [*(self._set(word) for word in self.set), *(_level(word) for word in self.levels)]
+        own = sorted(names, key=len, reverse=True)
+        words = [*(self._set(word, own) for word in self.set), *(_level(word) for word in self.levels)]
         if self.seeds is not None:
             words.append(Layer("--seeds", {"seeds": self.seeds}, option="seeds"))
         return words[::-1]
 
-    def _set(self, assignment: str) -> Layer:
+    def _set(self, assignment: str, names: Sequence[str]) -> Layer:
         from cpd.methods.registry import REGISTRY
 
         key, text = _split(assignment, "--set")
@@ -61,12 +66,14 @@ class Overrides:
         elif first not in SETTABLE:
             hint = closest(first, (*REGISTRY, *SETTABLE))
             raise CpdError(f"'{first}' is neither a method nor a key that can be set", place=place, hint=hint)
-        return _assigned(key, text, place)
+        return _assigned(_parts(key, names), text, place)
 
 
 def _level(assignment: str) -> Layer:
-    name, text = _split(assignment, "--levels")
-    return _assigned(f"levels.{name}", text, f"--levels {name}")
+    name, equals, text = (part.strip() for part in assignment.rpartition("="))  # a name may hold "=", a level cannot
+    if not equals or not text or not name:
+        raise CpdError(f"expected NAME=VALUE, got '{assignment}'", place="--levels")
+    return _assigned(["levels", name], text, f"--levels {name}")
 
 
 def _split(assignment: str, option: str) -> tuple[str, str]:
@@ -76,15 +83,27 @@ def _split(assignment: str, option: str) -> tuple[str, str]:
     return key, text
 
 
-def _assigned(key: str, text: str, place: str) -> Layer:
+def _parts(key: str, names: Sequence[str]) -> list[str]:
+    """A dotted key in parts, the name of a constraint as one of them; the longest names come first."""
+    first, _, below = key.partition(".")
+    if first == "levels" and below in names:
+        return [first, below]
+    if first == "constraints":
+        for name in names:
+            if below == name or below.startswith(f"{name}."):
+                rest = below[len(name) + 1 :]
+                return [first, name, *(rest.split(".") if rest else [])]
+    return key.split(".")
+
+
+def _assigned(parts: Sequence[str], text: str, place: str) -> Layer:
     from cpd.spec.layers import Layer, nested
     from cpd.spec.yaml import parse_value
 
-    parts = key.split(".")
     if parts[0] in SWEPT and len(parts) < 2 + (parts[0] == "methods"):
         raise CpdError(f"'{parts[-1]}' is no single value", place=place, hint=f"write {parts[-1]}.NAME=VALUE")
     value = grid_words(text, place) if parts[0] in SWEPT else parse_value(text, place)
-    return Layer(place, nested(parts, value), option=key)
+    return Layer(place, nested(parts, value), option=".".join(parts))
 
 
 def grid_words(text: str, place: str) -> Any:

@@ -38,7 +38,10 @@ def load_task(name: str, overrides: Overrides | None = None) -> Task:
         CpdError: The message names the place, the value, the valid choices and how to fix it.
     """
     overrides = overrides or Overrides()
-    return _task(Merged(Layers((*overrides.layers(), *read_files(name)))), overrides)
+    files = read_files(name)
+    own = [layer.raw.get("constraints") for layer in files]
+    names = dict.fromkeys(str(n) for constraints in own if isinstance(constraints, dict) for n in constraints)
+    return _task(Merged(Layers((*overrides.layers(names), *files))), overrides)
 
 
 def _task(spec: Merged, overrides: Overrides) -> Task:

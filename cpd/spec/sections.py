@@ -17,8 +17,8 @@ from cpd.spec.validation import InvalidError, at_least, checked, finite, shown, 
 MOST_SEEDS = 2**63
 """Seeds are below this: torch's generators take no larger ones."""
 
-_SEED = re.compile(r"\s*[0-9]{1,18}\s*")
-_SEED_RANGE = re.compile(r"\s*([0-9]{1,18})\s*:\s*([0-9]{1,18})\s*")
+_SEED = re.compile(r"\s*[+-]?[0-9]{1,40}\s*")
+_SEED_RANGE = re.compile(rf"({_SEED.pattern}):({_SEED.pattern})")
 
 
 def read_problem(spec: Merged) -> ProblemSource:
@@ -39,6 +39,9 @@ def read_constraints(spec: Merged) -> dict[str, Constraint]:
     raw = spec.mapping("constraints")
     if not raw:
         raise spec.missing("constraints", 'constraints: {NAME: ">= 0.7"}')
+    if nameless := [name for name in raw if not str(name).strip()]:
+        hint = 'write e.g. {accuracy: ">= 0.7"}'
+        raise CpdError(f"a constraint without a name ({shown(nameless[0])})", place=spec.at("constraints"), hint=hint)
     _refuse_new_constraints(spec)
     return {name: checked(Constraint, value, spec.at, f"constraints.{name}") for name, value in raw.items()}
 
@@ -48,9 +51,8 @@ def _refuse_new_constraints(spec: Merged) -> None:
     files = [layer.raw.get("constraints") for layer in spec.layers.files]
     names = dict.fromkeys(name for raw in files if isinstance(raw, dict) for name in raw)
     for layer in spec.layers.layers:
-        top, *below = layer.option.split(".")
-        if top == "constraints" and below:
-            spec.known(below[0], names, layer.option)
+        if layer.option and isinstance(new := layer.raw.get("constraints"), dict):
+            spec.known(next(iter(new)), names, layer.option)
 
 
 def read_train(spec: Merged) -> Train:
@@ -103,8 +105,14 @@ def read_seeds(spec: Merged) -> Sequence[int]:
 def _seeds(raw: Any) -> Sequence[int]:
     """An integer, a list of them, ``0:5`` (half-open) or ``1,2,7``."""
     values: Sequence[Any] = _seed_words(raw) if isinstance(raw, str) else raw if isinstance(raw, list) else [raw]
-    if not values or not (isinstance(values, range) or all(map(_is_seed, values))):
+    whole = isinstance(values, range) or all(isinstance(v, int) and not isinstance(v, bool) for v in values)
+    if not values or not whole:
         raise InvalidError(f"{shown(raw)} gives no seeds", "write e.g. 1,2,7, or 0:5 for 0 to 4")
+    ends = (values[0], values[-1]) if isinstance(values, range) else values
+    if beyond := [seed for seed in ends if not 0 <= seed < MOST_SEEDS]:
+        raise InvalidError(f"seed {shown(beyond[0])} is out of range", f"seeds are from 0 to {MOST_SEEDS - 1}")
+    if isinstance(values, range) and values.stop - values.start >= MOST_SEEDS:
+        raise InvalidError(f"{shown(raw)} gives more seeds than can be counted", "give fewer of them")
     return values
 
 
@@ -112,7 +120,3 @@ def _seed_words(text: str) -> Sequence[Any]:
     if ends := _SEED_RANGE.fullmatch(text):
         return range(int(ends[1]), int(ends[2]))
     return [int(part) if _SEED.fullmatch(part) else part for part in text.split(",")]
-
-
-def _is_seed(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST_SEEDS

@@ -65,14 +65,22 @@ def from_row(row: Row) -> Run:
 
 
 def pack_tails(run: Run) -> bytes:
-    """The tails of all constraints."""
-    return pack({name: outcome.tail for name, outcome in run.constraints.items()}, _owner(run, "tails"))
+    """The tails of all constraints, and the share of all their steps at which each held, with its tolerance."""
+    tails: dict[str, Sequence[Any]] = {name: outcome.tail for name, outcome in run.constraints.items()}
+    if any(outcome.held is not None for outcome in run.constraints.values()):
+        tails[_counted(run)] = [[outcome.held, outcome.tolerance] for outcome in run.constraints.values()]
+    return pack(tails, _owner(run, "tails"))
 
 
 def with_tails(run: Run, blob: bytes) -> Run:
-    """The run with the tails that :func:`pack_tails` stored."""
+    """The run with what :func:`pack_tails` stored; earlier versions stored the tails alone."""
     tails = unpack(blob, _owner(run, "tails"))
-    return replace(run, constraints={n: replace(c, tail=tails.get(n, [])) for n, c in run.constraints.items()})
+    counted = tails.get(_counted(run), [[None, None]] * len(run.constraints))
+    constraints = {
+        name: replace(outcome, tail=tails.get(name, []), held=held, tolerance=tolerance)
+        for (name, outcome), (held, tolerance) in zip(run.constraints.items(), counted, strict=True)
+    }
+    return replace(run, constraints=constraints)
 
 
 def pack_curves(run: Run) -> bytes | None:
@@ -156,6 +164,11 @@ def _named(series: Mapping[str, Sequence[Any]], prefix: str) -> dict[str, Sequen
 
 def _digest(row: Row) -> bytes:
     return hashlib.sha256(json.dumps(row).encode()).digest()
+
+
+def _counted(run: Run) -> str:
+    """The name of what was counted, beside the tails: none of a constraint's, so that earlier versions look past it."""
+    return "\0" * next(k for k in range(len(run.constraints) + 1) if "\0" * k not in run.constraints)
 
 
 def _owner(run: Run, part: str) -> str:

@@ -110,8 +110,15 @@ def _constraint(outcome: ConstraintOutcome, level: float, bound: Bound, dtype: s
         "surrogate": finite(outcome.surrogate),
         "violation": violation(value, level, bound.sense),
         "multiplier": finite(outcome.multiplier),
-        "feasible_share": feasible_share(outcome.tail, level, bound, dtype),
+        "feasible_share": _share(outcome, level, bound, dtype),
     }
+
+
+def _share(outcome: ConstraintOutcome, level: float, bound: Bound, dtype: str) -> float | None:
+    """As counted, all steps; at another tolerance than the run was trained with, of the recorded steps."""
+    if outcome.held is not None and outcome.tolerance == bound.tolerance:
+        return outcome.held
+    return feasible_share(outcome.tail, level, bound, dtype)
 
 
 def _plain(value: Any) -> Any:

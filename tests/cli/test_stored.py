@@ -210,6 +210,26 @@ def test_a_stored_sweep_is_judged_anew(command: InProcess) -> None:
     )
 
 
+@pytest.mark.parametrize("option", ["--tolerance", "--gap"])
+@pytest.mark.parametrize("value", ["inf", "nan", "1e400", "-inf"])
+def test_a_tolerance_that_is_no_number_is_refused(option: str, value: str, command: InProcess) -> None:
+    command("sweep", "mine.yaml")
+    done = command("show", "last", option, value, "--format", "json")
+    assert (done.rc, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"cpd: {option}: expected a number >= 0, got '")
+
+
+def test_what_was_counted_is_shown_at_its_own_tolerance_alone(command: InProcess) -> None:
+    swept = printed(command, "sweep", "mine.yaml", "--set", "train.steps=40")
+    with open_store(STORE, "read") as store:
+        runs = store.load(store.resolve("last")).runs
+    assert [r["constraints"]["g"]["feasible_share"] for r in swept["runs"]] == [r.constraints["g"].held for r in runs]
+    assert {run.constraints["g"].tolerance for run in runs} == {swept["constraints"]["g"]["tolerance"]}
+    other = printed(command, "show", "--tolerance", "1e6")
+    assert {run["constraints"]["g"]["feasible_share"] for run in other["runs"]} == {1.0}
+
+
 def test_stored_sweeps_need_no_torch(command: InProcess) -> None:
     command("sweep", "mine.yaml")
     program = (

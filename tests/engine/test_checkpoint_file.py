@@ -50,7 +50,7 @@ def refusal(question: Callable[[], Any]) -> str:
 def forge(path: Path, content: bytes) -> None:
     """A file with a right checksum, as somebody would write who means harm."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"cpd-checkpoint-2 " + hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
+    path.write_bytes(b"cpd-checkpoint-3 " + hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
 
 
 # Checkpoints
@@ -103,7 +103,7 @@ def test_what_could_not_be_loaded_is_not_saved(path: Path, value: Any) -> None:
         lambda content: b"",
         lambda content: content[:-1],
         lambda content: content[:600] + bytes([content[600] ^ 1]) + content[601:],
-        lambda content: content.replace(b"checkpoint-2", b"checkpoint-x", 1),
+        lambda content: content.replace(b"checkpoint-3", b"checkpoint-x", 1),
     ],
     ids=["half", "empty", "short", "flipped", "format"],
 )
@@ -114,13 +114,13 @@ def test_a_damaged_checkpoint_is_refused(path: Path, harm: Callable[[bytes], byt
     assert refusal(lambda: checkpoint_file.load(path)) == message
 
 
-@pytest.mark.parametrize("written", [1, 3])
+@pytest.mark.parametrize("written", [1, 2, 4])
 def test_a_checkpoint_of_another_format_is_not_read(path: Path, written: int) -> None:
     store = CheckpointStore(path.parent)
     store.save(path.stem, tensors(), META)
-    whole = path.read_bytes().replace(b"checkpoint-2", f"checkpoint-{written}".encode(), 1)
+    whole = path.read_bytes().replace(b"checkpoint-3", f"checkpoint-{written}".encode(), 1)
     path.write_bytes(whole)
-    with pytest.raises(OtherFormat, match=f"^the checkpoint has format {written}, and this cpd reads format 2$"):
+    with pytest.raises(OtherFormat, match=f"^the checkpoint has format {written}, and this cpd reads format 3$"):
         store.load(path.stem)
     aside = store.leave_aside(path.stem)
     assert aside.read_bytes() == whole

@@ -147,6 +147,17 @@ def test_a_method_with_multipliers_is_never_given_up() -> None:
     assert {run.status for run in train(line(slow, Prune())).runs} == {Status.COMPLETED}
 
 
+@pytest.mark.parametrize(("growth", "given_up"), [(1.01, False), (1.0, True), (None, True)])
+def test_a_coefficient_that_grows_is_never_given_up(growth: float | None, given_up: bool) -> None:
+    setting: dict[str, Any] = {} if growth is None else {"growth": growth}
+    small = key("quadratic_penalty", {"size": 1.0}, coefficient=1e-5, **setting)
+    (run, fixed) = train(line((small, COEFFICIENTS[0]), Prune(), steps=1600)).runs
+    assert (run.status is Status.PRUNED) == given_up
+    assert fixed.status is Status.PRUNED
+    if not given_up:  # it has come back to its level by the end
+        assert run.constraints["size"].value == pytest.approx(1.0, abs=0.05)
+
+
 def test_a_run_on_its_way_is_not_given_up() -> None:
     # Starts at -1: far within the level of 1 and moving towards it all the time.
     on_its_way = (key("penalized", {"size": 1.0}, coefficient=0.8), key("penalized", {"size": 1.0}, coefficient=0.9))

@@ -142,6 +142,7 @@ def test_a_checkpoint_has_every_leaf_by_name(tmp_path: Path) -> None:
         "0/state/methods/0/multiplier",
         "0/state/recipe/lr",
         "0/state/step",
+        "0/state/held",
         "0/recorded/objective",
         "0/norms",
         "0/pruned",
@@ -151,12 +152,12 @@ def test_a_checkpoint_has_every_leaf_by_name(tmp_path: Path) -> None:
 def test_a_checkpoint_of_another_format_is_left_aside_with_a_line(tmp_path: Path) -> None:
     batch = replace(NORMED, checkpoint=str(tmp_path))
     path = interrupted(batch)
-    old = path.read_bytes().replace(b"cpd-checkpoint-2", b"cpd-checkpoint-1", 1)
+    old = path.read_bytes().replace(b"cpd-checkpoint-3", b"cpd-checkpoint-1", 1)
     path.write_bytes(old)
     told: list[str] = []
     resumed = train(batch, Hooks(say=told.append))
     assert told == [
-        f"{path}: the checkpoint has format 1, and this cpd reads format 2; left aside as {path.name}.other: "
+        f"{path}: the checkpoint has format 1, and this cpd reads format 3; left aside as {path.name}.other: "
         "this batch starts again"
     ]
     assert path.with_name(f"{path.name}.other").read_bytes() == old

@@ -295,3 +295,12 @@ def test_one_number_per_constraint(name: str, given: dict[str, Any]) -> None:
         torch.testing.assert_close(together[0], first[0] + second[0])
         for several, one, other in zip(together[1:], first[1:], second[1:], strict=True):
             assert torch.equal(several, torch.cat([one, other]))
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_a_setting_says_whether_anything_of_it_moves(name: str) -> None:
+    method = REGISTRY[name]
+    setting = {n: 1.0 if h.default is None else h.default for n, h in method.hyperparameters.items()}
+    assert method.moves(setting) == (method.multipliers is not None)
+    if "growth" in setting:
+        assert method.moves(setting | {"growth": 1.01})

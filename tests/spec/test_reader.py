@@ -10,6 +10,7 @@ from spec_files import PROBLEM, Write, load, refusal, writer
 from cpd.spec.bundled import bundled, describe
 from cpd.spec.identity import runs
 from cpd.spec.models import Constraint, Optimizer, ProblemSource, Task, Train, task_from_json, task_to_json
+from cpd.spec.overrides import Overrides
 from cpd.spec.reader import load_task
 
 
@@ -83,6 +84,48 @@ def test_grids(grid: str, values: list[Any], write: Write) -> None:
     assert [s["coefficient"] for s in settings_of(f"{{penalized: {{coefficient: {grid}}}}}", write)] == values
 
 
+@pytest.mark.parametrize(
+    ("grid", "values"),
+    [
+        ("-0.1:0.2:4", (-0.1, 0.0, 0.1, 0.2)),
+        ("-0.3:0.3:7", (-0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3)),
+        ("-1:1:21", tuple(k / 10 for k in range(-10, 11))),
+        ("-1e-9:2e-9:4", (-1e-9, 0.0, 1e-9, 2e-9)),
+        ("-1000:1000:20001", tuple(k / 10 for k in range(-10_000, 10_001))),
+        ("-1e6:1e6:3", (-1e6, 0.0, 1e6)),
+        ("0:1:4", (0.0, 0.333333333333, 0.666666666667, 1.0)),
+        ("1e-3:1e3:7:log", (1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0, 1000.0)),
+        ("1e-30:1e30:61:log", tuple(float(f"1e{k}") for k in range(-30, 31))),
+    ],
+)
+def test_grid_points_are_the_decimals_that_are_meant(grid: str, values: tuple[float, ...], write: Write) -> None:
+    found = load(write(), levels=(f"g={grid}",)).levels["g"]
+    assert found == values
+    assert "-0.0" not in map(str, found)
+
+
+DOTTED = "{g: '<= 1', g.0: '<= 2', 'a b [c]=\"d\"': '<= 3', g.0.level: '>= 4'}"
+
+
+@pytest.mark.parametrize(
+    ("words", "level"),
+    [
+        ({"levels": ("g.0=15",)}, {"g.0": 15}),
+        ({"levels": ("g.0=15", "g=7")}, {"g.0": 15, "g": 7}),
+        ({"levels": ('a b [c]="d"=-2',)}, {'a b [c]="d"': -2}),
+        ({"set": ("levels.g.0=15",)}, {"g.0": 15}),
+        ({"set": ("constraints.g.0.tolerance=15",)}, {}),
+        ({"set": ("constraints.g.0.level.level=15",)}, {"g.0.level": 15}),
+        ({"set": ("constraints.g.level=15",)}, {"g": 15}),
+    ],
+)
+def test_names_of_constraints_may_hold_dots(words: dict[str, Any], level: dict[str, float], write: Write) -> None:
+    task = load_task(write(constraints=DOTTED), Overrides(**words))
+    own = {"g": 1.0, "g.0": 2.0, 'a b [c]="d"': 3.0, "g.0.level": 4.0}
+    assert {name: task.levels.get(name, (c.level,))[0] for name, c in task.constraints.items()} == own | level
+    assert task.constraints["g.0"].tolerance == (15 if "tolerance" in str(words) else 1e-3)
+
+
 def test_a_grid_starts_and_ends_where_it_says(write: Write) -> None:
     grid = "{min: 0.1234567890123456, max: 77.77777777777777, num: 5, scale: log}"
     values = settings_of(f"{{penalized: {{coefficient: {grid}}}}}", write)
@@ -125,7 +168,17 @@ def test_duplicates_become_one_run_with_a_note(write: Write) -> None:
 
 @pytest.mark.parametrize(
     ("seeds", "expected"),
-    [("5", (5,)), ("[3, 1]", (3, 1)), ("0:3", (0, 1, 2)), ("'2 : 4'", (2, 3)), ("1,2,7", (1, 2, 7))],
+    [
+        ("5", (5,)),
+        ("9223372036854775807", (2**63 - 1,)),
+        ("9223372036854775806:9223372036854775807", (2**63 - 2,)),
+        ("20261125", (20261125,)),
+        ("[3, 1]", (3, 1)),
+        ("0:3", (0, 1, 2)),
+        ("1:5", (1, 2, 3, 4)),
+        ("'2 : 4'", (2, 3)),
+        ("1,2,7", (1, 2, 7)),
+    ],
 )
 def test_seeds(seeds: str, expected: tuple[int, ...], write: Write) -> None:
     assert load(write(seeds=seeds)).seeds == expected

@@ -150,8 +150,28 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
             f"x.yaml: train.optimizer.lr: 1e400 is not a finite number; {NUMBER}",
         ),
         ("seeds", "[]", "x.yaml: seeds: [] gives no seeds; write e.g. 1,2,7, or 0:5 for 0 to 4"),
+        *(
+            (
+                "constraints",
+                f"{{{name}: '<= 1'}}",
+                f'x.yaml: constraints: a constraint without a name ({shown}); write e.g. {{accuracy: ">= 0.7"}}',
+            )
+            for name, shown in [("''", "''"), ("' '", "''"), ('"\\t"', "''")]
+        ),
         ("seeds", "5:5", "x.yaml: seeds: '5:5' gives no seeds; write e.g. 1,2,7, or 0:5 for 0 to 4"),
-        ("seeds", "[-1]", "x.yaml: seeds: [-1] gives no seeds; write e.g. 1,2,7, or 0:5 for 0 to 4"),
+        *(
+            ("seeds", text, f"x.yaml: seeds: seed {seed} is out of range; seeds are from 0 to 9223372036854775807")
+            for text, seed in [
+                ("[-1]", "-1"),
+                ("-7", "-7"),
+                ("'3,-1'", "-1"),
+                ("'-2:3'", "-2"),
+                ("9223372036854775808", "9223372036854775808"),
+                ("[1, 18446744073709551616]", "18446744073709551616"),
+                ("'1:99999999999999999999'", "99999999999999999998"),
+            ]
+        ),
+        ("seeds", "2026-11-25", "x.yaml: seeds: '2026-11-25' gives no seeds; write e.g. 1,2,7, or 0:5 for 0 to 4"),
         ("seeds", "[true]", "x.yaml: seeds: [true] gives no seeds; write e.g. 1,2,7, or 0:5 for 0 to 4"),
         ("seeds", "[0.5]", "x.yaml: seeds: [0.5] gives no seeds; write e.g. 1,2,7, or 0:5 for 0 to 4"),
         ("levels", "{k: 1}", "x.yaml: levels.k: no constraint 'k'; valid: g, h"),

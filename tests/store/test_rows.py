@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from store_runs import RECORD, add, identity, ids, make_run
 
 from cpd.outcome import ConstraintOutcome, Curves, Run, RunKey, Status
+from cpd.store.packing import pack, unpack
+from cpd.store.rows import pack_tails, with_tails
 from cpd.store.store import Store
 
 
@@ -57,6 +59,29 @@ def test_numbers_of_numpy_and_torch_become_pythons(store: Store) -> None:
     assert [type(value) for value in stored.key.setting.values()] == [float, int, bool]
     assert stored.constraints["g"] == ConstraintOutcome(0.5, 0.25, 2.0, [1.0], 0.5)
     assert (stored.objective, stored.steps) == (1.5, 7)
+
+
+@pytest.mark.parametrize("names", [("g", "h"), ("", "h"), ("\0", "")])
+def test_what_was_counted_comes_back_exactly_whatever_constraints_are_called(
+    store: Store, names: tuple[str, str]
+) -> None:
+    one = ConstraintOutcome(1.0, 1.0, None, [1.0, 2.0], held=1 / 3, tolerance=0.0025)
+    other = ConstraintOutcome([1.0], [1.0], None, [[1.0]], held=None, tolerance=None)
+    run = make_run(1, constraints=dict(zip(names, (one, other), strict=True)))
+    (stored,) = store.load(add(store, run), curves=True).runs
+    assert stored == run
+
+
+def test_tails_of_an_earlier_version_have_no_count() -> None:
+    run = make_run(1)
+    blob = pack({name: outcome.tail for name, outcome in run.constraints.items()}, f"run {run.key.id}: tails")
+    assert with_tails(run, blob) == run
+    counted = {n: replace(c, held=0.5, tolerance=0.1) for n, c in run.constraints.items()}
+    assert unpack(pack_tails(replace(run, constraints=counted)), f"run {run.key.id}: tails")["rate"] == [
+        0.5,
+        None,
+        1 / 3,
+    ]
 
 
 def test_a_run_without_an_id_is_refused(store: Store) -> None:

@@ -70,7 +70,7 @@ def numbers(run: Run) -> tuple[Any, ...]:
     return (
         run.status,
         run.objective,
-        [(c.value, c.surrogate, c.multiplier, c.tail, c.gradient_norm) for c in run.constraints.values()],
+        [(c.value, c.surrogate, c.multiplier, c.tail, c.gradient_norm, c.held) for c in run.constraints.values()],
         run.metrics,
         run.steps,
         run.curves,

@@ -205,3 +205,20 @@ class Fails(cpd.Problem):
         if self.how == "measure item":
             return cpd.Evaluation(at.objective, at.constraints, metrics={"m": torch.tensor(at.objective.item())})
         return at
+
+
+class Alias(cpd.Problem):
+    """min (x - 2)^2 with x <= 1 beside x, x + 1, ...: at step-size 0.5 and dual_lr 6, x is 2, -1, 2, -1 for ever."""
+
+    def __init__(self, size: int = 1) -> None:
+        self.size = size
+
+    def model(self) -> torch.nn.Module:
+        """Return a number."""
+        return torch.nn.Linear(1, 1, bias=False)
+
+    def evaluate(self, model: torch.nn.Module, batch: None) -> cpd.Evaluation:
+        """Evaluate x, and a vector whose components are larger by whole numbers."""
+        x = next(iter(model.parameters())).sum()
+        shifts = torch.arange(self.size, dtype=x.dtype)
+        return cpd.Evaluation(objective=(x - 2) ** 2, constraints={"x": x, "all": x + shifts})

@@ -178,6 +178,13 @@ def test_the_runs_own_level_counts_and_the_current_tolerance() -> None:
     assert row(task(0.5, tolerance=0.1), 0.55, tail=[0.55, 0.65])["constraints"]["g"]["feasible_share"] == 0.5
 
 
+@pytest.mark.parametrize(("tolerance", "share"), [(0.001, 0.25), (0.0, 0.5), (0.2, 1.0)])
+def test_a_count_of_all_steps_stands_for_the_recorded_ones_at_its_own_tolerance(tolerance: float, share: float) -> None:
+    counted = ConstraintOutcome(0.4, 0.4, None, [0.4, 0.6], held=0.25, tolerance=0.001)
+    (judged,) = judge(task(tolerance=tolerance), [replace(run(), constraints={"g": counted})])["runs"]
+    assert judged["constraints"]["g"]["feasible_share"] == share
+
+
 def test_a_vector_constraint_holds_where_every_component_does() -> None:
     judged = row(task(), [0.4, 0.6], tail=[[0.4, 0.4], [0.4, 0.6], [0.6, 0.4], [0.1, 0.2]])
     assert judged["constraints"]["g"]["violation"] == pytest.approx([-0.1, 0.1])

@@ -1,4 +1,7 @@
-"""A horizontal logarithmic axis with a place apart for 0: hyperparameters are swept over decades, and 0 is tried."""
+"""A horizontal logarithmic axis with a place apart for 0: hyperparameters are swept over decades, and 0 is tried.
+
+Where some are negative, it is a linear axis.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,9 @@ if TYPE_CHECKING:
 
 MOST_TICKS = 8
 
+FAR = 1e300
+"""A linear axis reaches as far."""
+
 
 @dataclass(frozen=True)
 class LogAxis:
@@ -26,6 +32,7 @@ class LogAxis:
         high: Right end.
         ticks: Places of the labelled ticks.
         labels: Their texts.
+        linear: Whether it is no logarithmic axis: some values are negative.
     """
 
     zero: float | None
@@ -34,6 +41,7 @@ class LogAxis:
     high: float
     ticks: tuple[float, ...]
     labels: tuple[str, ...]
+    linear: bool = False
 
     def place(self, value: float) -> float:
         """Where a value stands: itself, or the place of 0."""
@@ -41,12 +49,14 @@ class LogAxis:
 
 
 def log_axis(values: Sequence[float], room: float = 0.04) -> LogAxis:
-    """Lay out a logarithmic axis for these values, 0 included.
+    """Lay out a logarithmic axis for these values, 0 included; a linear one where some are negative.
 
     Args:
-        values: All >= 0.
-        room: Share of the decades that is left free at either end.
+        values: What must have a place.
+        room: Share of the axis that is left free at either end.
     """
+    if any(value < 0 for value in values):
+        return _linear(min(values), max(values), room)
     positive = [value for value in values if value > 0] or [1.0]
     low, high = min(positive), max(positive)
     decades = max(math.log10(high / low), 0.1)
@@ -64,6 +74,16 @@ def log_axis(values: Sequence[float], room: float = 0.04) -> LogAxis:
     return LogAxis(zero, broken, left, high * margin, tuple(ticks), tuple(labels))
 
 
+def _linear(low: float, high: float, room: float) -> LogAxis:
+    low, high = max(low, -FAR), min(high, FAR)
+    margin = room * (high - low) or abs(low) * room
+    low, high = low - margin, high + margin
+    unit = 10.0 ** math.floor(math.log10((high - low) / MOST_TICKS))
+    step = next(unit * k for k in (1, 2, 5, 10) if (high - low) / (unit * k) < MOST_TICKS)
+    ticks = [k * step for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
+    return LogAxis(None, None, low, high, tuple(ticks), tuple(number(tick, 6) for tick in ticks), linear=True)
+
+
 def _ticks(low: float, high: float) -> list[float]:
     """Powers of ten, thinned; 1, 2, 5 where there are fewer than two of those."""
     first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
@@ -76,9 +96,13 @@ def _ticks(low: float, high: float) -> list[float]:
 
 
 def draw_log_axis(ax: Axes, axis: LogAxis) -> None:
-    """Set up a horizontal logarithmic axis, broken between 0 and the rest."""
+    """Set up a horizontal logarithmic axis, broken between 0 and the rest, or a linear one."""
     from matplotlib.ticker import FixedLocator, LogLocator, NullFormatter
 
+    if axis.linear:
+        ax.set_xlim(axis.low, axis.high)
+        ax.set_xticks(axis.ticks, [label.replace("-", "\N{MINUS SIGN}") for label in axis.labels])
+        return
     ax.set_xscale("log")
     ax.set_xlim(axis.low, axis.high)
     ax.set_xticks(axis.ticks, [power_text(tick, label) for tick, label in zip(axis.ticks, axis.labels, strict=True)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from cpd.outcome import finite_or_none
@@ -36,6 +36,7 @@ class Quantity:
         tolerance: Of a constraint.
         levels: The levels of a constraint, ascending; one unless levels are swept.
         parts: Components of a vector constraint, of which the most violated one is shown.
+        named_again: Whether a quantity of another kind has the same name, so that a label says which this is.
     """
 
     kind: Literal["constraint", "objective", "metric"]
@@ -45,6 +46,7 @@ class Quantity:
     tolerance: float = 0.0
     levels: tuple[float, ...] = ()
     parts: int = 1
+    named_again: bool = False
 
     def of(self, run: RunRow) -> float | None:
         """The number of a run that completed; None where it has none."""
@@ -58,7 +60,8 @@ class Quantity:
     def label(self) -> str:
         """The axis label: the name with its unit."""
         parts = f", worst of {self.parts}" if self.parts > 1 else ""
-        return one_line(self.name) + parts + (" (%)" if self.share else "")
+        kind = f" ({self.kind})" if self.named_again else ""
+        return one_line(self.name) + kind + parts + (" (%)" if self.share else "")
 
     def level_text(self, level: float) -> str:
         """``≥ 70 %``, as a level's line is labelled."""
@@ -81,13 +84,15 @@ def quantities(document: Document) -> list[Quantity]:
     metrics = dict.fromkeys(name for run in document["runs"] for name in run["metrics"])
     constraints = [constraint(document, name) for name in document["constraints"]]
     others = [Quantity("objective", document["objective"]), *(Quantity("metric", name) for name in metrics)]
-    return [*constraints, *(_with_share(quantity, document) for quantity in others)]
+    found = [*constraints, *(_with_share(quantity, document) for quantity in others)]
+    names = [quantity.name for quantity in found]
+    return [replace(quantity, named_again=names.count(quantity.name) > 1) for quantity in found]
 
 
 def constraint(document: Document, name: str) -> Quantity:
     """A constraint's value as a quantity."""
     bound = document["constraints"][name]
-    values = [run["constraints"][name]["value"] for run in document["runs"]]
+    values = [run["constraints"][name]["value"] for run in document["runs"] if run["status"] == "completed"]
     levels = {run["levels"][name] for run in document["runs"]} or {bound["level"]}
     parts = max((len(value) for value in values if isinstance(value, list)), default=1)
     numbers = [part for value in values for part in components(value)]
@@ -108,8 +113,7 @@ def objective(document: Document) -> Quantity:
 
 
 def _with_share(quantity: Quantity, document: Document) -> Quantity:
-    share = is_share(quantity.name, [quantity.of(run) for run in document["runs"]])
-    return Quantity(quantity.kind, quantity.name, share)
+    return replace(quantity, share=is_share(quantity.name, [quantity.of(run) for run in document["runs"]]))
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from cpd.verdict.document import Document
 from cpd.views.plots.axes import crosses, name_lowest, panels, quantity_axis, quantity_values
 from cpd.views.plots.log_axis import LogAxis, draw_log_axis, log_axis
 from cpd.views.plots.quantities import Quantity, Spread, drawable, quantities, several_seeds, spread
-from cpd.views.plots.settings import groups
+from cpd.views.plots.settings import Group, groups
 from cpd.views.plots.style import Key, look, note, put_legend
 from cpd.views.tables.lines import Line, is_best, setting_text
 
@@ -95,12 +96,18 @@ def tuning_data(document: Document) -> Tuning:
     notes = [f"{left_out} settings without a single number are not shown"] if left_out else []
     if len(found) > MOST_SERIES:
         notes.append(f"the first {MOST_SERIES} of {len(found)} lines")
+    notes += ["where seeds did not finish, over the others"] if _partly(found) else []
     series = [
         Series(g.method, g.label, g.swept, [_setting(document, x, row, shown) for x, row in g.points])
         for g in found[:MOST_SERIES]
     ]
     axis = log_axis([setting.x for line in series for setting in line.settings])
     return Tuning(shown, series, axis, several_seeds(document), notes)
+
+
+def _partly(found: Sequence[Group]) -> bool:
+    """Whether some seeds of a setting finished and others did not."""
+    return any(0 < len(row.finished) < len(row.runs) for group in found for _, row in group.points)
 
 
 def can_tune(document: Document) -> bool:
@@ -120,7 +127,7 @@ def _setting(document: Document, x: float, row: Line, shown: list[Quantity]) -> 
 
 
 def draw_tuning(data: Tuning, figure: Figure) -> None:
-    """Draw one panel per quantity over a shared logarithmic axis; 0 stands apart at its left."""
+    """Draw one panel per quantity over a shared axis; on a logarithmic one 0 stands apart at its left."""
     axes = panels(figure, len(data.quantities))
     for place, (quantity, ax) in enumerate(zip(data.quantities, axes, strict=True)):
         shown = [s.values[place] for line in data.series for s in line.settings]
@@ -136,7 +143,8 @@ def draw_tuning(data: Tuning, figure: Figure) -> None:
 
 def _draw_series(ax: Axes, data: Tuning, line: Series, place: int, number: int) -> None:
     style = look(number)
-    pieces = [[s for s in line.settings if s.x > 0], [s for s in line.settings if s.x <= 0]]
+    apart = [s for s in line.settings if s.x <= 0 and data.axis.zero is not None]
+    pieces = [[s for s in line.settings if s not in apart], apart]
     for piece in pieces:
         shown = [(data.axis.place(s.x), s, s.values[place]) for s in piece]
         x = [at for at, _, _ in shown]

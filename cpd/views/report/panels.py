@@ -194,10 +194,11 @@ def rounded(value: Any) -> Any:
 
 
 def log_layout(axis: LogAxis, name: str) -> dict[str, Any]:
-    """A logarithmic plotly axis with a labelled place for 0."""
+    """A logarithmic plotly axis with a labelled place for 0, or a linear one."""
+    ends = (axis.low, axis.high)
     return {
-        "type": "log",
-        "range": [math.log10(axis.low), math.log10(axis.high)],
+        "type": "linear" if axis.linear else "log",
+        "range": list(ends if axis.linear else map(math.log10, ends)),
         "tickvals": list(axis.ticks),
         "ticktext": list(axis.labels),
         "title": {"text": plotly_text(*wrapped(name, LONG_TITLE_WIDTH))},

@@ -21,6 +21,9 @@ from cpd.views.tables.lines import (
 )
 from cpd.views.tables.numbers import measured, number
 
+MOST_SEEDS = 12
+"""Seeds that are listed one by one."""
+
 
 def title(document: Document) -> str:
     """``rate: minimise cross_entropy subject to class0_rate >= 70 % (tolerance 0.25 %)``."""
@@ -74,8 +77,9 @@ def _seeds(document: Document) -> list[str]:
     seeds = sorted({run["seed"] for run in document["runs"]})
     if len(seeds) < 2:
         return [f"seed {seed}" for seed in seeds]
-    dense = len(seeds) > 2 and seeds == list(range(seeds[0], seeds[-1] + 1))
-    listed = f"{seeds[0]} to {seeds[-1]}" if dense else ", ".join(map(str, seeds))
+    dense = len(seeds) > 2 and seeds[-1] - seeds[0] == len(seeds) - 1
+    few = seeds if len(seeds) <= MOST_SEEDS else [*seeds[: MOST_SEEDS - 1], "...", seeds[-1]]
+    listed = f"{seeds[0]} to {seeds[-1]}" if dense else ", ".join(map(str, few))
     return [f"{len(seeds)} seeds ({listed}): mean ± standard deviation, worst violation"]
 
 

@@ -31,6 +31,11 @@ class Line:
         return sum(run["feasible"] for run in self.runs)
 
     @property
+    def finished(self) -> list[RunRow]:
+        """Its runs that came to their end: the numbers are over those."""
+        return [run for run in self.runs if run["status"] == "completed"]
+
+    @property
     def all_feasible(self) -> bool:
         """Whether the constraints hold in all of its runs."""
         return self.feasible == len(self.runs)
@@ -94,7 +99,8 @@ def swept_levels(rows: Sequence[Line]) -> list[str]:
 
 def share_decimals(document: Document, name: str) -> int | None:
     """Decimals of the percentage that a constraint's values are shown as; None where it is no share."""
-    numbers = [x for run in document["runs"] for x in components(run["constraints"][name]["value"])]
+    completed = [run for run in document["runs"] if run["status"] == "completed"]
+    numbers = [x for run in completed for x in components(run["constraints"][name]["value"])]
     numbers += [run["levels"][name] for run in document["runs"]]
     return decimals(document["constraints"][name]["tolerance"]) if is_share(name, numbers) else None
 
@@ -144,9 +150,15 @@ def notes_of(rows: Sequence[Line]) -> tuple[list[str], list[str]]:
     notes: dict[str, int] = {}
     markers = []
     for row in rows:
-        own = dict.fromkeys(note for run in row.runs if (note := _note(run)))
+        own = dict.fromkeys([*_partly(row), *(note for run in row.runs if (note := _note(run)))])
         markers.append(",".join(f"[{notes.setdefault(note, len(notes) + 1)}]" for note in own))
     return [f"[{k}] {note}" for note, k in notes.items()], markers
+
+
+def _partly(row: Line) -> list[str]:
+    """Over how many seeds the numbers of a row are, where some did not finish."""
+    done, of = len(row.finished), len(row.runs)
+    return [f"the numbers are over the seeds that finished: {done} of {of}"] if 0 < done < of else []
 
 
 def _note(run: RunRow) -> str | None:

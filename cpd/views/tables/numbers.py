@@ -14,8 +14,8 @@ SHARES = {"rate", "rates", "density", "accuracy", "sparsity", "share", "precisio
 
 DIGITS = 4
 
-FINEST = 14
-"""Decimals that a percentage has at most."""
+FINEST = 1e-15
+"""A tolerance below this is none: no share has so many digits."""
 
 
 def number(value: float | None, digits: int = DIGITS) -> str:
@@ -91,5 +91,5 @@ def is_share(name: str, values: Iterable[float | None]) -> bool:
 
 
 def decimals(tolerance: float) -> int:
-    """Decimals of a percentage: two, or more where the tolerance is finer than that, as far as a float has digits."""
-    return min(max(2, math.ceil(-2 - math.log10(tolerance))), FINEST) if tolerance > 0 else 2
+    """Decimals of a percentage: two, or more where the tolerance is finer than that and numbers have them."""
+    return max(2, math.ceil(-2 - math.log10(tolerance))) if tolerance > FINEST else 2

@@ -20,7 +20,7 @@ from cpd.views.tables.lines import (
     worst_component,
 )
 from cpd.views.tables.numbers import distinct, is_share, signed, spread
-from cpd.views.tables.section import ALWAYS, Column, Section
+from cpd.views.tables.section import ALWAYS, Column, Section, told_apart
 
 VALUE, VIOLATION, HELD, METRIC, MULTIPLIER = 1, 2, 3, 4, 5
 """Ranks of columns: what is left out first stands last. The first constraint's value always stays."""
@@ -32,16 +32,17 @@ def runs_section(document: Document) -> Section:
     methods = list(dict.fromkeys(row.method for row in rows))
     best = [is_best(document, row) for row in rows]
     notes, markers = notes_of(rows)
-    columns = [
-        *_setting_columns(rows),
-        *_level_columns(document, rows),
-        _feasible_column(rows, best),
-        _objective_column(document, rows),
-        *(c for k, n in enumerate(document["constraints"]) for c in _constraint_columns(document, rows, n, k)),
-        *_metric_columns(rows),
-    ]
-    if notes:
-        columns.append(Column(("note",), markers, right=False))
+    columns = told_apart(
+        [
+            *(("setting", column) for column in _setting_columns(rows)),
+            *(("", column) for column in _level_columns(document, rows)),
+            ("", _feasible_column(rows, best)),
+            ("objective", _objective_column(document, rows)),
+            *(c for k, n in enumerate(document["constraints"]) for c in _constraint_columns(document, rows, n, k)),
+            *(("metric", column) for column in _metric_columns(rows)),
+            *([("", Column(("note",), markers, right=False))] if notes else []),
+        ]
+    )
     marks = [_mark(row, at_best) for row, at_best in zip(rows, best, strict=True)]
     groups = [one_line(row.method) for row in rows] if len(methods) > 1 else []
     return Section("runs", columns, marks, groups, notes)
@@ -100,26 +101,28 @@ def _mark(row: Line, at_best: bool) -> str:
 
 
 def _objective_column(document: Document, rows: Sequence[Line]) -> Column:
-    return Column((one_line(document["objective"]),), [spread([run["objective"] for run in row.runs]) for row in rows])
+    cells = [spread([run["objective"] for run in row.finished]) for row in rows]
+    return Column((one_line(document["objective"]),), cells)
 
 
-def _constraint_columns(document: Document, rows: Sequence[Line], name: str, place: int) -> list[Column]:
+def _constraint_columns(document: Document, rows: Sequence[Line], name: str, place: int) -> list[tuple[str, Column]]:
     """Value, violation, multiplier and share of the steps held; a vector is shown by its worst component."""
     sense, percent = document["constraints"][name]["sense"], share_decimals(document, name)
-    worst = [[worst_component(run["constraints"][name], sense) for run in row.runs] for row in rows]
+    worst = [[worst_component(run["constraints"][name], sense) for run in row.finished] for row in rows]
     values = [spread([seed.value for seed in seeds], percent) for seeds in worst]
     violations = [_worst_violation([seed.violation for seed in seeds], sense, percent) for seeds in worst]
     multipliers = [spread([seed.multiplier for seed in seeds]) for seeds in worst]
     held = [_mean_percent([seed.feasible_share for seed in seeds]) for seeds in worst]
     unit = " %" if percent is not None else ""
     prefix = (one_line(name),) if len(document["constraints"]) > 1 else ()
-    columns = [
-        Column((one_line(name) + unit, *_worst_of(document, name)), values, rank=VALUE if place else ALWAYS),
+    value = Column((one_line(name) + unit, *_worst_of(document, name)), values, rank=VALUE if place else ALWAYS)
+    others = [
         Column((*prefix, "violation" + unit), violations, rank=VIOLATION),
         Column((*prefix, "multiplier"), multipliers, rank=MULTIPLIER),
         Column((*prefix, "held %"), held, rank=HELD),
     ]
-    return [c for c in columns if c.rank <= VIOLATION or any(cell != "-" for cell in c.cells)]
+    shown = [c for c in others if c.rank <= VIOLATION or any(cell != "-" for cell in c.cells)]
+    return [("constraint", value), *(("", column) for column in shown)]
 
 
 def _worst_of(document: Document, name: str) -> list[str]:
@@ -129,8 +132,12 @@ def _worst_of(document: Document, name: str) -> list[str]:
 
 
 def _mean_percent(shares: Sequence[float | None]) -> str:
+    """The mean of shares; 100 is said of what held at every step alone."""
     found = [share for share in shares if share is not None]
-    return f"{100 * mean(found):.0f}" if found else "-"
+    if not found:
+        return "-"
+    held = 100 * mean(found)
+    return f"{held if held == 100 else min(held, 99):.0f}"
 
 
 def _worst_violation(violations: Sequence[float | None], sense: str, percent: int | None) -> str:
@@ -142,7 +149,7 @@ def _metric_columns(rows: Sequence[Line]) -> list[Column]:
     names = dict.fromkeys(name for row in rows for run in row.runs for name in run["metrics"])
     columns = []
     for name in names:
-        numbers = [[run["metrics"].get(name) for run in row.runs] for row in rows]
+        numbers = [[run["metrics"].get(name) for run in row.finished] for row in rows]
         percent = 2 if is_share(name, [x for seeds in numbers for x in seeds]) else None
         header = one_line(name) + (" %" if percent is not None else "")
         columns.append(Column((header,), [spread(seeds, percent) for seeds in numbers], rank=METRIC))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from rich.cells import cell_len
@@ -37,6 +37,19 @@ class Column:
     def width(self) -> int:
         """Characters that the widest of header and cells takes on a terminal."""
         return max(cell_len(text) for text in [*self.header, *self.cells])
+
+
+def told_apart(columns: Sequence[tuple[str, Column]]) -> list[Column]:
+    """Columns of which no two are called the same: those that would be say what they are, too.
+
+    Args:
+        columns: Each with its kind, e.g. ``metric``; empty for one whose header is no user's word.
+    """
+    names = [column.name.removesuffix(" %") for _, column in columns]
+    return [
+        replace(column, header=(*column.header, kind)) if kind and names.count(name) > 1 else column
+        for name, (kind, column) in zip(names, columns, strict=True)
+    ]
 
 
 @dataclass(frozen=True)

@@ -41,12 +41,18 @@ def summary_section(document: Document) -> Section | None:
         _count(entries, "useful_settings", ("useful", "settings")),
         _width(entries, "useful_decades"),
         Column(("best setting",), [_setting(e, rows) for e in entries], right=False, rank=SETTING),
-        Column(("best", one_line(document["objective"])), [measured(e["best_objective"]) for e in entries]),
+        Column(_best_objective(document), [measured(e["best_objective"]) for e in entries]),
         *(_at_best(document, rows, entries, name) for name in document["constraints"]),
         _count(entries, "trainings_to_first_useful", ("trainings to", "first useful"), FIRST_USEFUL),
     ]
     marks = ["feasible" if e["useful_settings"] and not _by_luck(e, rows) else "" for e in entries]
     return Section("summary", columns, marks)
+
+
+def _best_objective(document: Document) -> tuple[str, ...]:
+    """The header of the best objective; the best setting stands beside it."""
+    name = one_line(document["objective"])
+    return ("best", name, *(["objective"] if name == "setting" else []))
 
 
 def _level_columns(entries: Sequence[SummaryRow], rows: Sequence[Line]) -> list[Column]:

@@ -5,6 +5,7 @@ import io
 import math
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ import pytest
 import sample_documents as samples
 
 from cpd.errors import CpdError
-from cpd.outcome import Recorded
+from cpd.outcome import Recorded, Status
 from cpd.verdict.document import Document, Recordings
+from cpd.verdict.judgement import judge
 from cpd.views.plots.axes import spread_out
 from cpd.views.plots.bisection import bisection_data
 from cpd.views.plots.draw import check_file, default_kind, drawing, plot, render
@@ -22,7 +24,7 @@ from cpd.views.plots.dynamics import choose, dynamics_data
 from cpd.views.plots.front import front_data, non_dominated
 from cpd.views.plots.labels import free_places
 from cpd.views.plots.log_axis import log_axis, power_text
-from cpd.views.plots.quantities import constraint
+from cpd.views.plots.quantities import constraint, quantities
 from cpd.views.plots.selection import select
 from cpd.views.plots.sensitivity import levels_data, slope, tangent
 from cpd.views.plots.style import wrapped
@@ -181,6 +183,64 @@ def test_a_log_axis_always_has_ticks_within(values: list[float]) -> None:
     assert len(axis.ticks) <= 10
     assert all(axis.low <= tick <= axis.high for tick in axis.ticks)
     assert all(axis.low < axis.place(value) < axis.high for value in values)
+
+
+@pytest.mark.parametrize(
+    "values", [[-4, -2, 0, 2], [-0.9, -0.5, 0, 0.5, 0.9], [-1e-9, 1], [-3], [-1e6, -1], [-0.0001, 1e308]]
+)
+def test_negative_values_stand_at_their_place(values: list[float]) -> None:
+    axis = log_axis(values)
+    assert axis.linear
+    assert [axis.place(value) for value in values] == values
+    assert all(axis.low < value < axis.high for value in values if value < 1e300)
+    assert 2 <= len(axis.ticks) <= 9
+    assert all(axis.low <= tick <= axis.high for tick in axis.ticks)
+    assert [float(label) for label in axis.labels] == pytest.approx(axis.ticks, rel=1e-5)
+
+
+def test_a_sweep_over_negative_values_is_drawn_along_them() -> None:
+    starts = [-4.0, -2.0, 0.0, 2.0]
+    runs = [
+        samples.rate_run("lagrangian", {"dual_lr": 0.1, "multiplier_init": start}, 0.7, 0.3 - start / 100)
+        for start in starts
+    ]
+    figure = drawn("tuning", judge(samples.task(), runs))
+    lowest = figure.axes[-1]
+    assert lowest.get_xscale() == "linear"
+    assert [list(line.get_xdata()) for line in lowest.lines if len(line.get_xdata()) > 2][-1] == starts
+    assert "\N{MINUS SIGN}2" in [t.get_text() for t in lowest.get_xticklabels()]
+
+
+def test_quantities_of_one_name_say_what_they_are() -> None:
+    runs = [samples.rate_run("lagrangian", {"dual_lr": 0.1}, 0.7, 0.3)]
+    named = [replace(run, metrics={"class0_rate": 7.0, "other": 1.0}) for run in runs]
+    found = quantities(judge(samples.task(), named))
+    assert [q.label for q in found] == [
+        "class0_rate (constraint) (%)",
+        "cross_entropy",
+        "class0_rate (metric)",
+        "other",
+    ]
+    assert [q.of(judge(samples.task(), named)["runs"][0]) for q in found] == [0.7, 0.3, 7.0, 1.0]
+
+
+def test_points_are_over_the_seeds_that_finished() -> None:
+    runs = [
+        samples.rate_run(
+            "lagrangian",
+            {"dual_lr": lr},
+            70.0 if seed == 1 else 0.7,
+            0.3,
+            seed=seed,
+            status=Status.DIVERGED if seed == 1 else Status.COMPLETED,
+        )
+        for lr in (0.1, 0.2)
+        for seed in range(3)
+    ]
+    data = tuning_data(judge(samples.task(), runs))
+    assert data.notes == ["where seeds did not finish, over the others"]
+    assert [(s.values[0].mean, s.values[0].count) for s in data.series[0].settings] == [(0.7, 2)] * 2
+    assert data.quantities[0].share
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import io
 import json
 import math
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,9 +17,9 @@ from cpd.outcome import ConstraintOutcome, Run, RunKey, Status
 from cpd.verdict.diagnosis import DIAGNOSES
 from cpd.verdict.document import Document, Iteration, Plain, SearchBlock
 from cpd.verdict.judgement import judge
-from cpd.views.tables.headline import verdict_sentence
+from cpd.views.tables.headline import subtitle, verdict_sentence
 from cpd.views.tables.markup import escape_latex, escape_markdown, latex_cell
-from cpd.views.tables.numbers import distinct, is_share, measured, number, signed, spread
+from cpd.views.tables.numbers import decimals, distinct, is_share, measured, number, signed, spread
 from cpd.views.tables.records import records, to_frame
 from cpd.views.tables.render import FORMATS, print_rows, render, sections, show, text
 from cpd.views.tables.search import IterationPrinter
@@ -265,7 +266,80 @@ def test_a_vector_has_a_column_per_component_even_beside_a_failed_run() -> None:
         "constraints.g.feasible_share": 0.0,
     }
     [worst] = [line for line in printed(judged, width=120).splitlines() if line.startswith("0/2")]
-    assert worst.split() == ["0/2,", "1", "failed", "1.000", "0.7000", "+0.2", "3.000", "0", "[1]"]
+    assert worst.split() == ["0/2,", "1", "failed", "1.000", "0.7000", "+0.2", "3.000", "0", "[1],[2]"]
+
+
+@pytest.mark.parametrize("form", ["table", "markdown", "latex"])
+def test_means_are_over_the_seeds_that_finished_and_say_so(form: str) -> None:
+    runs = [
+        run({"dual_lr": 1.0}, 1.0 if done else None, 0.75 if done else 88.0, multiplier, method="lagrangian", seed=k)
+        for k, (done, multiplier) in enumerate([(True, 2.0), (False, 0.0), (True, 2.0)])
+    ]
+    runs[1] = replace(runs[1], status=Status.DIVERGED)
+    shown = printed(judge(task(), runs), form, width=140)
+    (row,) = [line for line in shown.splitlines() if "2/3" in line]
+    assert "2.000" in row
+    assert "75.00" in row  # a share still, whatever the seed that diverged had
+    assert "1.333" not in shown
+    assert "the numbers are over the seeds that finished: 2 of 3" in shown
+
+
+def test_numbers_of_a_setting_that_never_finished_are_none() -> None:
+    runs = [run({"dual_lr": 1.0}, None, 0.5, 3.0, seed=k, status=Status.DIVERGED) for k in range(2)]
+    (row,) = [line for line in printed(judge(task(), runs)).splitlines() if "0/2" in line]
+    assert set(row.split()[3:]) == {"-"}
+
+
+FIXED = [
+    "method",
+    "setting",
+    "feasible",
+    "seed",
+    "status",
+    "note",
+    "violation",
+    "objective",
+    "diagnosis",
+    "id",
+    "steps",
+]
+
+
+def alike(name: str, form: str) -> Document:
+    """A constraint, a metric and perhaps the objective of one name."""
+    bound = SimpleNamespace(level=0.5, sense=">=", tolerance=0.001)
+    key = RunKey("lagrangian", {"dual_lr": 0.1}, {name: 0.5}, 1, "c1:1")
+    outcome = ConstraintOutcome(0.625, 0.625, 2.0, [0.625])
+    done = Run(key, Status.COMPLETED, 0.25, {name: outcome}, {name: 7.0}, 10)
+    objective = name if form == "all" else "loss"
+    return judge(task(objective=objective, constraints={name: bound}), [done])
+
+
+@pytest.mark.parametrize("name", ["recall", *FIXED])
+@pytest.mark.parametrize("form", ["two", "all"])
+def test_a_metric_named_as_a_constraint_or_a_column_replaces_nothing(name: str, form: str) -> None:
+    document = alike(name, form)
+    section = sections(document)[0]
+    cells = {column.name: column.cells[0] for column in section.columns}
+    assert len(cells) == len(section.columns)
+    assert {"7.000", "0.2500"} <= set(cells.values())
+    assert cells[f"{name} metric"] == "7.000"
+    assert cells.get(f"{name} constraint", cells.get(f"{name} % constraint")) in ("0.6250", "62.50")
+    (record,) = records(document)
+    assert (record[f"metrics.{name}"], record[f"constraints.{name}.value"]) == (7.0, 0.625)
+    (parsed,) = csv.DictReader(io.StringIO(text(document, "csv")))
+    assert (parsed["method"], parsed["objective"], parsed["feasible"]) == ("lagrangian", "0.25", "true")
+    assert (parsed[f"metrics.{name}"], parsed[f"constraints.{name}.value"]) == ("7.0", "0.625")
+
+
+def test_held_100_is_said_of_every_step_alone() -> None:
+    tails = {999: "99", 1000: "100", 4: "0"}
+    for held, expected in tails.items():
+        tail = [0.75] * held + [0.0] * (1000 - held)
+        (column,) = [
+            c for c in sections(judge(task(), [run({"c": 1.0}, 0.3, 0.75, tail=tail)]))[0].columns if c.name == "held %"
+        ]
+        assert column.cells == [expected]
 
 
 def test_a_frame_has_a_row_per_run() -> None:
@@ -439,6 +513,29 @@ def test_close_settings_stay_apart() -> None:
     assert distinct([0.1, 0.2]) == ["0.1", "0.2"]
     assert distinct([0.5463021, 0.5463039]) == ["0.546302", "0.546304"]
     assert distinct([True, "simultaneous", [1.0, 2.5], None]) == ["true", "simultaneous", "[1, 2.5]", "-"]
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "expected"), [(0.1, 2), (0.0025, 2), (1e-5, 3), (1e-12, 10), (0.0, 2), (1e-16, 2), (1e-60, 2)]
+)
+def test_a_percentage_has_as_many_decimals_as_its_tolerance_and_numbers_have(tolerance: float, expected: int) -> None:
+    assert decimals(tolerance) == expected
+
+
+@pytest.mark.parametrize(
+    ("seeds", "words"),
+    [
+        ([0, 1, 2], "3 seeds (0 to 2)"),
+        ([42, 1337, 987654321], "3 seeds (42, 1337, 987654321)"),
+        ([1, 2, 20261125], "3 seeds (1, 2, 20261125)"),
+        ([0, 2**63 - 1], f"2 seeds (0, {2**63 - 1})"),
+        ([10**k for k in range(15)], f"15 seeds ({', '.join(str(10**k) for k in range(11))}, ..., {10**14})"),
+        ([10**18 + k for k in range(15)], f"15 seeds ({10**18} to {10**18 + 14})"),
+    ],
+)
+def test_seeds_however_far_apart_are_named(seeds: list[int], words: str) -> None:
+    document = judge(task(), [run({"coefficient": 1.0}, 0.3, 0.75, seed=seed) for seed in seeds])
+    assert words in subtitle(document)
 
 
 def test_only_named_shares_within_0_and_1_are_percentages() -> None:
