@@ -24,7 +24,10 @@ def finite_or_none(value: SupportsFloat | None) -> float | None:
     """
     if value is None:
         return None
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # an integer that is larger than any float
+        return None
     return number if math.isfinite(number) else None
 
 

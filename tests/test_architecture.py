@@ -54,6 +54,7 @@ PACKAGES = {
     "problem": {"torch"},
     "outcome": {"numpy"},
     "store": {"numpy"},
+    "verdict": {"numpy"},
     "executors": {"loky", "dask", "distributed", "ray"},
     "spec": {"pydantic", "yaml"},
     "views": {"pandas", "numpy", "rich", "matplotlib", "plotly", "jinja2"},

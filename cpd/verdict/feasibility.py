@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from cpd.outcome import Number, finite_or_none
+from cpd.outcome import Number, RunKey, finite_or_none
+from cpd.verdict.averages import LARGEST, clamped
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from cpd.verdict.points import Array
 
 EPSILON = {"float32": 2.0**-23, "float64": 2.0**-52}
 """Spacing of the numbers at 1, by dtype."""
 
 ROUNDING = 8
 """Roundings that a measured value may carry: the slack is this many spacings."""
+
+LEAST = {"float32": 2.0**-150, "float64": 0.0}
+"""The most that a level is moved by rounding to the dtype where its spacing no longer shrinks with it, near 0."""
 
 
 class Bound(Protocol):
@@ -40,9 +50,17 @@ def oriented(value: float, level: float, sense: str) -> float:
 
     ``value - level`` for ``<=``, ``level - value`` for ``>=``, ``value - level`` signed for ``==``.
 
+    Args:
+        value: Finite.
+        level: Finite.
+        sense: ``<=``, ``>=`` or ``==``.
+
+    Returns:
+        A finite number: the largest float where the difference is larger.
+
     Source: Ramirez, Hashemizadeh and Lacoste-Julien (2025), Section 2, with the sense made explicit.
     """
-    return float(level - value if sense == ">=" else value - level)
+    return clamped(float(level - value if sense == ">=" else value - level))
 
 
 def excess(violation: float, sense: str) -> float:
@@ -71,10 +89,16 @@ def _oriented(value: float | None, level: float, sense: str) -> float | None:
     return None if known is None else oriented(known, level, sense)
 
 
+def level_of(key: RunKey, name: str, bound: Bound) -> float:
+    """The level that a run was trained at: its own, or else the spec's."""
+    own = finite_or_none(key.levels.get(name))
+    return float(bound.level) if own is None else own
+
+
 def holds(value: Number, level: float, bound: Bound, dtype: str) -> bool:
     """Whether a value, every component of it, is feasible up to the tolerance and the rounding of the dtype.
 
-    ``violation <= tolerance + 8 eps max(1, |value|, |level|)``, with ``|violation|`` for ``==``.
+    ``violation <= tolerance + slack``, see :func:`slack`, with ``|violation|`` for ``==``.
 
     Args:
         value: A scalar constraint's value, or ``[k]`` values; None is never feasible.
@@ -87,15 +111,53 @@ def holds(value: Number, level: float, bound: Bound, dtype: str) -> bool:
     known = finite_or_none(value)
     if known is None:
         return False
-    return excess(oriented(known, level, bound.sense), bound.sense) <= bound.tolerance + slack(known, level, dtype)
+    allowed = bound.tolerance + slack(known, level, bound.tolerance, dtype)
+    return excess(oriented(known, level, bound.sense), bound.sense) <= allowed
 
 
-def slack(value: float, level: float, dtype: str) -> float:
-    """The most that rounding in the dtype adds to a violation: ``8 eps max(1, |value|, |level|)``."""
-    return ROUNDING * EPSILON[dtype] * max(1.0, abs(value), abs(level))
+def slack(value: float, level: float, tolerance: float, dtype: str) -> float:
+    """The most that rounding in the dtype adds to a violation: ``8 eps max(|value|, |level|, tolerance)``.
+
+    Relative to the numbers that are compared, so that a small value is not excused from a smaller level; and exact at
+    the level 0, to which nothing is added by rounding.
+    """
+    return ROUNDING * EPSILON[dtype] * max(abs(value), abs(level), tolerance) + (LEAST[dtype] if level else 0.0)
 
 
-def feasible_share(tail: Sequence[Number], level: float, bound: Bound, dtype: str) -> float | None:
+def violations(values: Array, level: float, sense: str) -> Array:
+    """:func:`oriented`, number by number of an array; NaN where one is missing."""
+    import numpy as np
+
+    with np.errstate(over="ignore"):
+        return np.clip(level - values if sense == ">=" else values - level, -LARGEST, LARGEST)
+
+
+def slacks(values: Array, level: float, tolerance: float, dtype: str) -> Array:
+    """:func:`slack`, number by number of an array."""
+    import numpy as np
+
+    largest = np.maximum(np.abs(values), max(abs(level), tolerance))
+    return ROUNDING * EPSILON[dtype] * largest + (LEAST[dtype] if level else 0.0)
+
+
+def allowances(values: Array, bound: Bound, level: float, dtype: str) -> Array:
+    """The tolerance and what rounding adds to it, number by number of an array."""
+    import numpy as np
+
+    with np.errstate(over="ignore"):
+        return np.minimum(bound.tolerance + slacks(values, level, bound.tolerance, dtype), LARGEST)
+
+
+def held(values: Array, level: float, bound: Bound, dtype: str) -> NDArray[np.bool_]:
+    """:func:`holds`, number by number of an array."""
+    found = violations(values, level, bound.sense)
+    return (abs(found) if bound.sense == "==" else found) <= allowances(values, bound, level, dtype)
+
+
+def feasible_share(tail: Sequence[Any], level: float, bound: Bound, dtype: str) -> float | None:
     """Share of the recorded last steps at which the constraint, every component of it, held; None without any."""
-    held = [holds(point, level, bound, dtype) for point in tail]
-    return sum(held) / len(held) if held else None
+    if not len(tail):
+        return None
+    from cpd.verdict.points import matrix
+
+    return int(held(matrix(tail), level, bound, dtype).all(1).sum()) / len(tail)

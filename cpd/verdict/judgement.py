@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, cast
 
 from cpd.outcome import ConstraintOutcome, Run, Status, finite_or_none
+from cpd.verdict.averages import clamped
 from cpd.verdict.diagnosis import diagnose
 from cpd.verdict.document import ConstraintRow, Document, RunRow, SearchBlock
-from cpd.verdict.feasibility import Bound, feasible_share, finite, holds, violation
+from cpd.verdict.feasibility import Bound, feasible_share, finite, holds, level_of, violation
 from cpd.verdict.gap import GAP
+from cpd.verdict.reach import reached_by
 from cpd.verdict.summary import summarise
 
 
@@ -59,12 +61,13 @@ def judge(
         search: A bisection's record, if there was one; numbers that are not finite become None.
         summary: Whether to add the summary of methods.
     """
-    rows = [_row(run, task.constraints, task.train.dtype) for run in runs]
+    reached = reached_by(runs, task.constraints, task.train.dtype)
+    rows = [_row(run, task.constraints, task.train.dtype, reached) for run in runs]
     judged: Document = {
         "task": task.name,
         "objective": task.objective,
         "constraints": {
-            n: {"level": float(c.level), "sense": str(c.sense), "tolerance": float(c.tolerance)}
+            n: {"level": float(c.level), "sense": str(c.sense), "tolerance": clamped(float(c.tolerance))}
             for n, c in task.constraints.items()
         },
         "runs": rows,
@@ -76,12 +79,12 @@ def judge(
     return judged
 
 
-def _row(run: Run, bounds: Mapping[str, Bound], dtype: str) -> RunRow:
-    levels = {n: float(run.key.levels.get(n, b.level)) for n, b in bounds.items()}
+def _row(run: Run, bounds: Mapping[str, Bound], dtype: str, reached: Callable[[str, float], bool]) -> RunRow:
+    levels = {n: level_of(run.key, n, b) for n, b in bounds.items()}
     objective = finite_or_none(run.objective) if run.status is Status.COMPLETED else None
     outcomes = {n: run.constraints.get(n, ConstraintOutcome()) for n in bounds}
     held = [holds(finite(o.value), levels[n], bounds[n], dtype) for n, o in outcomes.items()]
-    diagnosis = diagnose(run, bounds, dtype=dtype)
+    diagnosis = diagnose(run, bounds, dtype=dtype, reached=reached)
     return {
         "id": run.key.id,
         "method": run.key.method,

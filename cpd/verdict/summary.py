@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import TypeVar
 
+from cpd.verdict.averages import mean
 from cpd.verdict.document import Plain, RunRow, Setting, SummaryRow, is_number
 
 Item = TypeVar("Item")
@@ -95,8 +96,8 @@ def _grouped(items: Iterable[Item], key: Callable[[Item], object]) -> list[list[
 def _candidate(seeds: Sequence[RunRow]) -> Candidate:
     objectives = [row["objective"] for row in seeds if row["feasible"] and row["objective"] is not None]
     feasible = len(objectives) == len(seeds)
-    mean = math.fsum(objectives) / len(seeds) if feasible else None
-    return Candidate(seeds[0]["method"], seeds[0]["setting"], len(seeds), feasible, mean)
+    average = mean(objectives) if feasible else None
+    return Candidate(seeds[0]["method"], seeds[0]["setting"], len(seeds), feasible, average)
 
 
 def _useful_limit(candidates: Sequence[Candidate], gap: float) -> float | None:
@@ -149,6 +150,6 @@ def _widest(line: Sequence[tuple[Plain, bool]]) -> float:
         stretch = [*stretch, value] if good else []
         if good:
             positive = [x for x in stretch if x > 0]
-            widest = max(widest, math.log10(positive[-1] / positive[0]) if positive else 0.0)
+            widest = max(widest, math.log10(positive[-1]) - math.log10(positive[0]) if positive else 0.0)
     lists = any(good for value, good in line if not is_number(value))
     return max(widest, 0.0) if lists else widest

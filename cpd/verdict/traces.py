@@ -1,78 +1,114 @@
-"""Violations and multipliers of each component of a constraint over a training: a diagnosis looks at them."""
+"""Violations and multipliers of all components of a constraint over a training: a diagnosis looks at them."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
-from cpd.outcome import ConstraintOutcome, Curves, Number, Run, finite_or_none
-from cpd.verdict.feasibility import Bound, holds, oriented, slack
+import numpy as np
+from numpy.typing import NDArray
+
+from cpd.outcome import ConstraintOutcome, Curves, Run
+from cpd.verdict.feasibility import Bound, allowances, held, level_of, slacks, violations
+from cpd.verdict.points import Array, filled, matrix
+
+TAIL = 0.9
+"""Share of the steps after which the tail begins."""
 
 
 @dataclass(frozen=True)
-class Trace:
-    """One component of a constraint over a training: oriented violations, oldest first.
+class Traces:
+    """The K components of a constraint over a training, oldest first; a column each.
 
     Attributes:
-        tail: Over the last tenth of the steps.
-        second_half: At the recorded points of the second half of the run.
-        multipliers: At the recorded points of the last tenth; empty for a method without.
-        tolerance: The constraint's, and what rounding adds.
+        tail: Oriented violations over the last tenth of the steps, ``[points, K]``.
+        half: Oriented violations at the recorded points of the second half of the run.
+        multipliers: At the same points; NaN for a method without.
+        late: From which of those points on the multipliers are the tail's.
+        quarters: Where each quarter of the second half begins among its points, and its end.
+        objective: At the same points, as shares of its range over the run, ``[points, 1]``; none where it is unknown.
+        tolerance: The constraint's, and what rounding adds, ``[K]``.
+        rounding: The most that rounding moves a violation, ``[K]``.
         sense: The constraint's.
         gradient_norm: Relative to the largest seen; None when not measured.
-        worth: Largest size of the objective seen at the recorded points.
-        feasible: Whether the finished model satisfies this component.
+        feasible: Whether the finished model satisfies each component, ``[K]``.
     """
 
-    tail: list[float]
-    second_half: list[float]
-    multipliers: list[float]
-    tolerance: float
+    tail: Array
+    half: Array
+    multipliers: Array
+    late: int
+    quarters: list[int]
+    objective: Array
+    tolerance: Array
+    rounding: Array
     sense: str
     gradient_norm: float | None
-    worth: float
-    feasible: bool
+    feasible: NDArray[np.bool_]
+
+    def only(self, chosen: NDArray[np.bool_]) -> Traces:
+        """The chosen components alone."""
+        columns = {"tail", "half", "multipliers", "tolerance", "rounding", "feasible"}
+        parts = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Traces(**{name: part[..., chosen] if name in columns else part for name, part in parts.items()})
 
 
-def traces_of(run: Run, name: str, outcome: ConstraintOutcome, bound: Bound, dtype: str) -> list[Trace]:
-    """One trace per component of a constraint whose value and tail are finite."""
-    level = float(run.key.levels.get(name, bound.level))
+def traces_of(run: Run, name: str, outcome: ConstraintOutcome, bound: Bound, dtype: str) -> Traces:
+    """The components of a constraint whose value and tail are finite."""
+    level = level_of(run.key, name, bound)
+    (value,) = matrix([outcome.value])
+    tail = matrix(outcome.tail, len(value))
     curves = run.curves or Curves([], [], {}, {})
-    traces = []
-    for k, component in enumerate(outcome.value if isinstance(outcome.value, list) else [outcome.value]):
-        value, tail = finite_or_none(component), _violations(outcome.tail, k, level, bound.sense)
-        if value is None or len(tail) < len(outcome.tail):
-            continue
-        points = curves.constraints.get(name, [])
-        trace = Trace(
-            tail=tail,
-            second_half=_violations(points[len(points) // 2 :], k, level, bound.sense),
-            multipliers=_last_multipliers(curves, name, k),
-            tolerance=bound.tolerance + slack(value, level, dtype),
-            sense=bound.sense,
-            gradient_norm=outcome.gradient_norm,
-            worth=max((abs(f) for f in curves.objective if f is not None), default=math.inf),
-            feasible=holds(value, level, bound, dtype),
-        )
-        traces.append(trace)
-    return traces
+    first = _first_after(curves.steps, 0.5)
+    half = filled(_since(curves.constraints.get(name, []), first, len(value)))
+    multipliers = _since(curves.multipliers.get(name, []), first, len(value))
+    traces = Traces(
+        tail=violations(tail, level, bound.sense),
+        half=violations(half, level, bound.sense),
+        multipliers=multipliers,
+        late=max(0, min(_first_after(curves.steps, TAIL) - first, len(multipliers) - 2)),
+        quarters=_quarters(curves.steps[first:], len(half)),
+        objective=_objective(curves)[first:],
+        tolerance=allowances(value, bound, level, dtype),
+        rounding=slacks(value, level, bound.tolerance, dtype),
+        sense=bound.sense,
+        gradient_norm=outcome.gradient_norm,
+        feasible=held(value, level, bound, dtype),
+    )
+    return traces.only(np.isfinite(value) & np.isfinite(tail).all(0))
 
 
-def _violations(points: Sequence[Number], k: int, level: float, sense: str) -> list[float]:
-    """Violations of the k-th component at recorded points, those that are finite."""
-    found = [finite_or_none(_component(point, k)) for point in points]
-    return [oriented(value, level, sense) for value in found if value is not None]
+def even_quarters(points: int) -> list[int]:
+    """Where each quarter of evenly spaced points begins, and the end."""
+    return [round(k * points / 4) for k in range(5)]
 
 
-def _last_multipliers(curves: Curves, name: str, k: int) -> list[float]:
-    """Recorded multipliers over the last tenth of the steps, or the last two recorded ones where those are fewer."""
-    numbers = [finite_or_none(_component(point, k)) for point in curves.multipliers.get(name, [])]
-    start = curves.steps[-1] * 0.9 if curves.steps else 0
-    first = min(sum(step < start for step in curves.steps), max(0, len(numbers) - 2))
-    return [x for x in numbers[first:] if x is not None]
+def _quarters(steps: Sequence[int], points: int) -> list[int]:
+    """Where each quarter of the steps begins among the points, and the end; by number where one would be empty."""
+    if len(steps) != points or not points:
+        return even_quarters(points)
+    ends = np.linspace(steps[0], steps[-1], 5)[1:-1]
+    quarters = [0, *map(int, np.searchsorted(np.asarray(steps), ends)), points]
+    return quarters if all(np.diff(quarters) > 0) else even_quarters(points)
 
 
-def _component(point: Number, k: int) -> float | None:
-    """The k-th component of a recorded point of a vector constraint, or a scalar constraint's point itself."""
-    return point[k] if isinstance(point, list) else point
+def _objective(curves: Curves) -> Array:
+    """The recorded objective from 0 to 1, whatever its offset and scale; nothing where it was never known."""
+    values = filled(matrix(curves.objective, 1))
+    if not len(values) or not np.isfinite(values).all():
+        return values[:0]
+    halved = values / 2 - values.min() / 2  # the whole difference may overflow
+    largest = halved.max()
+    return np.asarray(halved / (largest if largest > 0 else 1.0))
+
+
+def _first_after(steps: Sequence[int], share: float) -> int:
+    """The first point after a share of the steps."""
+    start = steps[-1] * share if len(steps) else 0
+    return sum(step < start for step in steps)
+
+
+def _since(points: Sequence[Any], first: int, width: int) -> Array:
+    """The points from the first one on, ``[points, width]``, the last two at least."""
+    return matrix(points, width)[min(first, max(0, len(points) - 2)) :]

@@ -4,14 +4,16 @@ import json
 import math
 import random
 import struct
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
-from cpd.outcome import ConstraintOutcome, Curves, Diagnosis, Run, RunKey, Status
+from cpd.outcome import ConstraintOutcome, Curves, Diagnosis, Run, RunKey, Series, Status
 from cpd.verdict.diagnosis import DIAGNOSES, diagnose
 from cpd.verdict.document import RunRow, SummaryRow
 from cpd.verdict.gap import GAP
@@ -221,6 +223,42 @@ def test_a_failed_run_shows_every_constraint_as_null() -> None:
     assert failed["error"] == "boom"
 
 
+TINY = [(10.0**-k, dtype) for k in (7, 8, 30, 37) for dtype in ("float32", "float64")]
+
+
+@pytest.mark.parametrize(("level", "dtype"), TINY)
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_small_value_is_held_against_a_small_level(level: float, dtype: str, sign: float) -> None:
+    judge, level = task(sign * level, "<=" if sign > 0 else ">=", 0.0, dtype), sign * level
+    assert not row(judge, 20 * level, level=level)["feasible"]
+    assert not row(judge, 1.001 * level, level=level, tail=[1.001 * level])["feasible"]
+    assert row(judge, level * (1 + 2**-24 if dtype == "float32" else 1), level=level)["feasible"]
+    assert row(judge, 0.9 * level, level=level)["feasible"]
+
+
+@pytest.mark.parametrize("sense", ["<=", ">=", "=="])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_tolerance_of_0_at_the_level_0_means_what_it_says(sense: str, dtype: str) -> None:
+    side = -1.0 if sense == ">=" else 1.0
+    judge = task(0.0, sense, 0.0, dtype)
+    for value, feasible in [(0.0, True), (-0.0, True), (1e-9, False), (1e-45, False), (5e-324, False)]:
+        judged = row(judge, side * value, level=0.0, tail=[side * value])
+        assert (judged["feasible"], judged["constraints"]["g"]["feasible_share"]) == (feasible, float(feasible))
+
+
+@pytest.mark.parametrize("tolerance", [1e-12, 1e-8, 1e-3, 1.0, 1e6])
+def test_a_tolerance_is_rounded_to_its_own_size(tolerance: float) -> None:
+    judge = task(0.0, "<=", tolerance, "float64")
+    assert row(judge, tolerance * (1 + 4e-16), level=0.0)["feasible"]
+    assert not row(judge, tolerance * (1 + 1e-13), level=0.0)["feasible"]
+
+
+def test_a_level_below_the_dtypes_normal_numbers_is_rounded_to_its_spacing() -> None:
+    level = 1.2345e-42
+    assert row(task(level, "==", 0.0), float32(level), level=level)["feasible"]
+    assert not row(task(level, "==", 0.0), float32(level) + 2.0**-149, level=level)["feasible"]
+
+
 # The summary
 
 
@@ -387,9 +425,130 @@ def test_an_unattainable_level_makes_the_multiplier_diverge() -> None:
     assert found(recorded(steps, multiplier=False)) is None
 
 
-def test_a_multiplier_that_is_still_small_needs_more_steps() -> None:
-    steps = [(0.9, 1.0, 1e-5 * 0.4 * t, 1.0) for t in range(2000)]
+def slow(value: Callable[[int], float], objective: Callable[[int], float] = lambda t: 0.0, rate: float = 1e-5) -> Run:
+    """2,000 steps with a multiplier that grows with the violation of 0.5."""
+    steps, multiplier = [], 0.0
+    for t in range(2000):
+        multiplier += rate * (value(t) - 0.5)
+        steps.append((value(t), objective(t), multiplier, 1.0))
+    return recorded(steps)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        lambda t: 3.5 - 1e-6 * t,
+        lambda t: 0.5 + 3 * math.exp(-1e-5 * t),
+        lambda t: 3.5 - 1e-9 * t * t,
+        lambda t: 3.5 + 1e-6 * t,
+        lambda t: 1.5 + 0.5 * math.exp(-t / 1000),
+        lambda t: 1.5 + 0.1 * math.sin(t / 400),
+        lambda t: 7.0 - 1e-5 * t + random.Random(t).gauss(0, 1.0),
+    ],
+    ids=["linear", "exponential", "accelerating", "away", "a share of itself", "turning", "behind noise"],
+)
+def test_slow_but_steady_is_no_level_out_of_reach(value: Callable[[int], float]) -> None:
+    assert found(slow(value)) is Diagnosis.BUDGET_EXHAUSTED
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        lambda t: 1.5,
+        lambda t: 1.5 + 0.1 * math.exp(-t / 300),
+        lambda t: 1.5 + 1 / (t + 20),
+        lambda t: 1.5 - 0.005 * math.log(t + 20),
+        lambda t: 1.5 + random.Random(t).gauss(0, 0.02),
+    ],
+    ids=["still", "exponential", "hyperbolic", "logarithmic", "noise"],
+)
+@pytest.mark.parametrize("rate", [1e-5, 10.0])
+def test_a_violation_that_no_longer_moves_is(value: Callable[[int], float], rate: float) -> None:
+    assert found(slow(value, rate=rate)) is Diagnosis.MULTIPLIER_DIVERGING
+
+
+def test_the_second_half_counts_and_not_the_tail_alone() -> None:
+    moved = slow(lambda t: max(1.5 - t / 4000, 1.1))
+    assert len(set(moved.constraints["g"].tail)) == 1
+    assert found(moved) is Diagnosis.BUDGET_EXHAUSTED
+
+
+def test_a_multiplier_that_hardly_grew_tells_nothing() -> None:
+    steps = [(0.9, 0.0, 100 + 1e-4 * t, 1.0) for t in range(2000)]
     assert found(recorded(steps)) is Diagnosis.BUDGET_EXHAUSTED
+
+
+def test_while_the_objective_falls_a_count_may_yet_change() -> None:
+    falling = slow(lambda t: 0.7, lambda t: 1 / (t + 50))
+    assert found(falling) is Diagnosis.BUDGET_EXHAUSTED
+    pushed = slow(lambda t: 0.7, lambda t: 1 + math.log(t + 50))
+    assert found(pushed) is Diagnosis.MULTIPLIER_DIVERGING
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+@pytest.mark.parametrize("shift", [-1e3, 0.0, 1e3])
+def test_offset_and_scale_of_the_objective_change_no_diagnosis(scale: float, shift: float) -> None:
+    objective = lambda t: scale * (math.exp(-t / 50) + shift)  # noqa: E731
+    assert found(slow(lambda t: 0.9, objective)) is Diagnosis.MULTIPLIER_DIVERGING
+    assert found(slow(lambda t: 0.9 - 1e-6 * t, objective)) is Diagnosis.BUDGET_EXHAUSTED
+    assert found(slow(lambda t: 0.9, lambda t: scale * (1 / (t + 50) + shift))) is Diagnosis.BUDGET_EXHAUSTED
+
+
+def vector(values: Sequence[Callable[[int], float]]) -> Run:
+    """Components side by side, as one run."""
+    alone = [slow(value) for value in values]
+    parts = [run.constraints["g"] for run in alone]
+    curves = [run.curves for run in alone]
+    tail = [list(point) for point in zip(*(part.tail for part in parts), strict=True)]
+    last = [part.value for part in parts]
+    assert all(curve is not None for curve in curves)
+    joined = Curves(
+        curves[0].steps,  # type: ignore[union-attr]
+        curves[0].objective,  # type: ignore[union-attr]
+        {"g": [list(point) for point in zip(*(c.constraints["g"] for c in curves if c), strict=True)]},
+        {"g": [list(point) for point in zip(*(c.multipliers["g"] for c in curves if c), strict=True)]},
+    )
+    outcome = ConstraintOutcome(last, last, None, tail, 1.0)  # type: ignore[arg-type]
+    return Run(alone[0].key, Status.COMPLETED, 0.0, {"g": outcome}, {}, 2000, 0.0, None, joined)
+
+
+def test_five_thousand_components_are_judged_at_once() -> None:
+    drawn = np.random.default_rng(0)
+    tails, points = drawn.normal(1.0, 0.01, (50, 5000)), drawn.normal(1.0, 0.01, (500, 5000))
+    outcome = ConstraintOutcome(tails[-1].tolist(), tails[-1].tolist(), points[-1].tolist(), Series(tails), 1.0)
+    curves = Curves(list(range(0, 5000, 10)), [0.0] * 500, {"g": Series(points)}, {"g": Series(points.cumsum(0))})
+    many = Run(RunKey("any", {}, {"g": 0.5}, 0), Status.COMPLETED, 1.0, {"g": outcome}, {}, 5000, 0.0, None, curves)
+    start = time.process_time()
+    judged = judge(task(), [many])["runs"][0]
+    assert time.process_time() - start < 2
+    assert judged["diagnosis"] == "multiplier_diverging"
+    assert judged["constraints"]["g"]["feasible_share"] == 0.0
+
+
+def test_a_model_whose_components_mostly_move_is_not_at_rest() -> None:
+    still, moving = (lambda t: 1.5), (lambda t: 1.5 - 2e-4 * t)
+    assert found(vector([still, moving, moving, moving])) is Diagnosis.BUDGET_EXHAUSTED
+    assert found(vector([still, still, lambda t: 0.4])) is Diagnosis.MULTIPLIER_DIVERGING
+    assert found(vector([still] * 19 + [moving])) is Diagnosis.MULTIPLIER_DIVERGING
+
+
+def test_a_level_that_some_run_reached_is_not_out_of_reach() -> None:
+    stuck = slow(lambda t: 1.5)
+    assert judge(task(), [stuck])["runs"][0]["diagnosis"] == "multiplier_diverging"
+    for other in [run(0.4), run(0.5005), run(0.1, level=0.2), run(0.4, level=0.2), run(0.9, tail=[0.9, 0.4])]:
+        assert judge(task(), [stuck, other])["runs"][0]["diagnosis"] == "budget_exhausted"
+        assert judge(task(), [other, stuck])["runs"][1]["diagnosis"] == "budget_exhausted"
+    for other in [run(0.6), run(0.6, level=0.7), run(0.4, status=Status.DIVERGED), run(0.9, tail=[0.6], level=0.7)]:
+        assert judge(task(), [stuck, other])["runs"][0]["diagnosis"] == "multiplier_diverging"
+
+
+@pytest.mark.parametrize(("sense", "reached"), [("<=", False), (">=", True), ("==", False)])
+def test_what_counts_as_reached_depends_on_the_sense(sense: str, reached: bool) -> None:
+    stuck = slow(lambda t: 0.1 if sense == ">=" else 1.5)
+    multipliers = {"g": [1e-3 * k for k in range(len(stuck.curves.steps))]}  # type: ignore[union-attr]
+    stuck = replace(stuck, curves=replace(stuck.curves, multipliers=multipliers))  # type: ignore[type-var]
+    judged = judge(task(sense=sense), [stuck, run(0.9)])
+    assert judged["runs"][0]["diagnosis"] == ("budget_exhausted" if reached else "multiplier_diverging")
 
 
 @pytest.mark.parametrize("multiplier", [True, False])

@@ -48,7 +48,9 @@ def bisection_data(document: Document) -> Bisection:
     search = document.get("search")
     if search is None or not search["iterations"]:
         raise CpdError("there is no search to draw", place="--kind bisection", hint="try --kind tuning")
-    iterations = [(i["iteration"], i["coefficient"], drawable(i["value"])) for i in search["iterations"]]
+    iterations = [
+        (i["iteration"], drawable(i["coefficient"]) or 0.0, drawable(i["value"])) for i in search["iterations"]
+    ]
     target = drawable(search["target"]) or 0.0
     own = constraint(document, search["constraint"])
     quantity = Quantity("constraint", own.name, own.share, "==", drawable(search["tolerance"]) or 0.0, (target,))

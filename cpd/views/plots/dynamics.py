@@ -151,7 +151,7 @@ def _course(run: RunRow, curve: Recorded | None, bounds: Sequence[Quantity], lab
 
 def _violations(points: Sequence[Number], run: RunRow, quantity: Quantity) -> Points:
     """At each point the violation of the component furthest from feasible."""
-    level, sense = run["levels"][quantity.name], str(quantity.sense)
+    level, sense = drawable(run["levels"][quantity.name]) or 0.0, str(quantity.sense)
     found = [[oriented(value, level, sense) for value in _numbers(point)] for point in points]
     return [max(own, key=lambda violation: excess(violation, sense), default=None) for own in found]
 

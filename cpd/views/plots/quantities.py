@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from statistics import fmean, stdev
 from typing import Literal
 
 from cpd.outcome import finite_or_none
+from cpd.verdict.averages import deviation, mean
 from cpd.verdict.document import Document, RunRow
 from cpd.views.printable import one_line
 from cpd.views.tables.lines import components, worst_component
@@ -134,7 +134,7 @@ class Spread:
 def spread(values: Iterable[float | None]) -> Spread:
     """Mean and sample standard deviation of the numbers that are there."""
     found = [value for value in values if value is not None]
-    return Spread(fmean(found), stdev(found) if len(found) > 1 else 0.0, len(found)) if found else Spread(None)
+    return Spread(mean(found), deviation(found), len(found)) if found else Spread(None)
 
 
 def several_seeds(document: Document) -> int:

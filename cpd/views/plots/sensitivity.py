@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -150,9 +151,9 @@ def slope(multipliers: Sequence[Number], sense: str) -> float | None:
 
 
 def _total(multiplier: Number) -> float | None:
-    """The sum of a multiplier's components; None where one is missing."""
-    known = [part for part in components(multiplier) if part is not None]
-    return sum(known) if len(known) == len(components(multiplier)) else None
+    """The sum of a multiplier's components, as far as axes reach; None where one is missing."""
+    known = [shown for part in components(multiplier) if (shown := drawable(part)) is not None]
+    return drawable(math.fsum(known)) if len(known) == len(components(multiplier)) else None
 
 
 def draw_levels(data: Levels, figure: Figure) -> None:

@@ -10,7 +10,7 @@ from cpd.errors import CpdError
 from cpd.verdict.document import Document
 from cpd.views.plots.axes import crosses, name_lowest, panels, quantity_axis, quantity_values
 from cpd.views.plots.log_axis import LogAxis, draw_log_axis, log_axis
-from cpd.views.plots.quantities import Quantity, Spread, quantities, several_seeds, spread
+from cpd.views.plots.quantities import Quantity, Spread, drawable, quantities, several_seeds, spread
 from cpd.views.plots.settings import Group, groups
 from cpd.views.plots.style import Key, look, note, put_legend
 from cpd.views.tables.lines import Line, is_best, setting_text
@@ -117,7 +117,7 @@ def can_tune(document: Document) -> bool:
 
 def _setting(document: Document, x: float, row: Line, shown: list[Quantity]) -> Setting:
     return Setting(
-        x=float(x),
+        x=drawable(x) or 0.0,
         text=setting_text(row.setting),
         values=tuple(spread(quantity.of(run) for run in row.runs) for quantity in shown),
         feasible=row.all_feasible,

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 
 from cpd.verdict.document import Document, Iteration, SearchBlock, SummaryRow
+from cpd.verdict.feasibility import oriented
 from cpd.views.printable import one_line
 from cpd.views.tables.lines import (
     Line,
@@ -142,7 +143,9 @@ def _search_verdict(document: Document) -> str:
 def _sides(search: SearchBlock) -> tuple[Iteration, Iteration] | None:
     """The two neighbouring coefficients between which the value passes the target; None where it does not."""
     found = sorted(_distances(search), key=lambda pair: pair[1]["coefficient"])
-    passing = [(low, high) for (one, low), (other, high) in itertools.pairwise(found) if one * other < 0]
+    passing = [
+        (low, high) for (one, low), (other, high) in itertools.pairwise(found) if min(one, other) < 0 < max(one, other)
+    ]
     return min(passing, key=lambda sides: sides[1]["coefficient"] / sides[0]["coefficient"], default=None)
 
 
@@ -154,4 +157,6 @@ def nearest_iteration(search: SearchBlock) -> Iteration | None:
 
 def _distances(search: SearchBlock) -> list[tuple[float, Iteration]]:
     """Every iteration that has a value, with how far above the target it is."""
-    return [(value - search["target"], i) for i in search["iterations"] if (value := i["value"]) is not None]
+    return [
+        (oriented(value, search["target"], "=="), i) for i in search["iterations"] if (value := i["value"]) is not None
+    ]

@@ -121,12 +121,12 @@ class Component(NamedTuple):
 
 def worst_component(outcome: ConstraintRow, sense: str) -> Component:
     """A constraint's numbers, at the component with the largest violation."""
-    violations = components(outcome["violation"])
+    violations = components(outcome["violation"]) or [None]
     sizes = [-math.inf if v is None else excess(v, sense) for v in violations]
     k = sizes.index(max(sizes))
 
     def at(value: Number) -> float | None:
-        numbers = components(value)
+        numbers = components(value) or [None]
         return numbers[k] if k < len(numbers) else numbers[0]
 
     return Component(

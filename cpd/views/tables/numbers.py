@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
-from statistics import fmean, stdev
 
+from cpd.verdict.averages import deviation, mean
 from cpd.verdict.document import Plain
 
 SHARES = {"rate", "rates", "density", "accuracy", "sparsity", "share", "precision", "recall"}
@@ -56,10 +56,10 @@ def spread(values: Sequence[float | None], percent: int | None = None) -> str:
     if not found:
         return "-"
     if percent is not None:
-        texts = [f"{100 * v:.{percent}f}" for v in [fmean(found), *([stdev(found)] if len(found) > 1 else [])]]
+        texts = [f"{100 * v:.{percent}f}" for v in [mean(found), *([deviation(found)] if len(found) > 1 else [])]]
         return " ± ".join(texts)
-    mean = measured(fmean(found))
-    return f"{mean} ± {number(stdev(found), 2)}" if len(found) > 1 else mean
+    average = measured(mean(found))
+    return f"{average} ± {number(deviation(found), 2)}" if len(found) > 1 else average
 
 
 def distinct(values: Sequence[Plain]) -> list[str]:
@@ -92,4 +92,4 @@ def is_share(name: str, values: Iterable[float | None]) -> bool:
 
 def decimals(tolerance: float) -> int:
     """Decimals of a percentage: two, or more where the tolerance is finer than that and numbers have them."""
-    return max(2, math.ceil(-math.log10(100 * tolerance))) if tolerance > FINEST else 2
+    return max(2, math.ceil(-2 - math.log10(tolerance))) if tolerance > FINEST else 2

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import fmean
 
+from cpd.verdict.averages import mean
 from cpd.verdict.document import Document
 from cpd.verdict.feasibility import excess
 from cpd.views.printable import one_line
@@ -136,8 +136,8 @@ def _mean_percent(shares: Sequence[float | None]) -> str:
     found = [share for share in shares if share is not None]
     if not found:
         return "-"
-    mean = 100 * fmean(found)
-    return f"{mean if mean == 100 else min(mean, 99):.0f}"
+    held = 100 * mean(found)
+    return f"{held if held == 100 else min(held, 99):.0f}"
 
 
 def _worst_violation(violations: Sequence[float | None], sense: str, percent: int | None) -> str:
