@@ -10,13 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cpd.engine.cohort import Cohort
 from cpd.engine.counting import out_of_memory
 from cpd.engine.divergence import broken_gradients, finite_parameters, reason
 from cpd.engine.loading import user_traceback
 from cpd.engine.recorder import on_host
 from cpd.engine.stacked import Stacked, stacked_rows
 from cpd.engine.steppers.alone import Alone
-from cpd.engine.training import Cohort, Training, norm_interval
+from cpd.engine.training import Training, norm_interval
 from cpd.engine.tree import mapped, take
 from cpd.errors import CpdError
 from cpd.outcome import ConstraintOutcome, Curves, Run, RunKey, Series, Status, finite_or_none
