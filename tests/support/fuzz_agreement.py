@@ -37,7 +37,7 @@ class Reference:
         """What of a run is not the plain one's; None where all is."""
         if self.plain.diverged or run.status is Status.DIVERGED:
             return self._ending(run)
-        ours, theirs = _flat(run), {**self.plain.numbers, **self.plain.curves}
+        ours, theirs = flat(run), {**self.plain.numbers, **self.plain.curves}
         worst = None
         for name in [*self.plain.curves, *self.plain.numbers]:
             said = self._apart(name, ours.get(name), theirs[name])
@@ -83,7 +83,7 @@ class Reference:
         return self._bounds
 
 
-def _flat(run: Run) -> dict[str, Any]:
+def flat(run: Run) -> dict[str, Any]:
     """A run's numbers by the names that the plain loop gives them."""
     found: dict[str, Any] = {"objective": run.objective}
     for name, c in run.constraints.items():
@@ -98,4 +98,3 @@ def _flat(run: Run) -> dict[str, Any]:
 
 def _array(value: Any) -> Any:
     return np.array(list(value) if not isinstance(value, float | int) else value, dtype=np.float64)
-

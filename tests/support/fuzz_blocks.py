@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -112,11 +113,13 @@ class Fourier(nn.Module):
         self.gain, self.phase = nn.Parameter(torch.ones(5)), nn.Parameter(torch.zeros(5))
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.fft.irfft(torch.fft.rfft(x) * torch.polar(self.gain.abs() + 0.1, self.phase), n=WIDTH)
+        return torch.fft.irfft(torch.fft.rfft(x) * torch.polar(self.gain.abs() + 0.1, self.phase), n=WIDTH)  # type: ignore[no-any-return]
 
 
 class Counting(nn.Module):
     """A warm-up by a buffer that counts the steps."""
+
+    steps: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -131,6 +134,8 @@ class Counting(nn.Module):
 
 class Averaging(nn.Module):
     """Takes off a running mean: kept in place, or assigned anew; the buffer may be one that is not saved."""
+
+    mean: Tensor
 
     def __init__(self, assign: bool, persistent: bool = True) -> None:
         super().__init__()
@@ -150,6 +155,8 @@ class Averaging(nn.Module):
 
 class Codebook(nn.Module):
     """Adds the nearest of some codes, which move towards what they are nearest to: an in-place ``index_add_``."""
+
+    codes: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -342,7 +349,7 @@ class _Doubled(torch.autograd.Function):
         return x.clone()
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         return gradient * 2
 
 
@@ -458,6 +465,6 @@ BLOCKS: dict[str, Callable[[], nn.Module]] = {
     "checkpointed reentrant": lambda: Checkpointed(True),
     "own gradient": OwnGradient,
     "sometimes": Sometimes,
-    **{f"noise {way}": (lambda way=way: Noisy(way)) for way in NOISE},
+    **{f"noise {way}": partial(Noisy, way) for way in NOISE},
 }
 """By name: how a block is made."""

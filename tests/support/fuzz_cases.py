@@ -109,13 +109,11 @@ def compose(number: int, seed: int = 0) -> Case:
         "data": rng.choice(["tuple"] * 6 + ["dataset", "global", "none"]),
     }
     problem = rng.choice(["Fuzz"] * 6 + ["Boxed", "Boxed", "Defaulted"])
-    return Case(
-        number, lead, problem, arguments, constraints, _recipe(rng, examples), tuple(_keys(rng, constraints))
-    )
+    return Case(number, lead, problem, arguments, constraints, _recipe(rng, examples), tuple(_keys(rng, constraints)))
 
 
 def _constraints(rng: random.Random) -> dict[str, Constraint]:
-    names = rng.sample(sorted(MEASURES), rng.choice([1, 1, 2, 3]))
+    names = rng.sample(sorted(MEASURES.keys() - {"examples"}), rng.choice([1, 1, 2, 3]))
     return {
         name: Constraint(level=round(rng.uniform(-0.3, 0.9), 2), sense=rng.choice(["<=", ">=", "=="])) for name in names
     }
@@ -158,7 +156,8 @@ def _setting(rng: random.Random, constraints: dict[str, Constraint]) -> tuple[st
         case "quadratic":
             return "quadratic_penalty", {"coefficient": number(0.1, 1.0), **growth}
         case "lagrangian":
-            more = rng.choice([{}, {"dual_optimizer": "Adam"}, {"restart": True}])
+            other: list[dict[str, Any]] = [{}, {"dual_optimizer": "Adam"}, {"restart": True}]
+            more = rng.choice(other)
             return "lagrangian", {"dual_lr": number(0.01, 0.1, 0.3), **more, **update, **start}
         case "nupi":
             more = {"kp": rng.choice([0.0, 2.0]), "ki": rng.choice([0.5, 1.0]), "nu": rng.choice([-0.3, 0.0, 0.9])}

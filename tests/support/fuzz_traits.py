@@ -308,14 +308,16 @@ MEASURES: dict[str, Callable[[At], tuple[Tensor, Tensor | None]]] = {
     "largest": lambda at: (_head(at).abs().topk(3).values, None),
     "entries": lambda at: (_head(at), None),
     "outer": lambda at: (torch.outer(_head(at)[:3], _head(at)[:2]).reshape(-1), None),
+    "examples": lambda at: (at.y.sub(0.5) * (at.problem.kept[0].to(at.z.dtype) @ _head(at)), None),
     "masked": lambda at: (at.z[at.y > 0.5].sum() / (1 + (at.y > 0.5).sum()), None),
     "slack": lambda at: (at.z.mean(), at.z.mean().round(decimals=1)),
     "norm": lambda at: (torch.linalg.matrix_norm(_head(at).view(2, 4), 2), None),
 }
 """The constraints: their surrogate and, where it is another, their strict value."""
 
+
 def _head(at: At) -> Tensor:
-    return at.model.head.weight[0]  # type: ignore[union-attr,index,return-value]
+    return at.model.head.weight[0]  # type: ignore[union-attr,index]
 
 
 def _by_group(at: At, values: Tensor) -> Tensor:

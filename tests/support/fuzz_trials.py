@@ -9,8 +9,10 @@ import signal
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -43,8 +45,9 @@ class Outcome:
     """How a trial ended.
 
     Attributes:
-        verdict: ``agrees``, ``vacuous`` (agrees within a bound that says little), ``refused`` (both the plain loop and
-            cpd), ``said`` (other numbers, or none, and a line that says so), ``SILENT`` or ``BROKEN``.
+        verdict: ``agrees``; ``vacuous`` (agrees within a bound that says little); ``refused`` (by the plain loop and by
+            cpd); ``said`` (other numbers, and a line that says that they may differ); ``SILENT`` (other numbers);
+            ``BROKEN`` (an error in one of the two alone).
         what: One line.
         notes: What cpd said.
     """
@@ -88,6 +91,7 @@ def forked(function: Callable[[], Any], patience: float = PATIENCE) -> Any:
 def _child(function: Callable[[], Any], taken: int) -> None:
     try:
         torch.set_num_threads(1)
+        warnings.simplefilter("ignore")  # torch's own, on what vmap does slowly
         sent = pickle.dumps(function())
     except BaseException:
         traceback.print_exc()
@@ -135,7 +139,7 @@ def _trained(case: Case, engine: str) -> Trained | str:
 
 def _verdict(trained: Trained | str, references: list[Reference]) -> tuple[str, str]:
     if isinstance(trained, str):
-        return "refused" if any(r.plain.error for r in references) else "said", trained
+        return "refused" if any(r.plain.error for r in references) else "BROKEN", f"refuses: {trained}"
     said = any("differ" in note for note in trained.notes)
     for reference, run in zip(references, trained.runs, strict=True):
         broken = _broken(run, reference)
@@ -170,7 +174,7 @@ def resumed(case: Case, engine: str, seed: int = 0) -> Outcome:
             whole = forked(lambda: _trained(case, engine))
             parts = [rng.randint(1, 6), rng.randint(1, 12)]
             for stop in parts:
-                again = forked(lambda stop=stop: _interrupted(case, engine, Path(folder), stop))
+                again = forked(partial(_interrupted, case, engine, Path(folder), stop))
                 if again is not None:
                     break
             else:
