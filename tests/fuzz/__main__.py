@@ -13,7 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 from fuzz_cases import compose
-from fuzz_trials import ENGINES, Outcome, compared, resumed, shrunk, warmed
+from fuzz_trials import ENGINES, SWEPT, Outcome, compared, resumed, shrunk, warmed
 
 
 def main() -> int:
@@ -36,7 +36,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--start", type=int, default=0, help="the first one")
     parser.add_argument("--seed", type=int, default=0, help="others of each number")
     parser.add_argument("--only", type=int, nargs="+", help="these numbers alone")
-    parser.add_argument("--engines", nargs="+", choices=ENGINES, default=["eager", "eager alone", "captured", "auto"])
+    parser.add_argument(
+        "--engines", nargs="+", choices=[*ENGINES, *SWEPT], default=["eager", "eager alone", "captured", "auto"]
+    )
     parser.add_argument("--resume", action="store_true", help="interrupt and resume, bit by bit")
     parser.add_argument("--shrink", action="store_true", help="look for the smallest problem that fails")
     parser.add_argument("--told", action="store_true", help="show what cpd refused or said too")

@@ -13,11 +13,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from fuzz_buffers import Averaging, Codebook, Counting
+from fuzz_noise import NOISE, WIDTH, Noisy
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
 from torch.nn.utils import parametrizations, parametrize
-
-WIDTH = 8
 
 
 class Shaped(nn.Module):
@@ -114,113 +113,6 @@ class Fourier(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.fft.irfft(torch.fft.rfft(x) * torch.polar(self.gain.abs() + 0.1, self.phase), n=WIDTH)  # type: ignore[no-any-return]
-
-
-class Counting(nn.Module):
-    """A warm-up by a buffer that counts the steps."""
-
-    steps: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.inner = nn.Linear(WIDTH, WIDTH)
-        self.register_buffer("steps", torch.zeros((), dtype=torch.long))
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.training:
-            self.steps += 1
-        return x + self.inner(x) * (self.steps / 20).clamp(max=1)  # type: ignore[no-any-return]
-
-
-class Averaging(nn.Module):
-    """Takes off a running mean: kept in place, or assigned anew; the buffer may be one that is not saved."""
-
-    mean: Tensor
-
-    def __init__(self, assign: bool, persistent: bool = True) -> None:
-        super().__init__()
-        self.assign = assign
-        self.inner = nn.Linear(WIDTH, WIDTH)
-        self.register_buffer("mean", torch.zeros(WIDTH), persistent=persistent)
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.training:
-            new = x.detach().mean(0)
-            if self.assign:
-                self.mean = 0.8 * self.mean + 0.2 * new
-            else:
-                self.mean.mul_(0.8).add_(new, alpha=0.2)
-        return self.inner(x - self.mean)  # type: ignore[no-any-return]
-
-
-class Codebook(nn.Module):
-    """Adds the nearest of some codes, which move towards what they are nearest to: an in-place ``index_add_``."""
-
-    codes: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.inner = nn.Linear(WIDTH, WIDTH)
-        self.register_buffer("codes", torch.randn(4, WIDTH))
-
-    def forward(self, x: Tensor) -> Tensor:
-        nearest = torch.cdist(x, self.codes).argmin(1)
-        if self.training:
-            with torch.no_grad():
-                self.codes.index_add_(0, nearest, 0.05 * (x - self.codes[nearest]))
-        return self.inner(x) + 0.3 * self.codes[nearest]  # type: ignore[no-any-return]
-
-
-class Noisy(nn.Module):
-    """Noise of one of torch's functions, in training mode."""
-
-    def __init__(self, way: str) -> None:
-        super().__init__()
-        self.way = way
-        self.inner = nn.Linear(WIDTH, WIDTH)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.inner(x)
-        if not self.training:
-            return x
-        match self.way:
-            case "randn":
-                return x + 0.3 * torch.randn(x.shape)
-            case "randn_like":
-                return x + 0.3 * torch.randn_like(x)
-            case "rand_like":
-                return x * (0.5 + torch.rand_like(x))
-            case "bernoulli":
-                return x * torch.bernoulli(torch.sigmoid(x.detach()))
-            case "bernoulli_p":
-                return x * torch.bernoulli(torch.full_like(x, 0.7))
-            case "normal":
-                return x + torch.normal(0.0, 0.2, x.shape)
-            case "normal_tensor":
-                return x + torch.normal(torch.zeros_like(x), 0.1 + x.detach().abs() * 0.1)
-            case "normal_":
-                return x + torch.empty_like(x).normal_(0, 0.2)
-            case "uniform_":
-                return x + torch.empty_like(x).uniform_(-0.2, 0.2)
-            case "randint":
-                return x * torch.randint(0, 2, x.shape)
-            case "permutation":
-                return x[:, torch.randperm(WIDTH)]
-            case "shift":
-                return torch.roll(x, int(torch.randint(0, 3, ())), -1)
-            case "depth":
-                return x if float(torch.rand(())) < 0.5 else torch.tanh(x)
-            case "multinomial":
-                return x * F.one_hot(torch.multinomial(x.detach().softmax(-1), 2), WIDTH).sum(1) * 4
-            case "gumbel":
-                return x * F.gumbel_softmax(x, tau=0.7) * WIDTH
-            case "exponential_":
-                return x + 0.1 * torch.empty_like(x).exponential_()
-            case "python":
-                return x * (1 + 0.2 * random.gauss(0, 1))
-            case "numpy":
-                return x + torch.as_tensor(np.random.randn(WIDTH) * 0.2, dtype=x.dtype)
-        raise ValueError(self.way)
 
 
 class Cached(nn.Module):
@@ -401,11 +293,6 @@ def _conv() -> nn.Module:
         nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d((2, 1)), nn.Conv2d(4, 2, 1)
     )
 
-
-NOISE = (
-    *("randn", "randn_like", "rand_like", "bernoulli", "bernoulli_p", "normal", "normal_tensor", "normal_", "uniform_"),
-    *("randint", "permutation", "shift", "depth", "multinomial", "gumbel", "exponential_", "python", "numpy"),
-)
 
 BLOCKS: dict[str, Callable[[], nn.Module]] = {
     "linear": _linear,

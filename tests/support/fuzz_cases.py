@@ -13,7 +13,8 @@ from fuzz_traits import AFTER, BEFORE, MEASURES
 
 from cpd.engine.batch import Batch
 from cpd.outcome import RunKey
-from cpd.spec.models import Constraint, Optimizer, ProblemSource, Train
+from cpd.spec.identity import canonical_json
+from cpd.spec.models import Constraint, Optimizer, ProblemSource, Task, Train
 
 OPTIMIZERS: list[tuple[str, dict[str, Any]]] = [
     ("SGD", {"lr": 0.1}),
@@ -40,6 +41,9 @@ OPTIMIZERS: list[tuple[str, dict[str, Any]]] = [
 LEADS = [("block", name) for name in BLOCKS if name != "linear"] + [("trait", name) for name in [*BEFORE, *AFTER]]
 """What a problem is about: problem k has the k-th, and a few others at random."""
 
+OF_SEEDS = ("wide", "scaled torch", "scaled python", "scaled numpy", "start")
+"""Leads that are about how seeds differ."""
+
 PLAIN_BLOCKS = ("linear", "batchnorm", "layernorm", "dropout", "tokens", "prelu", "conv 1d", "gru", "unused", "tied")
 """What stands beside a lead: blocks that are in half of all models."""
 
@@ -62,13 +66,41 @@ class Case:
     train: Train
     keys: tuple[RunKey, ...]
 
+    @property
+    def source(self) -> ProblemSource:
+        """Where the problem is."""
+        path = Path(fuzz_problem.__file__)
+        target = f"fuzz_problem.py:{self.kind}"
+        return ProblemSource(target=target, path=str(path), source=path.read_text(), arguments=self.arguments)
+
     def batch(self, **options: Any) -> Batch:
         """The runs as the engine takes them."""
-        path = Path(fuzz_problem.__file__)
-        source = ProblemSource(
-            target=f"fuzz_problem.py:{self.kind}", path=str(path), source=path.read_text(), arguments=self.arguments
+        return Batch(self.source, self.constraints, self.train, self.keys, **options)
+
+    def gridded(self) -> Case:
+        """The same with runs that a task can name: every setting with every seed, at the constraints' own levels."""
+        levels = {name: c.level for name, c in self.constraints.items()}
+        settings = list({canonical_json([k.method, k.setting]): k for k in self.keys}.values())
+        seeds = dict.fromkeys(k.seed for k in self.keys)
+        return replace(self, keys=tuple(RunKey(k.method, k.setting, levels, seed) for k in settings for seed in seeds))
+
+    def task(self) -> Task:
+        """The runs of :meth:`gridded` as a task."""
+        methods: dict[str, tuple[dict[str, Any], ...]] = {}
+        for key in self.keys:
+            if dict(key.setting) not in methods.get(key.method, ()):
+                methods[key.method] = (*methods.get(key.method, ()), dict(key.setting))
+        return Task(
+            name="fuzz",
+            place="fuzz",
+            text="",
+            problem=self.source,
+            objective="f",
+            constraints=self.constraints,
+            train=self.train,
+            seeds=tuple(dict.fromkeys(key.seed for key in self.keys)),
+            methods=methods,
         )
-        return Batch(source, self.constraints, self.train, self.keys, **options)
 
     def __str__(self) -> str:
         optimizer = self.train.optimizer

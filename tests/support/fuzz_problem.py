@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from fuzz_blocks import BLOCKS, WIDTH
+from fuzz_blocks import BLOCKS
+from fuzz_noise import WIDTH
 from fuzz_traits import AFTER, BEFORE, MEASURES, At
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812

@@ -24,7 +24,10 @@ from fuzz_plain import train_plainly
 
 from cpd.engine.train import Hooks, Interrupted, Trained, train
 from cpd.errors import CpdError
-from cpd.outcome import Run, Status
+from cpd.outcome import Run, RunKey, Status
+from cpd.run.commands import sweep
+from cpd.run.options import Options
+from cpd.spec.identity import canonical_json
 
 ENGINES: dict[str, dict[str, Any]] = {
     "eager": {"stepper": "eager"},
@@ -35,6 +38,12 @@ ENGINES: dict[str, dict[str, Any]] = {
     "compiled": {"stepper": "compiled"},
 }
 """By name: how a batch is trained."""
+
+SWEPT: dict[str, Options] = {
+    "jobs": Options(jobs=2, keep=False),
+    "jobs alone": Options(jobs=2, keep=False, fuse=1, engine="captured"),
+}
+"""By name: how a task is swept, in workers."""
 
 PATIENCE = 400
 """Seconds after which a trial is ended."""
@@ -113,9 +122,13 @@ def warmed() -> None:
 
 
 def compared(case: Case, engines: list[str]) -> list[Outcome]:
-    """The outcomes of a case's trials; the plain runs are made once for all engines."""
-    references = [Reference(case, key) for key in case.keys]
-    return [_trial(case, engine, references) for engine in engines]
+    """The outcomes of a case's trials; the plain runs are made once for all engines, and once more for sweeps."""
+    outcomes = []
+    for group, kind in (([e for e in engines if e in ENGINES], case), ([e for e in engines if e in SWEPT], None)):
+        kind = kind or case.gridded()
+        references = [Reference(kind, key) for key in kind.keys] if group else []
+        outcomes += [_trial(kind, engine, references) for engine in group]
+    return outcomes
 
 
 def _trial(case: Case, engine: str, references: list[Reference]) -> Outcome:
@@ -132,14 +145,27 @@ def _trial(case: Case, engine: str, references: list[Reference]) -> Outcome:
 def _trained(case: Case, engine: str) -> Trained | str:
     """The runs, or the line of a refusal."""
     try:
+        if engine in SWEPT:
+            return _swept(case, SWEPT[engine])
         return train(case.batch(**ENGINES[engine]))
     except CpdError as error:
         return f"{error.place}: {error.message}"
 
 
+def _swept(case: Case, options: Options) -> Trained:
+    """The runs of a sweep of the case's task, in the order of its keys."""
+    result = sweep(case.task(), options=options)
+
+    def name(key: RunKey) -> str:
+        return canonical_json([key.method, key.setting, key.seed])
+
+    runs = {name(run.key): run for run in result.runs}
+    return Trained([runs[name(key)] for key in case.keys], result.notes)
+
+
 def _verdict(trained: Trained | str, references: list[Reference]) -> tuple[str, str]:
     if isinstance(trained, str):
-        return "refused" if any(r.plain.error for r in references) else "BROKEN", f"refuses: {trained}"
+        return "refused" if _as_plainly(trained, references) else "BROKEN", f"refuses: {trained}"
     said = any("differ" in note for note in trained.notes)
     for reference, run in zip(references, trained.runs, strict=True):
         broken = _broken(run, reference)
@@ -155,9 +181,17 @@ def _verdict(trained: Trained | str, references: list[Reference]) -> tuple[str, 
     return "vacuous" if any(r.vacuous for r in references) else "agrees", ""
 
 
+def _as_plainly(text: str, references: list[Reference]) -> bool:
+    """Whether the plain loop fails too; where cpd passes an error of the problem's on, with that error."""
+    errors = [str(r.plain.error) for r in references if r.plain.error is not None]
+    return bool(errors) and (" raised " not in text or any(error[:40] in text for error in errors))
+
+
 def _broken(run: Run, reference: Reference) -> str | None:
     """Where one of the two has an error that the other has not."""
     failed = run.status is Status.FAILED
+    if failed and reference.plain.error is not None and str(reference.plain.error)[:40] not in (run.error or ""):
+        return f"fails: {(run.error or '').strip().splitlines()[-1]}, plainly: {reference.plain.error}"
     if failed and reference.plain.error is None:
         return f"fails: {(run.error or '').strip().splitlines()[-1]}"
     if not failed and reference.plain.error is not None:
