@@ -64,7 +64,8 @@ class Rule(NamedTuple):
 
     Attributes:
         init: ``(parameter, lr, options) -> kept`` before the first step.
-        update: ``(moment, kept, options) -> (parameter, kept)``.
+        update: ``(moment, kept, options) -> (parameter, kept)``, what is kept in the order in which ``init`` names it:
+            a program gives it back by its place.
     """
 
     init: Callable[[Tensor, Tensor, Options], Kept]
@@ -215,7 +216,7 @@ RULES: Mapping[str, Rule] = {
         nadam,
     ),
     "RAdam": Rule(_zeros("exp_avg", "exp_avg_sq"), radam),
-    "RMSprop": Rule(_both(_zeros("square_avg"), _where(momentum_buffer="momentum", grad_avg="centered")), rmsprop),
+    "RMSprop": Rule(_both(_zeros("square_avg"), _where(grad_avg="centered", momentum_buffer="momentum")), rmsprop),
     "Adagrad": Rule(lambda p, lr, o: {"sum": torch.full_like(p, o["initial_accumulator_value"])}, adagrad),
     "Adadelta": Rule(_zeros("square_avg", "acc_delta"), adadelta),
     "ASGD": Rule(lambda p, lr, o: {"eta": lr.clone()}, asgd),

@@ -85,3 +85,15 @@ def test_rows_keep_their_precision(name: str, options: dict[str, Any]) -> None:
 
 def test_every_optimizer_of_a_recipe_has_a_rule() -> None:
     assert set(RULES) == set(OPTIMIZERS)
+
+
+@pytest.mark.parametrize(("name", "options"), VARIANTS)
+def test_what_is_kept_stands_in_the_order_of_the_start(name: str, options: dict[str, Any]) -> None:
+    """A program takes and gives what is kept by its place."""
+    recipe = Optimizer(name=name, options=options)
+    p, lr = starts(torch.float64), torch.tensor(RATES, dtype=torch.float64)
+    kept = initial(recipe, {"p": p}, lr)["p"]
+    moment = Moment(p, slope(p, 0), lr, torch.tensor(1.0, dtype=torch.float64))
+    _, after = RULES[name].update(moment, kept, full_options(recipe))
+    assert [(n, t.dtype) for n, t in after.items()] == [(n, t.dtype) for n, t in kept.items()]
+    assert all(t.dtype == torch.float64 for t in after.values())

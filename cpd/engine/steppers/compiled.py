@@ -9,10 +9,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from cpd.engine.counting import out_of_memory
 from cpd.engine.minibatches import Minibatches
 from cpd.engine.recorder import Record
 from cpd.engine.step import State, Step
-from cpd.engine.steppers.captured import Captured, Trace, capture
+from cpd.engine.steppers.captured import Captured, Trace
 from cpd.engine.steppers.draws import Draw
 from cpd.engine.steppers.packaging import HISTORY, Layout, load, package
 from cpd.engine.tree import leaves, named
@@ -72,6 +73,7 @@ class Compiled:
             program = self._program(state, batches)
             if program is None:
                 state, record = self._captured(state, batches, 1)
+                self.note = self.note or self._captured.note
                 left -= 1
             else:
                 state, record, done = _advance(program, state, batches, left)
@@ -93,13 +95,26 @@ class Compiled:
         size = batches.next_size
         if size not in self._programs:
             wanted = self.all_sizes or size == batches.usual_size
-            self._programs[size] = self._load(size, state, batches) if wanted else None
+            self._programs[size] = self._tried(size, state, batches) if wanted else None
         return self._programs[size]
 
+    def _tried(self, size: Size, state: State, batches: Minibatches) -> _Program | None:
+        """Compile and load; a compiler that fails, in whichever way, costs a line and not the runs."""
+        try:
+            return self._load(size, state, batches)
+        except Exception as error:
+            if out_of_memory(error):
+                raise
+            first = (str(error).strip() or type(error).__name__).splitlines()[0]
+            self.note = f"captured instead of compiled: {first}"
+            return None
+
     def _load(self, size: Size, state: State, batches: Minibatches) -> _Program | None:
-        """Compile and load; None, with a note, where the step draws random numbers that cannot be handed over."""
+        """Compile and load; None, with a note, where there is no trace, or its random numbers cannot be handed over."""
         sample = batches.sample(size)
-        trace = capture(self.step, state, sample)
+        trace = self._captured.trace(state, sample)
+        if trace is None:
+            return None
         if trace.draws is None:
             self.note = "captured instead of compiled: it draws random numbers that depend on more than shapes"
             return None

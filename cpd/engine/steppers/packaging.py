@@ -28,7 +28,7 @@ FEW = 16
 """Numbers of an example below which examples are read column by column."""
 HISTORY = 32
 """Steps whose records one call of a program returns."""
-FORMAT = 8
+FORMAT = 9
 """Raised when what is compiled changes without the graph's text changing."""
 
 
@@ -65,8 +65,8 @@ class Layout(NamedTuple):
 
     @property
     def state(self) -> tuple[Tensor, ...]:
-        """The state's leaves."""
-        return tuple(leaf.detach() for leaf in self.leaves[: self.carried])
+        """The state's leaves, as a program takes them: in rows, whatever the step before has made of them."""
+        return tuple(leaf.detach().contiguous() for leaf in self.leaves[: self.carried])
 
 
 def missing_compiler() -> str | None:
@@ -106,7 +106,7 @@ def load(path: Path) -> Callable[..., list[Tensor]]:
     if path not in _loaded:
         _loaded[path] = load_package(path)
     run = _loaded[path]
-    return lambda until, state, own, fixed: run([until, *state, *own, *fixed])
+    return lambda until, state, own, fixed: run([until, *(leaf.contiguous() for leaf in state), *own, *fixed])
 
 
 class _Loop(nn.Module):
@@ -146,9 +146,9 @@ class _Loop(nn.Module):
             here = torch.arange(HISTORY) == done % HISTORY
             pairs = zip(rest[count:], new[len(state) :], strict=True)
             kept = [torch.where(here.view(-1, *[1] * t.dim()), t, old) for old, t in pairs]
-            return (*(new[place].clone() for place in changing), *kept)
+            return tuple(_in_rows(t) for t in (*(new[place] for place in changing), *kept))
 
-        return torch.while_loop(unfinished, body, (*(state[place] for place in changing), *kept))
+        return torch.while_loop(unfinished, body, (*(_in_rows(state[place]) for place in changing), *kept))
 
     def _by_columns(self, t: Tensor) -> Tensor:
         few = t.dim() == 2 and t.shape[1] < FEW and self.layout.size is None
@@ -164,6 +164,11 @@ class _Loop(nn.Module):
             source = tuple(t.index_select(0, examples) for t in source)
         leaves = _refill(self.layout.leaves, [*state, *source, *constants, *now])
         return [t for t in self.step(*leaves) if isinstance(t, Tensor)]
+
+
+def _in_rows(t: Tensor) -> Tensor:
+    """A copy that stands row by row: what a loop carries keeps its layout from step to step."""
+    return t.clone(memory_format=torch.contiguous_format)
 
 
 def _refill(whole: Sequence[Any], tensors: Sequence[Tensor]) -> list[Any]:

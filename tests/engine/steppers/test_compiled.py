@@ -160,6 +160,28 @@ def test_a_compiler_that_fails_costs_a_line(monkeypatch: pytest.MonkeyPatch, cac
     assert under_way.chosen == "captured"
 
 
+@compiler
+def test_a_compiler_that_is_asked_for_and_fails_fails_no_run(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    def fails(*given: object, **options: object) -> None:
+        raise ValueError("strides differ")
+
+    monkeypatch.setattr(torch.export, "export", fails)
+    batch = replace(BUNDLED["rate"], train=recipe(7), constraints={"class0_rate": constraint(0.61, ">=")})
+    trained = train(replace(batch, stepper="compiled"))
+    assert trained.notes == ["captured instead of compiled: strides differ"]
+    for one, other in zip(trained.runs, train(replace(batch, stepper="eager")).runs, strict=True):
+        assert_close(one, other)
+
+
+@compiler
+def test_a_step_that_cannot_be_captured_is_executed_as_it_is_written() -> None:
+    batch = replace(DROPOUT, problem=source("Peeking"))
+    trained = train(replace(batch, stepper="compiled"))
+    assert [note[:38] for note in trained.notes] == ["the step cannot be captured, it runs e"]
+    for one, other in zip(trained.runs, train(replace(batch, stepper="eager")).runs, strict=True):
+        assert numbers(one) == numbers(other)
+
+
 @pytest.mark.parametrize("stepper", ["captured", pytest.param("compiled", marks=[compiler, pytest.mark.slow])])
 def test_a_step_captured_before_takes_the_numbers_of_its_own_batch(stepper: str) -> None:
     def batch(level: float, rate: float) -> Batch:
