@@ -93,7 +93,7 @@ def start(
     *,
     tolerance: float = 0.01,
     max_trainings: int = 40,
-    resolution: float = 1e-6,
+    resolution: float = 2e-5,
     parallel: int = 1,
     spacing: float = 0.0,
 ) -> State:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cpd.search.bracket import Bracket, Point, State
@@ -68,22 +68,23 @@ def jumps(state: State) -> bool:
 
     The points of a bracket that was 1000 times wider tell. The values of a steep function draw together as the bracket
     shrinks; those of a noisy one scatter as widely as they lie apart. Where several seeds were trained, the gap is
-    larger than four standard errors of its mean over the seeds, too. Each side is known by three points at least.
+    larger than four standard errors of its mean over the seeds, too. Each side is known by three points at least. Once
+    nothing more can be trained, a bracket that was 30 times wider tells as well.
     """
-    near = _looked_at(state)
-    return near is not None and near.fewer >= A_SIDE and _stays(state, near)
+    return any(near.fewer >= A_SIDE for near in _gaps(state))
 
 
 def confirming(state: State) -> float | None:
     """The coefficient that would show whether what looks like a jump is a few odd values; None where nothing is due."""
-    near = _looked_at(state)
-    if near is None or near.fewer >= A_SIDE or not _stays(state, near):
-        return None
-    bracket = state.brackets[-1]
-    away = math.log(10) * BESIDE * near.fewer * bracket.decades
-    low, high = bracket.low.coefficient * math.exp(-away), bracket.high.coefficient * math.exp(away)
-    beside = low if len(near.below) < len(near.above) else high
-    return beside if near.outer.low.coefficient < beside < near.outer.high.coefficient else None
+    for near in _gaps(state):
+        bracket = state.brackets[-1]
+        away = math.log(10) * BESIDE * near.fewer * bracket.decades
+        low, high = bracket.low.coefficient * math.exp(-away), bracket.high.coefficient * math.exp(away)
+        beside = low if len(near.below) < len(near.above) else high
+        known = any(point.coefficient == beside for point in state.points)
+        if near.outer.low.coefficient < beside < near.outer.high.coefficient and not known:
+            return beside
+    return None
 
 
 def gap(state: State, bracket: Bracket) -> float:
@@ -102,19 +103,18 @@ def around(state: State, shrunk: float) -> Around:
     return Around(outer, below, [point for point in near if point.coefficient >= bracket.high.coefficient])
 
 
-def _looked_at(state: State) -> Around | None:
-    """The points that tell of a jump, if they are enough and near enough to each other."""
+def _gaps(state: State) -> Iterator[Around]:
+    """The points around a gap that stays, if there is one; there may be few on one side of it."""
     if not state.brackets:
-        return None
+        return
     width, spent = state.brackets[-1].decades, len(state.points) >= state.max_trainings or exhausted(state)
-    if width < state.resolution:
-        shrunk, least = SHRUNK, SEEN
-    elif spent and width < NARROW:
-        shrunk, least = SHRUNK_LEAST, SEEN_LEAST
-    else:
-        return None
-    near = around(state, shrunk)
-    return near if near.count >= least and near.outer.decades >= shrunk * width else None
+    for applies, shrunk, least in (
+        (width < state.resolution, SHRUNK, SEEN),
+        (spent and width < NARROW, SHRUNK_LEAST, SEEN_LEAST),
+    ):
+        near = around(state, shrunk)
+        if applies and near.count >= least and near.outer.decades >= shrunk * width and _stays(state, near):
+            yield near
 
 
 def _stays(state: State, near: Around) -> bool:
