@@ -7,7 +7,7 @@ from typing import Literal
 
 from cpd.search.bracket import Bracket, Point, State
 from cpd.search.cuts import exhausted
-from cpd.search.jump import NARROW, SHRUNK_LEAST, around, jumps
+from cpd.search.jump import NARROW, around, jumps
 
 Kind = Literal["solved", "unattainable", "not_bracketed", "out_of_budget"]
 
@@ -140,8 +140,9 @@ def _between(state: State, bracket: Bracket) -> str:
 
 def _coarser(state: State) -> str:
     """The fix where values so near to each other differ by more than the tolerance, and not in one place: noise."""
-    near = around(state, SHRUNK_LEAST)
-    if state.brackets[-1].decades >= NARROW or near.count < FEW or near.scatter < state.tolerance:
+    width = state.brackets[-1].decades
+    near = around(state, NARROW / width)
+    if width >= NARROW or near.count < FEW or near.scatter < state.tolerance:
         return ""
     more = "more" if any(point.seeds for point in state.points) else "several"
     seeds = f"search the mean of {more} --seeds"

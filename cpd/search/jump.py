@@ -29,10 +29,10 @@ ERRORS = 4.0
 
 @dataclass(frozen=True)
 class Around:
-    """The points around the last bracket, those of a bracket that was some times wider.
+    """The points around the last bracket.
 
     Attributes:
-        outer: The wider bracket.
+        outer: A bracket that was some times wider; the points are as near as it is wide.
         below: At the low end and before it.
         above: At the high end and after it.
     """
@@ -82,7 +82,7 @@ def confirming(state: State) -> float | None:
         low, high = bracket.low.coefficient * math.exp(-away), bracket.high.coefficient * math.exp(away)
         beside = low if len(near.below) < len(near.above) else high
         known = any(point.coefficient == beside for point in state.points)
-        if near.outer.low.coefficient < beside < near.outer.high.coefficient and not known:
+        if state.low < beside < state.high and not known:
             return beside
     return None
 
@@ -94,13 +94,17 @@ def gap(state: State, bracket: Bracket) -> float:
 
 
 def around(state: State, shrunk: float) -> Around:
-    """The points of the narrowest bracket at least ``shrunk`` times wider than the last, or of the first."""
+    """The points as near to the last bracket as a bracket at least ``shrunk`` times wider, or the first, is wide."""
     bracket = state.brackets[-1]
     wider = (outer for outer in reversed(state.brackets) if outer.decades >= shrunk * bracket.decades)
     outer = next(wider, state.brackets[0])
-    near = [p for p in state.points if outer.low.coefficient <= p.coefficient <= outer.high.coefficient]
-    below = [point for point in near if point.coefficient <= bracket.low.coefficient]
-    return Around(outer, below, [point for point in near if point.coefficient >= bracket.high.coefficient])
+    below = [p for p in state.points if p.coefficient <= bracket.low.coefficient]
+    above = [p for p in state.points if p.coefficient >= bracket.high.coefficient]
+    return Around(
+        outer,
+        [point for point in below if Bracket(point, bracket.low).decades <= outer.decades],
+        [point for point in above if Bracket(bracket.high, point).decades <= outer.decades],
+    )
 
 
 def _gaps(state: State) -> Iterator[Around]:
