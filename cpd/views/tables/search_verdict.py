@@ -43,10 +43,7 @@ def search_verdict(document: Document) -> str:
     if sides is None:
         return f"{missed}; {_found(document, nearest)}, the nearest."
     both = f"{_found(document, sides[0])} and {_found(document, sides[1])}"
-    if word == "not_bracketed":
-        above = all((i["value"] or 0.0) > search["target"] for i in sides)
-        both += f", both {'above' if above else 'below'} it"
-    return f"{missed}; {both}."
+    return f"{missed}; {both}{_side(search, sides) if word == 'not_bracketed' else ''}."
 
 
 def _value(document: Document, value: float | None) -> str:
@@ -98,6 +95,12 @@ def _ends(search: SearchBlock) -> tuple[Iteration, Iteration] | None:
     ends = sorted(search["iterations"], key=lambda i: i["coefficient"])
     known = len(ends) > 1 and ends[0]["value"] is not None and ends[-1]["value"] is not None
     return (ends[0], ends[-1]) if known else None
+
+
+def _side(search: SearchBlock, ends: tuple[Iteration, Iteration]) -> str:
+    """On which side of the target both ends are."""
+    above = {value > search["target"] for end in ends if (value := end["value"]) is not None}
+    return "" if len(above) > 1 else f", both {'above' if above == {True} else 'below'} it"
 
 
 def _distances(search: SearchBlock) -> list[tuple[float, Iteration]]:
