@@ -24,8 +24,7 @@ from cpd.views.printable import spelled_out
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from cpd.spec.models import Task
-    from cpd.verdict.document import Iteration
+    from cpd.verdict.document import Document, Iteration
     from cpd.views.tables.search import IterationPrinter
 
 
@@ -61,8 +60,8 @@ class ConsoleSink:
     def __call__(self, event: Event) -> None:
         """Show an event, if it is one to be shown."""
         match event:
-            case SearchBegun(task):
-                self._search(task)
+            case SearchBegun():
+                self._search()
             case Planned():
                 self._plan = event
             case WorkersReady(batches, workers) if self._plan is not None:
@@ -76,8 +75,8 @@ class ConsoleSink:
                     self._say(failure_line(run))
             case Noted(text):
                 self._note(text)
-            case IterationEnded(iteration):
-                self._iteration(iteration)
+            case IterationEnded(iteration, document):
+                self._iteration(iteration, document)
 
     def _start(self, plan: Planned, batches: int, workers: int) -> None:
         """Say how many runs there are and how many the store had."""
@@ -94,23 +93,19 @@ class ConsoleSink:
             self._shown_notes.add(text)
             self._say(f"note: {text}")
 
-    def _search(self, task: Task) -> None:
+    def _search(self) -> None:
         """Set up the lines of a search."""
         self._searches = True
-        search = task.search
-        if self.iterations and search is not None and search.constraint is not None:
-            from cpd.verdict.judgement import judge
-            from cpd.views.tables.headline import title
+        if self.iterations:
             from cpd.views.tables.search import IterationPrinter
 
-            heading = title(judge(task, [], summary=False))
-            self._printer = IterationPrinter(sys.stdout, search.constraint, task.objective, heading)
+            self._printer = IterationPrinter(sys.stdout)
 
-    def _iteration(self, iteration: Iteration) -> None:
+    def _iteration(self, iteration: Iteration, document: Document) -> None:
         """Print an iteration of a search as it ends."""
         self._hide()
         if self._printer is not None:
-            self._printer(iteration)
+            self._printer(document, iteration["iteration"] - 1)
             sys.stdout.flush()
 
     def _hide(self) -> None:

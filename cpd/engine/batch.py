@@ -21,6 +21,7 @@ class Batch:
         stepper: ``auto``, ``eager``, ``captured`` or ``compiled``.
         uses: How often a compiled step is expected to be used: it is kept, and a sweep is seldom run once.
         prune: Which runs are given up early; None for none.
+        searched: The constraint that a search goes by, which must be a single value; None in a sweep.
         checkpoint: Folder for checkpoints of this batch, or None to keep none.
         checkpoint_every: Seconds of work that may be lost when the machine dies.
     """
@@ -34,6 +35,7 @@ class Batch:
     stepper: str = "auto"
     uses: int = 3
     prune: Prune | None = None
+    searched: str | None = None
     checkpoint: str | None = None
     checkpoint_every: float = 60.0
 

@@ -21,7 +21,7 @@ from cpd.engine.results import finished_runs
 from cpd.engine.steppers.choice import choose
 from cpd.engine.steppers.stepper import Stepper
 from cpd.engine.training import Training
-from cpd.errors import CpdError
+from cpd.errors import CpdError, SpecError
 from cpd.outcome import Run, Status
 
 SHOWN_EVERY = 0.1
@@ -88,6 +88,15 @@ def train(batch: Batch, hooks: Hooks | None = None) -> Trained:
     return Trained([done[identity(key)] for key in batch.keys], builder.notes)
 
 
+def not_searchable(constraint: str, parts: int) -> SpecError:
+    """Why a constraint cannot be brought to a target: a vector has no single value."""
+    return SpecError(
+        f"'{constraint}' is a vector of {parts} values",
+        place="search.constraint",
+        hint="search a constraint with a single value, e.g. their largest as a constraint of its own",
+    )
+
+
 def run_spans(training: Training, stepper: Stepper, hooks: Hooks, keeper: Keeper) -> list[str]:
     """Train to the end; show progress, keep checkpoints and stop where the hooks say so, between spans of steps.
 
@@ -126,6 +135,8 @@ def forget(batch: Batch) -> None:
 def _train_group(batch: Batch, group: Prepared | Refused, keeper: Keeper, hooks: Hooks, notes: list[str]) -> list[Run]:
     if isinstance(group, Refused):
         return [Run(group.key, Status.FAILED, error=group.error)]
+    if batch.searched is not None and (parts := group.stack.sizes[batch.searched]) > 1:
+        raise not_searchable(batch.searched, parts)
     keys = group.keys[:1] if group.padded else group.keys
     training = Training.begin(group, batch.constraints, batch.train, batch.prune)
     try:

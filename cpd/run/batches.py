@@ -11,7 +11,7 @@ from cpd.engine.pruning import Prune
 from cpd.outcome import RunKey
 from cpd.run.options import Options
 from cpd.run.worker import checkpoint_folder
-from cpd.spec.models import Task
+from cpd.spec.models import Search, Task
 
 Kind = Literal["sweep", "bisect", "compare"]
 """The commands that train."""
@@ -47,6 +47,7 @@ class Batches:
             stepper=self.options.engine,
             uses=USES[self.kind],
             prune=self._prune(),
+            searched=self._search.constraint if self._search is not None else None,
             checkpoint=self._checkpoint(keys),
             checkpoint_every=self.options.checkpoint_every,
         )
@@ -61,5 +62,8 @@ class Batches:
         """The rule for giving up: in a sweep on what will not be feasible, in a search on what will miss the target."""
         if not self.pruning:
             return None
-        search = self.task.search
-        return Prune() if self.kind != "bisect" or search is None else Prune(search.constraint, both_sides=True)
+        return Prune() if self._search is None else Prune(self._search.constraint, both_sides=True)
+
+    @property
+    def _search(self) -> Search | None:
+        return self.task.search if self.kind == "bisect" else None

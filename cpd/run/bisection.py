@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import fsum
+from statistics import stdev
 from typing import Any
 
-from cpd.errors import CpdError
-from cpd.methods.registry import CONSTRAINED
+from cpd.engine.train import not_searchable
+from cpd.errors import SpecError
 from cpd.outcome import Run, RunKey, Status
 from cpd.results.result import Result
+from cpd.run.advice import advice
 from cpd.run.events import IterationEnded, SearchBegun
 from cpd.run.execution import Session
 from cpd.search.bisection import propose
@@ -17,32 +20,38 @@ from cpd.search.ending import Outcome, outcome
 from cpd.search.strategies import STRATEGIES
 from cpd.spec.identity import with_ids
 from cpd.spec.models import Search, Task
-from cpd.verdict.document import Iteration, SearchBlock
+from cpd.verdict.document import Document, Iteration, RunRow, SearchBlock
+from cpd.verdict.feasibility import EPSILON
+from cpd.verdict.judgement import judge
+from cpd.verdict.searching import is_whole, reported, violated
+
+DOUBTFUL = ("unattainable", "not_bracketed")
+"""What is not said of a target before every training that says so was trained to the end."""
 
 
 def searched(session: Session, search: Search, parallel: int) -> Result:
-    """Train in rounds until the search has an outcome."""
+    """Train in rounds until the search has an outcome.
+
+    Raises:
+        CpdError: The constraint is a vector, or another mistake of the problem's; see :meth:`Session.train`.
+    """
     assert search.constraint is not None, "a task that is searched knows of what"
     session.tell(SearchBegun(session.task))
     loop = SearchLoop(session, search, parallel)
-    end = loop.run()
-    if end is not None and end.kind == "unattainable" and loop.pruned:
-        session.say("the search ended on trainings that were given up: they are trained to the end")
-        session.train_to_the_end()
+    try:
         end = loop.run()
-    block: SearchBlock = {
-        "constraint": search.constraint,
-        "target": search.target,
-        "tolerance": search.tolerance,
-        "outcome": end.kind if end is not None else "out_of_budget",
-        "trainings": len(loop.runs),
-        "iterations": loop.iterations,
-    }
-    return session.result(loop.runs, search=block, advice=_advice(session.task, search, end))
+        if end is not None and end.kind in DOUBTFUL and loop.pruned:
+            session.say("the search ended on trainings that were given up: they are trained to the end")
+            session.train_to_the_end()
+            end = loop.run()
+    except SpecError as error:
+        raise error.located(session.task.at) from error
+    block = loop.block(end)
+    return session.result(loop.runs, search=block, advice=advice(session.task, search, block, end))
 
 
 class SearchLoop:
-    """The rounds of a search: propose coefficients, train them, observe their values.
+    """The rounds of a search: propose coefficients, train them with every seed, observe their values.
 
     Attributes:
         runs: All that were trained.
@@ -57,6 +66,7 @@ class SearchLoop:
         self.runs: list[Run] = []
         self.iterations: list[Iteration] = []
         self.pruned = False
+        self._rows: list[RunRow] = []
 
     def run(self) -> Outcome | None:
         """Train until there is an outcome; None where a training failed or nothing more can be stored."""
@@ -64,14 +74,29 @@ class SearchLoop:
         while (end := outcome(state)) is None:
             coefficients = propose(state, STRATEGIES[self.search.strategy])
             trained = self.session.train(keys_at(self.session.task, coefficients))
-            self.runs += [run for run in trained if run not in self.runs]
-            state = observe(state, {c: self._value(trained, c) for c in coefficients})
+            state = observe(state, self._values(trained, coefficients))
             if any(run.status is Status.FAILED for run in trained) or self.session.recording.error is not None:
                 return None
         return end
 
-    def _start(self) -> State:
+    def block(self, end: Outcome | None) -> SearchBlock:
+        """The search as contract 3 has it; ``end`` is None before its end."""
         search = self.search
+        block: SearchBlock = {
+            "constraint": search.constraint or "",
+            "target": search.target,
+            "tolerance": search.tolerance,
+            "outcome": end.kind if end is not None else "out_of_budget",
+            "trainings": len(self.runs),
+            "iterations": list(self.iterations),
+        }
+        seeds = len(self.session.task.seeds)
+        if block["outcome"] == "solved" and (best := reported(block, seeds)) and not is_whole(best, seeds):
+            block["outcome"] = "infeasible"
+        return block
+
+    def _start(self) -> State:
+        search, dtype = self.search, self.session.task.train.dtype
         return start(
             search.target,
             search.low,
@@ -79,20 +104,42 @@ class SearchLoop:
             tolerance=search.tolerance,
             max_trainings=search.max_trainings,
             parallel=self.parallel,
+            spacing=EPSILON[dtype] / 2,
         )
 
-    def _value(self, trained: Sequence[Run], coefficient: float) -> float | None:
-        """The value of a coefficient, shown as it is known; of one that was given up, where it stood then."""
-        constraint = self.search.constraint or ""
-        own = [run for run in trained if run.key.setting["coefficient"] == coefficient]
-        row = _iteration(own, coefficient, constraint, len(self.iterations) + 1)
-        stood = _stood(own, constraint) if any(run.status is Status.PRUNED for run in own) else None
+    def _values(
+        self, trained: Sequence[Run], coefficients: Sequence[float]
+    ) -> dict[float, float | list[float | None] | None]:
+        """The values of a round, shown as they are known: one for each seed, or where those given up stood then."""
+        new = [run for run in trained if run not in self.runs]
+        self.runs += new
+        self._rows += judge(self.session.task, new, summary=False)["runs"]
+        values: dict[float, float | list[float | None] | None] = {}
+        shown = len(self.iterations)
+        for c in coefficients:
+            values[c] = self._observed(c, [run for run in trained if run.key.setting["coefficient"] == c])
+        document = self._document()
+        for row in self.iterations[shown:]:
+            self.session.tell(IterationEnded(row, document))
+        return values
+
+    def _observed(self, coefficient: float, own: Sequence[Run]) -> float | list[float | None] | None:
+        name, target = self.search.constraint or "", self.search.target
+        row = _iteration(own, coefficient, name, len(self.iterations) + 1)
+        task = self.session.task
+        if broken := violated(own, task.constraints, name, task.train.dtype):
+            row["violated"] = broken
+        stood = _stood(own, name) if any(run.status is Status.PRUNED for run in own) else None
         if stood is not None:
             self.pruned = True
-            row["pruned"] = "above" if stood > self.search.target else "below"
+            row["pruned"] = "above" if stood > target else "below"
         self.iterations.append(row)
-        self.session.tell(IterationEnded(row))
-        return row["value"] if stood is None else stood
+        return _seed_values(own, name) if stood is None else stood
+
+    def _document(self) -> Document:
+        """The search so far, judged."""
+        found = judge(self.session.task, [], search=self.block(None), summary=False)
+        return {**found, "runs": list(self._rows)}
 
 
 def keys_at(task: Task, coefficients: Sequence[float]) -> list[RunKey]:
@@ -103,17 +150,26 @@ def keys_at(task: Task, coefficients: Sequence[float]) -> list[RunKey]:
 
 
 def _iteration(runs: Sequence[Run], coefficient: float, constraint: str, number: int) -> Iteration:
-    """One line of the search: means over the seeds; None where a training gave no number."""
-    good = [run for run in runs if run.status is Status.COMPLETED]
-    whole = bool(runs) and len(good) == len(runs)
-    names = good[0].metrics if good else {}
+    """One line of the search: means over the seeds that completed; None where none did, or one was given up."""
+    whole = not any(run.status in (Status.PRUNED, Status.FAILED) for run in runs)
+    good = [run for run in runs if run.status is Status.COMPLETED] if whole else []
+    values = [v for v in _seed_values(good, constraint) if v is not None]
+    names = dict.fromkeys(name for run in good for name in run.metrics)
     return {
         "iteration": number,
         "coefficient": coefficient,
-        "value": _mean([_scalar(run.constraints[constraint].value) for run in good]) if whole else None,
-        "objective": _mean([run.objective for run in good]) if whole else None,
-        "metrics": {name: _mean([run.metrics[name] for run in good]) if whole else None for name in names},
+        "value": _mean(values),
+        "objective": _mean([run.objective for run in good]),
+        "metrics": {name: _mean([run.metrics.get(name) for run in good]) for name in names},
+        "spread": stdev(values) if len(values) > 1 else None,
+        "seeds": len(good),
     }
+
+
+def _seed_values(runs: Sequence[Run], constraint: str) -> list[float | None]:
+    """Each run's own value, None where it gave none."""
+    done = (run.constraints[constraint].value if run.status is Status.COMPLETED else None for run in runs)
+    return [_scalar(value, constraint) for value in done]
 
 
 def _stood(runs: Sequence[Run], constraint: str) -> float | None:
@@ -122,34 +178,15 @@ def _stood(runs: Sequence[Run], constraint: str) -> float | None:
         next((v for v in reversed(run.curves.constraints[constraint]) if v is not None), None) if run.curves else None
         for run in runs
     ]
-    return _mean([_scalar(value) for value in last])
+    return _mean([_scalar(value, constraint) for value in last])
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
     known = [v for v in values if v is not None]
-    return sum(known) / len(known) if known and len(known) == len(values) else None
+    return fsum(v / len(known) for v in known) if known and len(known) == len(values) else None
 
 
-def _scalar(value: Any) -> float | None:
-    if isinstance(value, list):
-        raise CpdError("is a vector", place="--target", hint="search a scalar constraint")
+def _scalar(value: Any, constraint: str) -> float | None:
+    if isinstance(value, list):  # found in the store, so that no training has refused it
+        raise not_searchable(constraint, len(value))
     return None if value is None else float(value)
-
-
-def _advice(task: Task, search: Search, end: Outcome | None) -> str | None:
-    """Say what the end of a search means and which command to try."""
-    if end is None:
-        return "The search ended before its outcome."
-    if end.kind == "solved":
-        return None
-    advice = f"{end.sentence} {end.hint[:1].upper()}{end.hint[1:]}."
-    if end.kind != "unattainable" or end.bracket is None:
-        return advice
-    constrained = next((m for m in CONSTRAINED if m in task.methods), "lagrangian")
-    levels = f"{search.constraint}={search.target}"
-    return f"{advice} Try: cpd sweep {_typed(task)} --method {constrained} --levels {levels}"
-
-
-def _typed(task: Task) -> str:
-    """The word to type for a task: a bundled one's name, else its path."""
-    return task.name if task.place in (f"tasks/{task.name}.yaml", f"sweeps/{task.name}.yaml") else task.place

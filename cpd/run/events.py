@@ -10,7 +10,7 @@ from cpd.outcome import Run, RunKey, Status
 
 if TYPE_CHECKING:
     from cpd.spec.models import Task
-    from cpd.verdict.document import Iteration, SearchBlock
+    from cpd.verdict.document import Document, Iteration, SearchBlock
 
 
 @dataclass(frozen=True)
@@ -81,9 +81,14 @@ class Noted:
 
 @dataclass(frozen=True)
 class IterationEnded:
-    """A line of a search: its number, coefficient, value, objective and metrics."""
+    """A line of a search: its number, coefficient, value, objective and metrics.
+
+    Attributes:
+        document: The search so far, with all that the line's round has brought.
+    """
 
     iteration: Iteration
+    document: Document
 
 
 @dataclass(frozen=True)

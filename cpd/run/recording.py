@@ -99,15 +99,22 @@ class Recording:
         self.kept += len(results)
 
     def close(self, error: BaseException | None) -> None:
-        """Leave the store; a sweep that ended on a mistake of the user's before its first run leaves no trace."""
+        """Leave the store.
+
+        A sweep that ended on a mistake before its first run leaves no trace; after it, it has ended, with the exit code
+        of the mistake.
+        """
         if self._store is None or self.sweep is None:
             return
         if isinstance(error, Stopped):
             error.kept = f"what was done is stored{self.resume_hint}"
         try:
-            if isinstance(error, CpdError) and not isinstance(error, StoreError) and not self.kept:
+            if isinstance(error, CpdError) and not isinstance(error, StoreError):
                 with suppress(StoreError):  # the error under way is the one to tell
-                    self._store.remove(self.sweep)
+                    if self.kept:
+                        self._store.end_sweep(self.sweep, error.exit_code)
+                    else:
+                        self._store.remove(self.sweep)
         finally:
             self._store.close()
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
-from cpd.search.bracket import Bracket, State
+from cpd.search.bracket import State
+from cpd.search.cuts import cuts
 from cpd.search.ending import outcome
+from cpd.search.jump import confirming
 
 Strategy = Callable[[State, int], tuple[float, ...]]
 """``(state, count) -> coefficients``: 1 to ``count`` of them, increasing, strictly inside the last bracket."""
@@ -22,24 +23,10 @@ def equal_parts(state: State, count: int) -> tuple[float, ...]:
     return cuts(state.brackets[-1], tuple(i / (count + 1) for i in range(1, count + 1)))
 
 
-def cuts(bracket: Bracket, fractions: tuple[float, ...]) -> tuple[float, ...]:
-    """Coefficients at fractions of the bracket's log width.
-
-    Args:
-        bracket: Where to cut.
-        fractions: Each in (0, 1), in any order.
-
-    Returns:
-        Increasing, without duplicates, strictly inside the bracket, at 12 significant digits: typed in again as
-        printed, they name the same run.
-    """
-    low, high = bracket.low.coefficient, bracket.high.coefficient
-    places = (math.log10(low) + fraction * bracket.decades for fraction in fractions)
-    return tuple(sorted({c for place in places if low < (c := float(f"{10**place:.12g}")) < high}))
-
-
 def propose(state: State, strategy: Strategy = equal_parts) -> tuple[float, ...]:
     """Name the coefficients to train next: both ends first, then ``parallel`` inside the bracket, within the budget.
+
+    Before a jump is told, a side of it that few values tell of is trained once or twice more.
 
     Returns:
         At least one coefficient not trained yet, or none once the search has an outcome.
@@ -49,4 +36,7 @@ def propose(state: State, strategy: Strategy = equal_parts) -> tuple[float, ...]
     low, high = state.ends
     if low is None or high is None:
         return tuple(c for c, end in ((state.low, low), (state.high, high)) if end is None)
+    beside = confirming(state)
+    if beside is not None:
+        return (beside,)
     return strategy(state, min(state.parallel, state.max_trainings - len(state.points)))

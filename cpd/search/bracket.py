@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cpd.errors import CpdError
 
 FINEST_RESOLUTION = 1e-9
-"""In decades. Coefficients are kept to 12 significant digits, so anything much finer could not be told apart."""
+"""In decades: brackets are cut further than that, but floats leave too few of them to see that a gap stays."""
+
+Values = float | Sequence[float | None] | None
+"""What a coefficient gave: a value, or one for each seed; None, NaN or infinite where a training diverged."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """One training: its coefficient and the constraint's value, NaN where the training diverged."""
+    """One coefficient that was trained.
+
+    Attributes:
+        coefficient: Of the penalty.
+        value: The constraint's value, the mean over the seeds that gave one; NaN where every training diverged.
+        seeds: Each seed's own value, NaN where it diverged; empty where there is one seed.
+    """
 
     coefficient: float
     value: float
+    seeds: tuple[float, ...] = ()
 
     @property
     def diverged(self) -> bool:
-        """Whether the training gave no finite value."""
+        """Whether no training gave a finite value."""
         return not math.isfinite(self.value)
 
 
@@ -35,7 +45,10 @@ class Bracket:
     @property
     def decades(self) -> float:
         """Width on the log scale: ``log10(high / low)``."""
-        return math.log10(self.high.coefficient) - math.log10(self.low.coefficient)
+        low, high = self.low.coefficient, self.high.coefficient
+        if high < 2 * low:
+            return math.log1p((high - low) / low) / math.log(10)  # the difference of logarithms would lose its digits
+        return math.log10(high) - math.log10(low)
 
 
 @dataclass(frozen=True)
@@ -47,10 +60,11 @@ class State:
         low: Smallest coefficient, > 0.
         high: Largest coefficient.
         tolerance: A value solves the search when ``|value - target| < tolerance``.
-        max_trainings: Most trainings, the two ends included.
-        resolution: Width in decades below which a bracket is not cut further.
+        max_trainings: Most coefficients trained, the two ends included.
+        resolution: Width in decades below which a gap that does not close is a jump.
         parallel: Most coefficients trained at once in a round.
-        points: Every training, in the order observed.
+        spacing: Relative distance within which training cannot tell two coefficients apart.
+        points: Every coefficient trained, in the order observed.
         brackets: One per round since the ends were trained, newest last; empty when the ends do not bracket the target.
     """
 
@@ -61,6 +75,7 @@ class State:
     max_trainings: int
     resolution: float
     parallel: int
+    spacing: float = 0.0
     points: tuple[Point, ...] = ()
     brackets: tuple[Bracket, ...] = ()
 
@@ -78,8 +93,9 @@ def start(
     *,
     tolerance: float = 0.01,
     max_trainings: int = 40,
-    resolution: float = 1e-3,
+    resolution: float = 2e-5,
     parallel: int = 1,
+    spacing: float = 0.0,
 ) -> State:
     """Begin a search for the coefficient at which a constraint's value meets the target.
 
@@ -93,6 +109,7 @@ def start(
         max_trainings: At least 2, for both ends are trained.
         resolution: In decades, at least 1e-9.
         parallel: Coefficients per round, at least 1.
+        spacing: Half the spacing of the numbers that trainings compute in, at 1; 0 for double precision.
 
     Raises:
         CpdError: The resolution or the number of parallel trainings is out of its range.
@@ -102,19 +119,20 @@ def start(
         raise CpdError(f"{resolution:g} cannot be used", place="search.resolution", hint=hint)
     if parallel < 1:
         raise CpdError(f"expected an integer >= 1, got {parallel}", place="--parallel")
-    return State(target, low, high, tolerance, max_trainings, resolution, parallel)
+    return State(target, low, high, tolerance, max_trainings, resolution, parallel, spacing)
 
 
-def observe(state: State, results: Mapping[float, float | None]) -> State:
+def observe(state: State, results: Mapping[float, Values]) -> State:
     """Take in the values of finished trainings and shrink the bracket.
 
     The invariant, whatever the values do in between: the bracket's low end is on the side of the target that ``low``
-    is on, its high end is not. A diverged training (None, NaN or infinite) counts as being on the side of ``high``.
+    is on, its high end is not. A coefficient whose trainings all diverged counts as being on the side of ``high``.
     Of several sign changes inside the bracket the one at the smallest coefficients is kept.
 
     Args:
         state: The search so far.
-        results: Value by coefficient; all that :func:`cpd.search.propose` named, or some of them.
+        results: Value, or values over the seeds, by coefficient; all that :func:`cpd.search.propose` named,
+            or some of them.
 
     Raises:
         ValueError: No result, or a coefficient outside ``[low, high]`` or trained before.
@@ -127,10 +145,19 @@ def observe(state: State, results: Mapping[float, float | None]) -> State:
             raise ValueError(
                 f"coefficient {coefficient!r} is outside [{state.low!r}, {state.high!r}] or trained before"
             )
-    new = (Point(c, math.nan if value is None else float(value)) for c, value in results.items())
+    new = tuple(_point(c, values) for c, values in results.items())
     state = replace(state, points=(*state.points, *new))
     bracket = _bracket(state)
     return state if bracket is None else replace(state, brackets=(*state.brackets, bracket))
+
+
+def _point(coefficient: float, values: Values) -> Point:
+    if values is None or isinstance(values, int | float):
+        return Point(coefficient, math.nan if values is None else float(values))
+    seeds = tuple(math.nan if value is None else float(value) for value in values)
+    finite = [value for value in seeds if math.isfinite(value)]
+    mean = math.fsum(value / len(finite) for value in finite) if finite else math.nan
+    return Point(coefficient, mean, seeds if len(seeds) > 1 else ())
 
 
 def across(state: State, point: Point) -> bool:

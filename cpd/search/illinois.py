@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
-from cpd.search.bisection import cuts, equal_parts
+from cpd.search.bisection import equal_parts
 from cpd.search.bracket import Bracket, State
+from cpd.search.cuts import cuts
+from cpd.search.jump import gap
 
 CLIP = 1e-6
 """Rates are kept this far from 0 and 1, where the logit is infinite."""
 MARGIN = 0.02
 """An estimate nearer than this share of the bracket to one of its ends is not trained."""
 PATIENCE = 3
-"""The bracket must have halved within so many rounds, or the next one is a bisection."""
+"""The bracket, and the gap between its values, must have halved within so many rounds, or the next is a bisection."""
 
 
 def regula_falsi(state: State, count: int) -> tuple[float, ...]:
@@ -24,8 +26,8 @@ def regula_falsi(state: State, count: int) -> tuple[float, ...]:
     row is divided by ``2^(r - 1)`` (Illinois), so that neither end stays for ever.
 
     The bracket is cut in equal parts instead when an end diverged, when the estimate is within ``MARGIN`` of an end, or
-    when the last ``PATIENCE`` rounds did not halve it: so it halves at least every ``PATIENCE + 1`` rounds, whatever
-    the values are.
+    when the last ``PATIENCE`` rounds did not halve it or the gap between its values: so it halves at least every
+    ``PATIENCE + 1`` rounds, whatever the values are.
 
     Args:
         state: A search with a bracket.
@@ -36,13 +38,14 @@ def regula_falsi(state: State, count: int) -> tuple[float, ...]:
     estimate = _estimate(state)
     if estimate is None:
         return equal_parts(state, count)
-    return cuts(state.brackets[-1], (estimate, *(i / count for i in range(1, count))))
+    inside = cuts(state.brackets[-1], (estimate, *(i / count for i in range(1, count))))
+    return inside or equal_parts(state, count)
 
 
 def _estimate(state: State) -> float | None:
     """The crossing as a fraction of the bracket's log width, or None where bisection is the better step."""
     bracket = state.brackets[-1]
-    if bracket.low.diverged or bracket.high.diverged or _stalled(state.brackets):
+    if bracket.low.diverged or bracket.high.diverged or _stalled(state):
         return None
     y_low, y_high = (abs(y) for y in _offsets(state, bracket))
     y_low *= 0.5 ** max(0, _rounds_kept(state.brackets, "low") - 1)
@@ -67,11 +70,12 @@ def _logit(rate: float) -> float:
     return math.log(p / (1 - p))
 
 
-def _stalled(brackets: tuple[Bracket, ...]) -> bool:
-    """Whether the last ``PATIENCE`` rounds left more than half of the bracket."""
-    if len(brackets) <= PATIENCE:
+def _stalled(state: State) -> bool:
+    """Whether the last ``PATIENCE`` rounds left more than half of the bracket, or of the gap between its values."""
+    if len(state.brackets) <= PATIENCE:
         return False
-    return brackets[-1].decades > 0.5 * brackets[-1 - PATIENCE].decades
+    earlier, now = state.brackets[-1 - PATIENCE], state.brackets[-1]
+    return now.decades > 0.5 * earlier.decades or gap(state, now) > 0.5 * gap(state, earlier)
 
 
 def _rounds_kept(brackets: tuple[Bracket, ...], end: str) -> int:

@@ -131,7 +131,7 @@ class Search(Checked):
         high: Largest coefficient.
         tolerance: How close to the target is close enough.
         strategy: How the next coefficient is chosen.
-        max_trainings: Where the search gives up.
+        max_trainings: Coefficients after which the search gives up; each is trained with every seed.
     """
 
     constraint: Word | None = None

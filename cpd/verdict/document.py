@@ -78,18 +78,32 @@ class SummaryRow(TypedDict):
 
 
 class Iteration(TypedDict):
-    """One coefficient of a search; ``pruned`` is the side of the target on which its training was given up."""
+    """One coefficient of a search.
+
+    Numbers are means over the seeds that completed; ``seeds`` says how many did, and ``spread`` is the standard
+    deviation of the value over them, None for a single one. Searches of earlier versions have neither.
+
+    ``pruned`` is the side of the target on which a training was given up; ``violated`` names the other constraints
+    that do not hold for every seed.
+    """
 
     iteration: int
     coefficient: float
     value: float | None
     objective: float | None
     metrics: dict[str, float | None]
+    spread: NotRequired[float | None]
+    seeds: NotRequired[int]
     pruned: NotRequired[Literal["above", "below"]]
+    violated: NotRequired[list[str]]
 
 
 class SearchBlock(TypedDict):
-    """A bisection: its aim, its iterations, and its outcome, ``solved``, ``unattainable`` or ``out_of_budget``."""
+    """A bisection: its aim, its iterations, and how it ended.
+
+    The outcome is ``solved``, ``infeasible`` (the target is met, another constraint is not), ``unattainable`` (the
+    value jumps across the target), ``not_bracketed`` or ``out_of_budget``. ``trainings`` counts every seed.
+    """
 
     constraint: str
     target: float

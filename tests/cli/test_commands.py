@@ -199,7 +199,7 @@ SUMMARY = {
     *("best_setting", "best_objective", "trainings_to_first_useful"),
 }
 SEARCH = {"constraint", "target", "tolerance", "outcome", "trainings", "iterations"}
-ITERATION = {"iteration", "coefficient", "value", "objective", "metrics"}
+ITERATION = {"iteration", "coefficient", "value", "objective", "metrics", "spread", "seeds"}
 
 
 def of_every_document(document: Json) -> None:
@@ -233,7 +233,7 @@ def test_the_keys_of_a_search(cpd: InProcess) -> None:
     assert document.keys() == {*DOCUMENT, "search"}
     of_every_document(document)
     assert document["search"].keys() == SEARCH
-    assert document["search"]["outcome"] in ("solved", "unattainable", "out_of_budget")
+    assert document["search"]["outcome"] in ("solved", "not_bracketed", "out_of_budget")
     assert document["search"]["trainings"] == len(document["runs"]) == len(document["search"]["iterations"])
     for iteration in document["search"]["iterations"]:
         assert iteration.keys() == ITERATION

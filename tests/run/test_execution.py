@@ -11,6 +11,7 @@ import pytest
 import cpd
 from cpd.errors import CpdError, StoreError
 from cpd.executors.start import Executor
+from cpd.outcome import Run, Status
 from cpd.run import execution
 from cpd.run.closing import Closers
 from cpd.run.events import (
@@ -28,6 +29,7 @@ from cpd.run.recording import Recording
 from cpd.run.signals import StopSignals
 from cpd.run.target import with_target
 from cpd.run.tracking import Tracking
+from cpd.spec.identity import runs
 from cpd.spec.reader import load_task
 from cpd.store.store import Store, open_store
 from cpd.trackers import Tracker
@@ -217,3 +219,15 @@ def test_recording_keeps_nothing_where_nothing_is_to_be_kept() -> None:
     recording(SweepEnded(0, None))
     recording.close(None)
     assert (recording.sweep, recording.checkpoints, recording.kept, recording.error) == (None, None, 0, None)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_sweep_that_a_mistake_ends_has_ended_or_leaves_no_trace(kept: bool, tmp_path: Path) -> None:
+    task = load_task("concave", SHORT)
+    recording = Recording("bisect", task, cpd.Options(store=str(tmp_path / "s.sqlite")))
+    if kept:
+        recording(RunsEnded([Run(runs(task)[0], Status.COMPLETED, 1.0)]))
+    recording.close(CpdError("cannot go on"))
+    with open_store(tmp_path / "s.sqlite", "read") as store:
+        assert [store.load(info.id).exit_status for info in store.sweeps()] == ([2] if kept else [])
+        assert all(info.ended for info in store.sweeps())

@@ -12,6 +12,7 @@ from cpd.views.plots.labels import place_labels
 from cpd.views.plots.log_axis import LogAxis, draw_log_axis, log_axis
 from cpd.views.plots.quantities import Quantity, constraint, drawable
 from cpd.views.plots.style import COLORS, COLUMN, Key, look, note, put_legend
+from cpd.views.tables.search_verdict import reported_iteration
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,13 +29,15 @@ class Bisection:
         quantity: The searched constraint, its level at the target and its tolerance the search's.
         axis: Of the coefficient.
         iterations: Number, coefficient and value; the value None where the training gave none.
-        outcome: ``solved``, ``unattainable`` or ``out_of_budget``.
+        spreads: Standard deviation over the seeds of each iteration; None where there is none.
+        outcome: A search's, e.g. ``solved``.
         found: Number of the iteration that solved it.
     """
 
     quantity: Quantity
     axis: LogAxis
     iterations: list[tuple[int, float, float | None]]
+    spreads: list[float | None]
     outcome: str
     found: int | None
 
@@ -54,9 +57,11 @@ def bisection_data(document: Document) -> Bisection:
     target = drawable(search["target"]) or 0.0
     own = constraint(document, search["constraint"])
     quantity = Quantity("constraint", own.name, own.share, "==", drawable(search["tolerance"]) or 0.0, (target,))
-    near = [(abs(value - target), number) for number, _, value in iterations if value is not None]
-    found = min(near)[1] if near and search["outcome"] == "solved" else None
-    return Bisection(quantity, log_axis([c for _, c, _ in iterations], room=0.08), iterations, search["outcome"], found)
+    spreads = [drawable(i.get("spread")) for i in search["iterations"]]
+    best = reported_iteration(document) if search["outcome"] == "solved" else None
+    found = None if best is None else best["iteration"]
+    axis = log_axis([c for _, c, _ in iterations], room=0.08)
+    return Bisection(quantity, axis, iterations, spreads, search["outcome"], found)
 
 
 def draw_bisection(data: Bisection, figure: Figure) -> None:
@@ -68,6 +73,11 @@ def draw_bisection(data: Bisection, figure: Figure) -> None:
     x, y = [at for _, at, _ in shown], [value for _, _, value in shown]
     style = look(0)
     ax.plot(x, y, color="#999999", linewidth=0.6, linestyle=":", zorder=1)
+    spreads = [
+        spread or 0.0 for (_, _, value), spread in zip(data.iterations, data.spreads, strict=True) if value is not None
+    ]
+    if any(spreads):
+        ax.errorbar(x, y, yerr=spreads, fmt="none", ecolor=style.color, elinewidth=0.6, capsize=1.5, zorder=2)
     ax.plot(x, y, "o", color=style.color, markerfacecolor="white", markersize=4, zorder=3)
     found = [(at, value) for number, at, value in shown if number == data.found]
     for at, value in found:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 
-from cpd.verdict.document import Document, Iteration, SearchBlock, SummaryRow
-from cpd.verdict.feasibility import oriented
+from cpd.verdict.document import Document, SummaryRow
 from cpd.views.printable import one_line
 from cpd.views.tables.lines import (
     Line,
@@ -20,6 +18,7 @@ from cpd.views.tables.lines import (
     varied_setting,
 )
 from cpd.views.tables.numbers import measured, number
+from cpd.views.tables.search_verdict import search_verdict
 
 MOST_SEEDS = 12
 """Seeds that are listed one by one."""
@@ -49,7 +48,7 @@ def verdict_sentence(document: Document) -> str:
 def verdict_sentences(document: Document) -> list[str]:
     """The sentences of :func:`verdict_sentence`, one per method, then what did not complete."""
     if "search" in document:
-        return [_search_verdict(document)]
+        return [search_verdict(document)]
     entries = document.get("summary", [])
     unfinished = [run["status"] for run in document["runs"] if run["status"] != "completed"]
     counts = [f"{unfinished.count(s)} of {len(document['runs'])} runs {s}" for s in dict.fromkeys(unfinished)]
@@ -115,48 +114,3 @@ def _doubt(document: Document, entry: SummaryRow) -> str:
     shares = [x for run in runs for c in run["constraints"].values() for x in components(c["feasible_share"])]
     held = min((x for x in shares if x is not None), default=1.0)
     return "" if held == 1 else f" (held in {math.floor(100 * held)} % of the last steps)"
-
-
-def _search_verdict(document: Document) -> str:
-    search = document["search"]
-    name = search["constraint"]
-    scale, unit = (100, " %") if share_decimals(document, name) is not None else (1, "")
-    aim = f"{one_line(name)} {number(search['target'] * scale, 6)}{unit}"
-    trainings = f"after {search['trainings']} trainings"
-    nearest = nearest_iteration(search)
-    if nearest is None:
-        return f"{search['outcome']}: {aim} was not reached {trainings}."
-
-    def found(at: Iteration) -> str:
-        value = None if at["value"] is None else at["value"] * scale
-        return f"coefficient {number(at['coefficient'], 6)} gives {number(value, 6)}{unit}"
-
-    if search["outcome"] == "solved":
-        return f"solved: for {aim}, {found(nearest)}, {trainings}."
-    missed = f"{search['outcome']}: {aim} was not reached {trainings}"
-    sides = _sides(search) if search["outcome"] == "unattainable" else None
-    if sides is None:
-        return f"{missed}; {found(nearest)}, the nearest."
-    return f"{missed}; {found(sides[0])} and {found(sides[1])}."
-
-
-def _sides(search: SearchBlock) -> tuple[Iteration, Iteration] | None:
-    """The two neighbouring coefficients between which the value passes the target; None where it does not."""
-    found = sorted(_distances(search), key=lambda pair: pair[1]["coefficient"])
-    passing = [
-        (low, high) for (one, low), (other, high) in itertools.pairwise(found) if min(one, other) < 0 < max(one, other)
-    ]
-    return min(passing, key=lambda sides: sides[1]["coefficient"] / sides[0]["coefficient"], default=None)
-
-
-def nearest_iteration(search: SearchBlock) -> Iteration | None:
-    """The iteration whose value is nearest to the target, the earliest of equals."""
-    found = _distances(search)
-    return min(found, key=lambda pair: abs(pair[0]))[1] if found else None
-
-
-def _distances(search: SearchBlock) -> list[tuple[float, Iteration]]:
-    """Every iteration that has a value, with how far above the target it is."""
-    return [
-        (oriented(value, search["target"], "=="), i) for i in search["iterations"] if (value := i["value"]) is not None
-    ]

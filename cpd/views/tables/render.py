@@ -113,6 +113,10 @@ def _print_tables(document: Document, console: Console, iterations_shown: bool) 
         if not (iterations_shown and section.name == "iterations"):
             print_line("", console)
             print_section(section, console, HINT)
+        elif section.notes:
+            print_line("", console)
+            for note in section.notes:
+                print_wrapped(note, console)
     print_line("", console)
     for sentence in verdict_sentences(document):
         print_wrapped(sentence, console, "bold")

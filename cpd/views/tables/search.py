@@ -2,123 +2,183 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TextIO
 
+from rich.cells import cell_len
 from rich.console import Console
 
-from cpd.verdict.document import Document, Iteration, SearchBlock
+from cpd.verdict.document import Document, Iteration
+from cpd.verdict.searching import worst_value
 from cpd.views.printable import one_line
-from cpd.views.tables.headline import nearest_iteration
+from cpd.views.tables.headline import title
 from cpd.views.tables.lines import lines, notes_of, share_decimals
 from cpd.views.tables.numbers import distinct, is_share, measured, number
+from cpd.views.tables.search_verdict import reported_iteration, seeds_of
 from cpd.views.tables.section import Column, Section
 from cpd.views.tables.terminal import fit, joined, print_header, print_line, print_wrapped
 
 PRUNED = "above, below: pruned, a training that was given up on that side of the target."
+SEEDS = "Values are means over the seeds that completed, ± their standard deviation."
+WORST = "Of a constraint that is not searched, the worst value of all seeds and components is shown."
 METRIC, OBJECTIVE = 2, 1
 """Ranks of columns: what is left out first has the highest."""
 
-WIDTH = 10
-"""Narrowest column of lines that are printed one by one."""
+WIDTH, WIDE = 10, 16
+"""Narrowest columns of lines that are printed one by one: of numbers, and of those with more than a number."""
+
+DIGITS = 7
+"""Fewest digits of a coefficient there."""
+
+Digits = Callable[[Sequence[float]], list[str]]
 
 
 def search_section(document: Document) -> Section:
     """Lay out a search's iterations as the paper's Table 2 does."""
     search = document["search"]
+    nearest = reported_iteration(document) if search["outcome"] in ("solved", "infeasible") else None
+    best = "best" if search["outcome"] == "solved" else ""
+    marks = [best if i is nearest else "" if i["value"] is not None else "bad" for i in search["iterations"]]
+    notes = [*notes_of(lines(document))[0], *_notes(document)]
+    return Section("iterations", iteration_columns(document, distinct), marks, notes=notes)
+
+
+def iteration_columns(document: Document, digits: Digits) -> list[Column]:
+    """The columns of a search's iterations; two quantities of one name are told apart by their kind.
+
+    Args:
+        document: Of a search, which may still go on: its units are those of the values that are known.
+        digits: Writes the coefficients.
+    """
+    search, seeds = document["search"], seeds_of(document)
     iterations: Sequence[Iteration] = search["iterations"]
-    percent = share_decimals(document, search["constraint"])
-    nearest = nearest_iteration(search) if search["outcome"] == "solved" else None
+    own = search["constraint"]
     metrics = dict.fromkeys(name for i in iterations for name in i["metrics"])
     columns = [
         Column(("iteration",), [str(i["iteration"]) for i in iterations]),
-        Column(("coefficient",), distinct([i["coefficient"] for i in iterations])),
-        _values(search, percent),
-        Column((one_line(document["objective"]),), [measured(i["objective"]) for i in iterations], rank=OBJECTIVE),
-        *(_metric(name, [i["metrics"].get(name) for i in iterations]) for name in metrics),
+        Column(("coefficient",), digits([i["coefficient"] for i in iterations])),
+        *([Column(("seeds",), [f"{i.get('seeds', '-')}/{seeds}" for i in iterations])] if seeds > 1 else []),
     ]
-    marks = ["best" if i is nearest else "" if i["value"] is not None else "bad" for i in iterations]
-    given_up = [PRUNED] if any("pruned" in i for i in iterations) else []
-    return Section("iterations", columns, marks, notes=[*notes_of(lines(document))[0], *given_up])
+    taken = [column.name for column in columns]
+    aim = _values(document)
+    objective = Column((one_line(document["objective"]),), [measured(i["objective"]) for i in iterations])
+    return [
+        *columns,
+        _named(aim, "constraint", taken),
+        _named(replace(objective, rank=OBJECTIVE), "objective", taken),
+        *(_named(_other(document, name), "constraint", taken) for name in document["constraints"] if name != own),
+        *(_named(_metric(name, [i["metrics"].get(name) for i in iterations]), "metric", taken) for name in metrics),
+    ]
 
 
-def _values(search: SearchBlock, percent: int | None) -> Column:
+def _named(column: Column, kind: str, taken: list[str]) -> Column:
+    """The same column, its header with its kind where another has that name already."""
+    (header,) = column.header
+    name = header.removesuffix(" %")
+    if name in taken:
+        header = f"{name} ({kind}){header[len(name) :]}"
+    taken.append(name)
+    return replace(column, header=(header,))
+
+
+def _values(document: Document) -> Column:
     """The searched values; of a training that was given up, on which side of the target it was."""
-    column = _column(
-        search["constraint"], [i["value"] for i in search["iterations"]], percent is not None, percent or 2
-    )
-    cells = [i.get("pruned", cell) for i, cell in zip(search["iterations"], column.cells, strict=True)]
-    return replace(column, cells=cells)
+    search = document["search"]
+    percent = share_decimals(document, search["constraint"])
+    values = [_quantity(i["value"], percent) + _spread(i.get("spread"), percent) for i in search["iterations"]]
+    cells = [i.get("pruned", cell) for i, cell in zip(search["iterations"], values, strict=True)]
+    return Column((one_line(search["constraint"]) + _unit(percent),), cells)
 
 
-def _column(name: str, values: Sequence[float | None], share: bool, digits: int, rank: int = 0) -> Column:
-    header = (one_line(name) + (" %" if share else ""),)
-    return Column(header, [_quantity(value, share, digits) for value in values], rank=rank)
+def _other(document: Document, name: str) -> Column:
+    """Another constraint's values, the worst of every coefficient, marked where it does not hold."""
+    percent, bound = share_decimals(document, name), document["constraints"][name]
+    cells = []
+    for i in document["search"]["iterations"]:
+        own = [run for run in document["runs"] if run["setting"].get("coefficient") == i["coefficient"]]
+        mark = "violated " if name in i.get("violated", []) else ""
+        cells.append(mark + _quantity(worst_value(own, name, bound), percent))
+    return Column((one_line(name) + _unit(percent),), cells, rank=OBJECTIVE)
 
 
 def _metric(name: str, values: Sequence[float | None]) -> Column:
-    return _column(name, values, is_share(name, values), 2, METRIC)
+    percent = 2 if is_share(name, values) else None
+    return Column((one_line(name) + _unit(percent),), [_quantity(value, percent) for value in values], rank=METRIC)
 
 
-def _quantity(value: float | None, share: bool, digits: int = 2) -> str:
-    return f"{100 * value:.{digits}f}" if share and value is not None else measured(value)
+def _unit(percent: int | None) -> str:
+    return "" if percent is None else " %"
+
+
+def _quantity(value: float | None, percent: int | None) -> str:
+    return measured(value) if percent is None or value is None else f"{100 * value:.{percent}f}"
+
+
+def _spread(deviation: float | None, percent: int | None) -> str:
+    if deviation is None:
+        return ""
+    return f" ± {number(deviation, 2)}" if percent is None else f" ± {100 * deviation:.{percent}f}"
+
+
+def _notes(document: Document) -> list[str]:
+    iterations, seeds = document["search"]["iterations"], seeds_of(document)
+    several = [SEEDS] if seeds > 1 else []
+    worst = [WORST] if len(document["constraints"]) > 1 else []
+    return [*several, *worst, *([PRUNED] if any("pruned" in i for i in iterations) else [])]
 
 
 class IterationPrinter:
-    """Prints each iteration of a search as it ends, one aligned line each, a header before the first.
+    """Prints the iterations of a search as they end, one aligned line each, a header before the first.
 
     Args:
         stream: Where the lines go, at once.
-        constraint: Name of the searched constraint.
-        objective: Name of the objective.
-        title: A line above the table.
         width: Columns of the terminal; metrics that do not fit are left out. Default: the stream's own.
     """
 
-    def __init__(
-        self,
-        stream: TextIO,
-        constraint: str = "value",
-        objective: str = "objective",
-        title: str = "",
-        width: int | None = None,
-    ) -> None:
+    def __init__(self, stream: TextIO, width: int | None = None) -> None:
         self.console = Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
-        self.constraint = constraint
-        self.objective = objective
-        self.title = title
-        self._shares: dict[str, bool] = {}
-        self._columns: list[Column] = []
+        self._headers: list[str] = []
+        self._shown: list[tuple[int, Column]] = []
 
-    def __call__(self, iteration: Iteration) -> None:
-        """Print one entry of a search's ``iterations``."""
-        quantities = {self.constraint: iteration["value"], **iteration["metrics"]}
-        if not quantities.keys() <= self._shares.keys():
-            self._shares = {name: is_share(name, [value]) for name, value in quantities.items()}
-            self._columns = self._fitted()
-            if self.title:
-                print_wrapped(self.title, self.console, "bold")
-                print_line("", self.console)
-                self.title = ""
-            print_header(self._columns, self.console)
-        texts = {name: _quantity(quantities.get(name), share) for name, share in self._shares.items()}
-        fixed = {"iteration": str(iteration["iteration"]), "coefficient": number(iteration["coefficient"], 7)}
-        texts |= {self.constraint: iteration["pruned"]} if "pruned" in iteration else {}
-        cells = {**fixed, **texts, self.objective: measured(iteration["objective"])}
-        by_header = {self._header(name): text for name, text in cells.items()}
-        print_line(joined(self._columns, [by_header[column.name] for column in self._columns]), self.console)
+    def __call__(self, document: Document, number: int) -> None:
+        """Print an iteration; the header anew where a value shows that a quantity is no share after all.
+
+        Args:
+            document: The search so far.
+            number: Place of the iteration among those of the search, from 0.
+        """
+        columns = iteration_columns(document, _told_apart)
+        headers = [column.name for column in columns]
+        if not self._headers:
+            print_wrapped(title(document), self.console, "bold")
+            print_line("", self.console)
+        if headers != self._headers or self._outgrown(columns, number):
+            self._headers, self._shown = headers, self._fitted(columns)
+            print_header([column for _, column in self._shown], self.console)
+        texts = [columns[k].cells[number] for k, _ in self._shown]
+        print_line(joined([column for _, column in self._shown], texts), self.console)
         self.console.file.flush()
 
-    iteration = __call__
+    def _outgrown(self, columns: Sequence[Column], number: int) -> bool:
+        """Whether a text is wider than its column; a coefficient, which gets its digits one by one, may be."""
+        others = ((k, column) for k, column in self._shown if columns[k].name != "coefficient")
+        return any(cell_len(columns[k].cells[number]) > column.width for k, column in others)
 
-    def _fitted(self) -> list[Column]:
-        constraint, *metrics = self._shares
-        ranks = {"iteration": 0, "coefficient": 0, constraint: 0, self.objective: OBJECTIVE}
-        ranks |= dict.fromkeys(metrics, METRIC)
-        columns = [Column((self._header(name),), [" " * WIDTH], rank=rank) for name, rank in ranks.items()]
-        shown, _ = fit(columns, self.console.width, fold=False)
-        return shown
+    def _fitted(self, columns: Sequence[Column]) -> list[tuple[int, Column]]:
+        """The columns that fit, wide enough for the lines to come, each with its place among all."""
+        blanks = [Column(column.header, [" " * _width(column)], rank=column.rank) for column in columns]
+        shown, _ = fit(blanks, self.console.width, fold=False)
+        return [(k, column) for k, column in enumerate(blanks) if any(column is other for other in shown)]
 
-    def _header(self, name: str) -> str:
-        return one_line(name) + (" %" if self._shares.get(name) else "")
+
+def _width(column: Column) -> int:
+    wide = any(" " in cell for cell in column.cells)
+    return max([WIDE if wide else WIDTH, *map(cell_len, column.cells)])
+
+
+def _told_apart(coefficients: Sequence[float]) -> list[str]:
+    """Coefficients with as many digits, at least seven, as tell them apart."""
+    texts = ([number(c, digits) for c in coefficients] for digits in range(DIGITS, 18))
+    different = len(set(coefficients))
+    return next((found for found in texts if len(set(found)) == different), [repr(c) for c in coefficients])

@@ -89,7 +89,7 @@ def swept_levels() -> Document:
 
 def searched(outcome: str = "solved") -> Document:
     density = SimpleNamespace(level=0.5, sense="<=", tolerance=0.01)
-    found = [(1e-3, 0.98, 0.01), (1.0, 0.1, 1.2), (10**-0.65625, 0.4951, 0.2)]
+    found = [(1e-3, 0.98, 0.01), (1.0, 0.1, 1.2), (0.220673406908, 0.4951, 0.2)]
     iterations: list[Iteration] = [
         {"iteration": k, "coefficient": c, "value": v, "objective": f, "metrics": {"accuracy": 0.9}}
         for k, (c, v, f) in enumerate(found)
@@ -368,17 +368,17 @@ def test_each_diagnosis_is_said_once() -> None:
 
 def test_the_verdict_of_a_search() -> None:
     assert verdict_sentence(searched()) == (
-        "solved: for density 50 %, coefficient 0.220673 gives 49.51 %, after 3 trainings."
+        "solved: for density 50 %, coefficient 0.220673406908 gives 49.51 %, after 3 trainings."
     )
     assert verdict_sentence(searched("unattainable")) == (
         "unattainable: density 50 % was not reached after 3 trainings; coefficient 0.001 gives 98 % and "
-        "coefficient 0.220673 gives 49.51 %."
+        "coefficient 0.220673406908 gives 49.51 %."
     )
 
 
 def test_the_verdict_of_a_search_that_ran_out_names_the_nearest() -> None:
     assert verdict_sentence(searched("out_of_budget")) == (
-        "out_of_budget: density 50 % was not reached after 3 trainings; coefficient 0.220673 gives 49.51 %, "
+        "out_of_budget: density 50 % was not reached after 3 trainings; coefficient 0.220673406908 gives 49.51 %, "
         "the nearest."
     )
 
@@ -416,28 +416,119 @@ def test_the_verdict_of_a_comparison() -> None:
 # A search line by line
 
 
+def with_run(document: Document, coefficient: float, value: float | None, **more: Any) -> Document:
+    """The same search one training later."""
+    bounds = {n: SimpleNamespace(**b) for n, b in document["constraints"].items()}
+    outcomes = {n: ConstraintOutcome(v, v) for n, v in {"density": value, **more.pop("others", {})}.items()}
+    metrics: dict[str, float | None] = more.pop("metrics", {"accuracy": 0.9})
+    status = Status.DIVERGED if value is None else Status.COMPLETED
+    run = Run(RunKey("penalized", {"coefficient": coefficient}, {}, 1), status, 0.2, outcomes, metrics, 150)
+    row: Iteration = {
+        "iteration": len(document["search"]["iterations"]),
+        "coefficient": coefficient,
+        "value": value,
+        "objective": None if value is None else 0.2,
+        "metrics": {} if value is None else metrics,
+        **more,  # type: ignore[typeddict-item]
+    }
+    search: SearchBlock = {**document["search"], "iterations": [*document["search"]["iterations"], row]}
+    found = judge(task(name="sparsity", objective="loss", constraints=bounds), [run], search=search, summary=False)
+    return {**found, "runs": [*document["runs"], *found["runs"]]}
+
+
 def test_iterations_are_printed_one_by_one() -> None:
     stream = io.StringIO()
-    printer = IterationPrinter(stream, "density", "loss", "sparsity: a search", width=80)
-    for iteration in searched()["search"]["iterations"]:
-        printer(iteration)
-    printer.iteration({"iteration": 3, "coefficient": 9.0, "value": None, "objective": None, "metrics": {}})
+    printer = IterationPrinter(stream, width=80)
+    document = searched()
+    later = with_run(document, 9.0, None)
+    for k in range(3):
+        printer(document, k)
+    printer({**later, "objective": document["objective"]}, 3)
     assert stream.getvalue() == (
-        "sparsity: a search\n"
+        "sparsity: minimise cross_entropy subject to density <= 50 % (tolerance 1 %)\n"
         "\n"
-        " iteration  coefficient   density %        loss  accuracy %\n"
-        "----------  -----------  ----------  ----------  ----------\n"
-        "         0        0.001       98.00     0.01000       90.00\n"
-        "         1            1       10.00       1.200       90.00\n"
-        "         2    0.2206734       49.51      0.2000       90.00\n"
-        "         3            9           -           -           -\n"
+        " iteration  coefficient   density %  cross_entropy  accuracy %\n"
+        "----------  -----------  ----------  -------------  ----------\n"
+        "         0        0.001       98.00        0.01000       90.00\n"
+        "         1            1       10.00          1.200       90.00\n"
+        "         2    0.2206734       49.51         0.2000       90.00\n"
+        "         3            9           -              -           -\n"
     )
+
+
+def lines_of(*documents: Document) -> list[str]:
+    """What is printed as each document's last iteration ends."""
+    stream = io.StringIO()
+    printer = IterationPrinter(stream, width=100)
+    for document in documents:
+        printer(document, len(document["search"]["iterations"]) - 1)
+    return stream.getvalue().splitlines()[2:]
+
+
+def test_a_value_that_shows_a_quantity_to_be_no_share_begins_a_new_header() -> None:
+    first = searched()
+    second = with_run(first, 0.5, 1.5, metrics={"accuracy": 0.9})
+    printed_lines = lines_of(first, second)
+    assert [line.split() for line in printed_lines] == [
+        ["iteration", "coefficient", "density", "%", "cross_entropy", "accuracy", "%"],
+        ["-" * 10, "-" * 11, "-" * 10, "-" * 13, "-" * 10],
+        ["2", "0.2206734", "49.51", "0.2000", "90.00"],
+        ["iteration", "coefficient", "density", "loss", "accuracy", "%"],
+        ["-" * 10, "-" * 11, "-" * 10, "-" * 10, "-" * 10],
+        ["3", "0.5", "1.500", "0.2000", "90.00"],
+    ]
+    assert [column.name for column in sections(second)[0].columns][2] == "density"
+
+
+def test_coefficients_that_are_near_each_other_are_told_apart_while_they_are_printed() -> None:
+    first = with_run(searched(), 0.12345678, 0.4)
+    second = with_run(first, 0.123456780001, 0.4)
+    assert [line.split()[1] for line in lines_of(first, second) if line.split()[0] in "34"] == [
+        "0.1234568",
+        "0.123456780001",
+    ]
+
+
+def test_a_metric_named_as_the_constraint_has_a_column_of_its_own() -> None:
+    document = with_run(searched(), 0.5, 0.4, metrics={"density": 7.0, "coefficient": 8.0})
+    names = [column.name for column in sections(document)[0].columns]
+    assert names == [
+        "iteration", "coefficient", "density %", "loss", "accuracy %", "density (metric)", "coefficient (metric)",
+    ]  # fmt: skip
+    assert [column.cells[-1] for column in sections(document)[0].columns] == [
+        "3", "0.5", "40.00", "0.2000", "-", "7.000", "8.000",
+    ]  # fmt: skip
+    assert lines_of(document)[-1].split() == ["3", "0.5", "40.00", "0.2000", "-", "7.000", "8.000"]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "sentence"),
+    [
+        ("infeasible", "infeasible: for density 50 %, coefficient 0.220673406908 gives 49.51 %, "
+                       "but x and y do not hold there, after 3 trainings."),
+        ("not_bracketed", "not_bracketed: density 50 % was not reached after 3 trainings; coefficient 0.001 gives 48 % "
+                          "and coefficient 1 gives 10 %, both below it."),
+    ],
+)  # fmt: skip
+def test_the_verdict_of_a_search_that_did_not_solve_it(outcome: str, sentence: str) -> None:
+    document = searched(outcome)
+    document["search"]["iterations"][2]["violated"] = ["x", "y"]
+    document["search"]["iterations"][0]["value"] = 0.48
+    assert verdict_sentence(document) == sentence
+
+
+def test_of_two_coefficients_that_meet_the_target_the_feasible_one_is_reported() -> None:
+    document = with_run(searched(), 0.21, 0.5001)
+    assert "coefficient 0.21 gives" in verdict_sentence(document)
+    document["search"]["iterations"][3]["violated"] = ["x"]
+    assert "coefficient 0.220673406908 gives" in verdict_sentence(document)
 
 
 def test_iterations_that_were_shown_are_not_shown_again() -> None:
     stream = io.StringIO()
     show(searched(), "table", stream, iterations_shown=True)
-    assert stream.getvalue() == ("\nsolved: for density 50 %, coefficient 0.220673 gives 49.51 %, after 3 trainings.\n")
+    expected = "\nsolved: for density 50 %, coefficient 0.220673406908 gives 49.51 %, after 3\n    trainings.\n"
+    assert stream.getvalue() == expected
 
 
 # Other lists

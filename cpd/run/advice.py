@@ -1,0 +1,60 @@
+"""What the end of a search means, and which command to try."""
+
+from __future__ import annotations
+
+import shlex
+
+from cpd.methods.registry import CONSTRAINED
+from cpd.search.ending import Outcome
+from cpd.spec.models import Search, Task
+from cpd.verdict.document import SearchBlock
+from cpd.verdict.searching import reported
+
+
+def advice(task: Task, search: Search, block: SearchBlock, end: Outcome | None) -> str | None:
+    """Say what the end of a search means and which command to try; None where there is nothing to add.
+
+    Args:
+        task: Aimed at the search's target.
+        search: What was searched.
+        block: What it came to.
+        end: What the search for the coefficient alone came to; None where it ended before.
+    """
+    if end is None:
+        return "The search ended before its outcome."
+    if block["outcome"] == "solved":
+        return None
+    tried = f"Try: cpd sweep {_typed(task)} --method {_constrained(task)} --levels {_level(search)}"
+    if block["outcome"] == "infeasible":
+        return f"{_infeasible(task, block)} {tried}"
+    text = f"{end.sentence} {end.hint[:1].upper()}{end.hint[1:]}."
+    return f"{text} {tried}" if end.kind == "unattainable" else text
+
+
+def _infeasible(task: Task, block: SearchBlock) -> str:
+    seeds = len(task.seeds)
+    best = reported(block, seeds)
+    assert best is not None, "what is infeasible has met the target"
+    at = f"Coefficient {best['coefficient']!r} brings {block['constraint']} to {block['target']:g}"
+    if not (broken := best.get("violated")):
+        return f"{at}, but {seeds - best.get('seeds', seeds)} of {seeds} seeds did not complete there."
+    several = "do" if len(broken) > 1 else "does"
+    bounds = " and ".join(f"{n} {task.constraints[n].sense} {task.constraints[n].level:g}" for n in broken)
+    return (
+        f"{at}, but {bounds} {several} not hold there: one coefficient weighs all constraints alike. "
+        "A constrained method finds a multiplier for each."
+    )
+
+
+def _constrained(task: Task) -> str:
+    return next((m for m in CONSTRAINED if m in task.methods), "lagrangian")
+
+
+def _level(search: Search) -> str:
+    return shlex.quote(f"{search.constraint}={search.target!r}")
+
+
+def _typed(task: Task) -> str:
+    """The word to type for a task: a bundled one's name, else its path."""
+    bundled = task.place in (f"tasks/{task.name}.yaml", f"sweeps/{task.name}.yaml")
+    return task.name if bundled else shlex.quote(task.place)
