@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from cpd.engine.batch import Batch
-from cpd.engine.loading import ProblemRaised
+from cpd.engine.loading import ProblemRaised, data_notes
 from cpd.engine.minibatches import total_steps
 from cpd.engine.preparing import Builder, Prepared
 from cpd.engine.stacked import Stacked
@@ -35,10 +35,11 @@ def check(batch: Batch) -> list[Checked]:
         builder = Builder(batch)
         group = next(iter(builder.groups()))
         assert isinstance(group, Prepared), "a run alone that has no model raises"
-        found = [Checked("data", True, _data(group.data)), Checked("model", True, _model(group))]
+        notes = data_notes(batch.problem)
+        found = [Checked("data", True, "; ".join([_data(group.data), *notes])), Checked("model", True, _model(group))]
         found += _evaluations(group, batch)
         found.append(Checked("gradients", *_gradients(group, batch)))
-        fusable = "; ".join(builder.notes) or "fusable: all settings train as one program"
+        fusable = "; ".join(note for note in builder.notes if note not in notes) or "fusable: all settings train as one program"
         return [*found, Checked("fusing", True, fusable), Checked("steps", True, _steps(group, batch))]
 
 

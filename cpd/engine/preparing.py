@@ -13,7 +13,7 @@ from torch import nn
 from cpd.engine.batch import Batch
 from cpd.engine.counting import Counter, out_of_memory
 from cpd.engine.generators import RandomState
-from cpd.engine.loading import ProblemRaised, load_data, load_problem, user_traceback
+from cpd.engine.loading import ProblemRaised, data_notes, load_data, load_problem, user_traceback
 from cpd.engine.method_groups import group_name
 from cpd.engine.minibatches import Minibatches
 from cpd.engine.stacked import Models, Stack
@@ -85,7 +85,7 @@ class Builder:
         self.dtype = DTYPES[batch.train.dtype]
         self.problem: Problem = load_problem(batch.problem)
         self.data = load_data(batch.problem, self.device, self.dtype)
-        self.notes: list[str] = []
+        self.notes: list[str] = data_notes(batch.problem)
 
     def groups(self) -> Iterable[Prepared | Refused]:
         """The runs of the batch, cut into groups that can train as one program, one group at a time.

@@ -10,6 +10,7 @@ from typing import Any
 
 from cpd.engine.batch import Batch
 from cpd.engine.cost import Work, limit_threads, weigh
+from cpd.engine.importing import leave
 from cpd.engine.loading import ProblemRaised
 from cpd.engine.preparing import check_device
 from cpd.engine.train import Hooks, forget
@@ -62,6 +63,7 @@ def session(kind: Kind, task: Task, options: Options, listener: Sink) -> Iterato
     notes.add(*task.notes)
     trackers = open_trackers(options.trackers, notes.add)
     with Closers() as closers:
+        closers.add(lambda error: leave())
         recording = Recording(kind, task, options)
         closers.add(recording.close)
         stop = StopSignals()
