@@ -39,7 +39,10 @@ def check(batch: Batch) -> list[Checked]:
         found = [Checked("data", True, "; ".join([_data(group.data), *notes])), Checked("model", True, _model(group))]
         found += _evaluations(group, batch)
         found.append(Checked("gradients", *_gradients(group, batch)))
-        fusable = "; ".join(note for note in builder.notes if note not in notes) or "fusable: all settings train as one program"
+        fusable = (
+            "; ".join(note for note in builder.notes if note not in notes)
+            or "fusable: all settings train as one program"
+        )
         return [*found, Checked("fusing", True, fusable), Checked("steps", True, _steps(group, batch))]
 
 

@@ -6,7 +6,7 @@ import itertools
 import numbers
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -134,9 +134,7 @@ def _entries(examples: Sequence[Any]) -> tuple[Any, ...]:
 def _same(again: Sequence[Any], read: Sequence[Any], places: Sequence[int]) -> bool:
     """Whether these examples are those that were read at their places."""
     pairs = [(a, r[list(places)]) for a, r in zip(again, read, strict=True) if isinstance(r, Tensor)]
-    return all(
-        a.shape == r.shape and bool(torch.isclose(a, r, rtol=0, atol=0, equal_nan=True).all()) for a, r in pairs
-    )
+    return all(a.shape == r.shape and bool(torch.isclose(a, r, rtol=0, atol=0, equal_nan=True).all()) for a, r in pairs)
 
 
 def _check_memory(first: Sequence[Any], count: int, place: str) -> None:
@@ -163,4 +161,4 @@ def on_device(data: tuple[Tensor, ...] | None, device: torch.device, dtype: torc
     """The same on a device, floats in the run's precision."""
     if data is None:
         return None
-    return tuple(cast(Tensor, t.to(device, dtype if t.is_floating_point() else None)) for t in data)
+    return tuple(t.to(device, dtype if t.is_floating_point() else None) for t in data)

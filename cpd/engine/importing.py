@@ -129,7 +129,7 @@ class _Finder(OwnFinder):
 
 def enter(source: ProblemSource) -> None:
     """Put a problem to use: its modules are those that imports find from now on."""
-    key = digest([[str(folder) for folder in source.folders], source.target, source.source, source.modules])
+    key = module_key(source)
     if key not in _homes:
         folders = [str(folder) for folder in source.folders if folder.is_dir()]
         name = _own_name(source)
@@ -139,6 +139,18 @@ def enter(source: ProblemSource) -> None:
         leave()
         _forget_edited(source, _homes[key].tops)
         _use(_homes[key])
+
+
+def forget(source: ProblemSource) -> None:
+    """Let a problem's modules be imported anew."""
+    leave()
+    _homes.pop(module_key(source), None)
+    sys.modules.pop(_named(source.path or source.target.rpartition(":")[0], source), None)
+
+
+def module_key(source: ProblemSource) -> str:
+    """Hash of all that makes a problem's module: where it is, its text and that of its modules."""
+    return digest([[str(folder) for folder in source.folders], source.target, source.source, source.modules])
 
 
 def leave() -> None:
@@ -165,9 +177,9 @@ def problem_module(source: ProblemSource) -> types.ModuleType:
     own = _own_name(source)
     if own:
         return _imported_as(own) or _run(source, own, own.rpartition(".")[0], str(source.path))
-    if not place.endswith(".py") and (module := _imported_as(place)) is not None:
-        if not source.source or _source_of(module) == source.source:
-            return module
+    module = None if place.endswith(".py") else _imported_as(place)
+    if module is not None and (not source.source or _source_of(module) == source.source):
+        return module
     filename = source.path or place
     return _run(source, _named(filename, source), "", filename)
 
@@ -250,7 +262,7 @@ def _run(source: ProblemSource, name: str, package: str, filename: str) -> types
 
 
 _imported: dict[str, str] = {}
-"""What this process has imported of problems' modules that are elsewhere on the path: a hash of their texts, by name."""
+"""What this process imported of problems' modules that are elsewhere on the path: a hash of their texts, by name."""
 
 
 def _forget_edited(source: ProblemSource, own: set[str]) -> None:

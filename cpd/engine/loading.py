@@ -5,17 +5,21 @@ from __future__ import annotations
 import inspect
 import traceback
 import types
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from cpd.engine.examples import as_tensors, on_device
-from cpd.engine.importing import enter, problem_module
+from cpd.engine.importing import enter, forget, module_key, problem_module
 from cpd.errors import CpdError, SpecError, closest
 from cpd.problem import Problem
 from cpd.spec.identity import digest
+from cpd.spec.inputs import Inputs, inputs, unchanged
 from cpd.spec.models import ProblemSource
+from cpd.spec.watching import watching
 
 _INSIDE = (str(Path(__file__).parent), str(Path(torch.__file__).parent), "<frozen")
 """Where frames of a traceback are that say nothing about the user's code."""
@@ -23,6 +27,10 @@ _INSIDE = (str(Path(__file__).parent), str(Path(torch.__file__).parent), "<froze
 _problems: dict[str, Problem] = {}
 _data: dict[tuple[str, str, torch.dtype], Any] = {}
 _notes: dict[str, list[str]] = {}
+_inputs: dict[str, dict[str, tuple[str, tuple[int, ...]]]] = {}
+"""What each problem has read, by its key."""
+_of_module: dict[str, dict[str, tuple[str, tuple[int, ...]]]] = {}
+"""What was read where the module was imported, and modules that were imported later: once for all its problems."""
 
 
 class ProblemRaised(CpdError):
@@ -59,7 +67,7 @@ def user_traceback(error: BaseException) -> str:
 
 
 def load_problem(source: ProblemSource) -> Problem:
-    """Build the problem object of a task, once per process.
+    """Build the problem object of a task, once per process and content of the files that it reads.
 
     Raises:
         CpdError: The module cannot be imported, the class is missing or no ``cpd.Problem``, or the arguments do not
@@ -67,18 +75,52 @@ def load_problem(source: ProblemSource) -> Problem:
         ProblemRaised: ``__init__`` raised.
     """
     name = problem_key(source)
+    if name in _problems and not unchanged(inputs_of(source), source.folder):
+        _forget(name, source)
     if name in _problems:
         enter(source)
     else:
-        kind = _problem_class(source)
-        _check_arguments(kind, source)
-        try:
-            _problems[name] = kind(**source.arguments)
-        except CpdError as error:
-            raise _of_the_spec(error) from error
-        except Exception as error:
-            raise ProblemRaised(f"{kind.__name__}({_shown(source.arguments)})", error, place=source.target) from error
+        _inputs[name] = {}
+        _problems[name] = _made(source)
     return _problems[name]
+
+
+def _made(source: ProblemSource) -> Problem:
+    with watching() as watch:
+        kind = _problem_class(source)
+    _of_module.setdefault(module_key(source), {}).update(inputs(watch, source))
+    _check_arguments(kind, source)
+    try:
+        with reading(source):
+            return kind(**source.arguments)
+    except CpdError as error:
+        raise _of_the_spec(error) from error
+    except Exception as error:
+        raise ProblemRaised(f"{kind.__name__}({_shown(source.arguments)})", error, place=source.target) from error
+
+
+@contextmanager
+def reading(source: ProblemSource) -> Iterator[None]:
+    """Take note of the files that a problem reads meanwhile."""
+    with watching() as watch:
+        yield
+    found = inputs(watch, source)
+    _inputs[problem_key(source)] |= found
+    _of_module[module_key(source)] |= {path: was for path, was in found.items() if path.endswith(".py")}
+
+
+def inputs_of(source: ProblemSource) -> Inputs:
+    """The files that a problem has read in this process, and what was in them."""
+    return {**_of_module.get(module_key(source), {}), **_inputs.get(problem_key(source), {})}
+
+
+def _forget(name: str, source: ProblemSource) -> None:
+    """Let a problem be made anew, and its data be read again."""
+    del _problems[name]
+    for key in [key for key in _data if key[0] == name]:
+        del _data[key]
+    _of_module.pop(module_key(source), None)
+    forget(source)
 
 
 def problem_key(source: ProblemSource) -> str:
@@ -93,7 +135,8 @@ def load_data(source: ProblemSource, device: torch.device, dtype: torch.dtype) -
     if name not in _data:
         notes: list[str] = []
         try:
-            data = as_tensors(problem.data(), f"{source.target}.data()", notes)
+            with reading(source):
+                data = as_tensors(problem.data(), f"{source.target}.data()", notes)
         except CpdError as error:
             raise _of_the_spec(error) from error
         except Exception as error:

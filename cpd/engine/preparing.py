@@ -13,7 +13,7 @@ from torch import nn
 from cpd.engine.batch import Batch
 from cpd.engine.counting import Counter, out_of_memory
 from cpd.engine.generators import RandomState
-from cpd.engine.loading import ProblemRaised, data_notes, load_data, load_problem, user_traceback
+from cpd.engine.loading import ProblemRaised, data_notes, load_data, load_problem, reading, user_traceback
 from cpd.engine.method_groups import group_name
 from cpd.engine.minibatches import Minibatches
 from cpd.engine.stacked import Models, Stack
@@ -134,7 +134,8 @@ class Builder:
 
     def _model(self, seed: int) -> tuple[nn.Module, RandomState]:
         torch.manual_seed(seed)
-        model = self.problem.model()
+        with reading(self.batch.problem):
+            model = self.problem.model()
         if not isinstance(model, nn.Module):
             raise CpdError(
                 f"returned {type(model).__name__}",

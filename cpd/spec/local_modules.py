@@ -1,7 +1,7 @@
 """The modules of a user's own project that a problem imports, with their text; nothing is run to find them.
 
-A module is found as Python finds it for the problem, see :mod:`cpd.spec.finding`. What counts is code of the user's own:
-not the standard library, not what is installed in ``site-packages``, not cpd. What static reading cannot see
+A module is found as Python finds it for the problem, see :mod:`cpd.spec.finding`. What counts is code of the user's
+own: not the standard library, not what is installed in ``site-packages``, not cpd. What static reading cannot see
 (``importlib.import_module(name)``) is seen when it is read, see :mod:`cpd.spec.inputs`.
 """
 
