@@ -66,20 +66,20 @@ Files = Mapping[str, Sequence[Any]]
 
 def default_path() -> Path:
     """Where runs are stored: ``CPD_STORE``, else ``.cpd/runs.sqlite`` under the current folder."""
-    return Path(os.environ.get("CPD_STORE") or Path(".cpd", "runs.sqlite"))
+    return Path(os.path.expanduser(os.environ.get("CPD_STORE") or Path(".cpd", "runs.sqlite")))
 
 
 def open_store(path: str | Path | None, mode: Mode) -> Store:
     """Open the store of runs.
 
     Args:
-        path: None for :func:`default_path`.
+        path: None for :func:`default_path`; ``~`` is the home folder.
         mode: ``write`` creates a missing store; ``read`` also works on read-only media.
 
     Raises:
         StoreError: It cannot be opened, is not a store, or is a newer cpd's; the file is left as it was.
     """
-    return Store(StoreFile(default_path() if path is None else Path(path), mode))
+    return Store(StoreFile(default_path() if path is None else Path(os.path.expanduser(path)), mode))
 
 
 class Store:

@@ -91,8 +91,17 @@ class Compiled:
         size = batches.next_size
         if size not in self._programs:
             wanted = self.all_sizes or size == batches.usual_size
-            self._programs[size] = self._load(size, state, batches) if wanted else None
+            self._programs[size] = self._loaded(size, state, batches) if wanted else None
         return self._programs[size]
+
+    def _loaded(self, size: Size, state: State, batches: Minibatches) -> _Program | None:
+        """The same as :meth:`_load`; None, with a note, where the cache cannot be written."""
+        try:
+            return self._load(size, state, batches)
+        except OSError as error:
+            reason = f"{self.cache}: {error.strerror or error}"
+            self.note = f"captured instead of compiled: programs cannot be kept in {reason}; set CPD_CACHE"
+            return None
 
     def _load(self, size: Size, state: State, batches: Minibatches) -> _Program | None:
         """Compile and load; None, with a note, where the step draws random numbers that cannot be handed over."""
