@@ -191,7 +191,8 @@ def _own_name(source: ProblemSource) -> str:
         return ""
     if not place.endswith(".py"):
         return place
-    return f"{source.package}.{Path(source.path).stem}" if source.package else ""
+    stem = Path(source.path).stem
+    return source.package if stem == "__init__" else f"{source.package}.{stem}" if source.package else ""
 
 
 def _place_of(name: str, file: str) -> str:

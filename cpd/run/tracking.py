@@ -64,7 +64,7 @@ class Tracking:
         """Tell of runs under the ids under which they were begun, whatever they read since."""
         for run, name in zip(runs, planned, strict=True):
             begun = replace(run, key=replace(run.key, id=name))
-            self._runs[name] = begun
+            self._runs[name] = run
             if run.curves is not None:
                 self._trackers.points(_named(begun.key), run.curves.plain())
             self._trackers.run_end(self._document([begun], None)["runs"][0])

@@ -119,8 +119,9 @@ class ProblemSource(Checked):
         if self.path is None:
             return None
         module = self.target.rpartition(":")[0]
-        depth = 0 if module.endswith(".py") else module.count(".")
-        return Path(self.path).parents[depth]
+        file = Path(self.path)
+        above = 0 if module.endswith(".py") else module.count(".") + (file.name == "__init__.py")
+        return file.parents[above]
 
     @property
     def folders(self) -> tuple[Path, ...]:

@@ -46,20 +46,22 @@ class Watch:
     def __init__(self) -> None:
         self.read: dict[str, Stamp | None] = {}
         self._written: set[str] = set()
-        self._others = {thread.ident for thread in threading.enumerate()} - {threading.get_ident()}
+        self._others = {thread.native_id for thread in threading.enumerate()} - {threading.get_native_id()}
         self._begun = time.time_ns()
 
     def inputs(self) -> dict[str, Stamp | None]:
         """What was read and not made meanwhile: a file that is younger than the watch is no input."""
+        # An archive on Python's path is opened to look for modules; those in it are in the id by their texts.
+        elsewhere = self._written | {os.path.abspath(place) for place in sys.path}
         return {
             path: stamp
             for path, stamp in self.read.items()
-            if path not in self._written and not (stamp and min(stamp.modified, stamp.changed) >= self._begun)
+            if path not in elsewhere and not (stamp and min(stamp.modified, stamp.changed) >= self._begun)
         }
 
     def told(self, event: str, args: tuple[Any, ...]) -> None:
         """Take note of a file that is about to be opened."""
-        if threading.get_ident() in self._others:
+        if threading.get_native_id() in self._others:
             return
         path, writes = _opened(event, args)
         if path is None:

@@ -151,7 +151,7 @@ def _open_to_read(path: Path) -> sqlite3.Connection:
         version = _check(connection, path)
         if version == 0:
             raise StoreError(FOREIGN[0], place=str(path), hint=FOREIGN[1])
-    if version < len(migrations.MIGRATIONS):
+    if version < migrations.READABLE:
         connection.close()
         StoreFile(path, "write").close()
         return _connect_to_read(path)

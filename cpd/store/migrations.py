@@ -108,6 +108,9 @@ _VERSION_2 = (
 MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2)
 """Statements that lead from version ``k`` to ``k + 1``, in order; released ones never change."""
 
+READABLE = 1
+"""The oldest version that a reader reads as it is: what came since is about looking for runs, which writers do."""
+
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
     """Bring a store to the present version, each step in one transaction; a copy of an older store is kept first.
