@@ -99,7 +99,7 @@ class Items(Dataset[Any]):
 
 RANDOM_ITEMS: dict[str, Callable[[int], Any]] = {
     "torch": lambda k: (torch.ones(3) + torch.randn(3), k),
-    "numpy": lambda k: (torch.ones(3), np.random.rand()),  # noqa: NPY002
+    "numpy": lambda k: (torch.ones(3), np.random.rand()),
     "seldom": lambda k: torch.ones(3) * (1 if torch.rand(()) < 0.5 else -1),
     "one of two": lambda k: (torch.roll(torch.arange(3), int(torch.randint(0, 3, ()))), float(k)),
 }

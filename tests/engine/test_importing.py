@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from commands import Command
-from problem_folders import HEAD, HERE, write_problem, swept
+from problem_folders import HEAD, HERE, swept, write_problem
 
 from cpd.engine import importing
 from cpd.engine.loading import load_problem

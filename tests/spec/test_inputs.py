@@ -39,10 +39,10 @@ def old(path: Path, content: bytes | str) -> Path:
 
 
 READERS: dict[str, Callable[[Path], object]] = {
-    "open": lambda path: open(path).close(),  # noqa: SIM115
-    "bytes": lambda path: open(os.fsencode(path), "rb").close(),  # noqa: SIM115
-    "to be changed": lambda path: open(path, "r+b").close(),  # noqa: SIM115
-    "io.open": lambda path: io.open(path).close(),  # noqa: SIM115, UP020
+    "open": lambda path: open(path).close(),
+    "bytes": lambda path: open(os.fsencode(path), "rb").close(),
+    "to be changed": lambda path: open(path, "r+b").close(),
+    "io.open": lambda path: io.open(path).close(),  # noqa: UP020
     "os.open": lambda path: os.close(os.open(path, os.O_RDONLY)),
     "pathlib": lambda path: path.read_bytes(),
     "numpy": lambda path: np.fromfile(path, np.uint8),
@@ -67,7 +67,7 @@ def test_files_of_libraries_are_seen(tmp_path: Path) -> None:
         tmp_path,
         lambda: np.load(tmp_path / "a.npy"),
         lambda: torch.load(tmp_path / "b.pt"),
-        lambda: gzip.open(tmp_path / "c.gz").read(),
+        lambda: gzip.GzipFile(tmp_path / "c.gz").close(),
         lambda: sqlite3.connect(f"file:{tmp_path / 'd.sqlite'}?mode=ro", uri=True).close(),
     )
     assert list(found) == ["a.npy", "b.pt", "c.gz", "d.sqlite"]
