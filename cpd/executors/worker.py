@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -131,6 +133,8 @@ def begin(parent: int, bound_to: str | None, setup: Callable[[int], None] | None
     if os.environ.get(SAFE_PATH) == OURS:
         del os.environ[SAFE_PATH]
     os.dup2(2, 1)  # stdout is the parent's, for data: what a problem prints must not get in between
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # a worker is killed in the end, whatever is in its buffers
     threading.Thread(target=_end_without, args=(parent,), daemon=True).start()
     multiprocessing.set_start_method(None, force=True)  # loky's own, its default here, starts no DataLoader
     _device = bound_to

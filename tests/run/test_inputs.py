@@ -179,7 +179,7 @@ def test_trackers_hear_of_a_run_under_one_id(tmp_path: Path, monkeypatch: pytest
         event: sorted(name for e, name in Ids.heard if e == event) for event in ("start", "points", "end", "shown")
     }
     assert by_event["start"] == by_event["points"] == by_event["end"]
-    assert by_event["shown"] == sorted(run["id"] for run in result.document["runs"])
+    assert by_event["shown"] == sorted(str(run["id"]) for run in result.document["runs"])
 
 
 def _trackers(texts: object, say: object) -> object:
