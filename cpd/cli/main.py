@@ -9,6 +9,7 @@ import typer
 
 from cpd.cli import stored, train, watch
 from cpd.cli.console import say
+from cpd.cli.streams import settle
 from cpd.cli.usage import usage
 from cpd.errors import CpdError
 from cpd.views.printable import spelled_out
@@ -31,9 +32,11 @@ def main() -> NoReturn:
     """The ``cpd`` command."""
     # Idle threads sleep: where several processes share the cores, waiting in a loop slows all of them down.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    settle()
     debug = "--debug" in sys.argv[1:]
     words = read_targets([word for word in sys.argv[1:] if word != "--debug"])
     try:
+        _check_folder()
         code = app(args=words, prog_name="cpd", standalone_mode=False)
     except CpdError as error:
         code = _report(error, debug)
@@ -42,9 +45,32 @@ def main() -> NoReturn:
     except BrokenPipeError:
         sys.stdout = None
         code = 1
+    except FileNotFoundError as error:
+        code = _report(_of_the_folder(error), debug)
     except BaseException as error:
         code = _ended(error, words)
     sys.exit(code or 0)
+
+
+def _check_folder() -> None:
+    """See that the current folder is there: all paths start from it.
+
+    Raises:
+        CpdError: It was removed.
+    """
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise CpdError("the current folder was removed", hint="go to another one, e.g. cd ~") from None
+
+
+def _of_the_folder(error: FileNotFoundError) -> CpdError:
+    """What a removed folder comes to; another missing file goes on as it is."""
+    try:
+        _check_folder()
+    except CpdError as gone:
+        return gone
+    raise error
 
 
 def read_targets(words: list[str]) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 import typer
 
+from cpd.cli.streams import hush
 from cpd.run.options import Options
 from cpd.spec.option import Option
 from cpd.spec.overrides import Overrides
@@ -72,6 +73,8 @@ def training_options(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def wrapper(**values: Any) -> None:
         shared = Shared(*(_read(kind, values) for kind in SHARED))
+        if shared.output.quiet:
+            hush()
         if shared.output.plot:
             _check_plot(shared.output.plot)
         typed_in = shlex.join(["cpd", *sys.argv[1:]])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from cpd.cli.console import failure_line, say
 from cpd.run.events import (
@@ -33,10 +33,10 @@ class ConsoleSink:
 
     Args:
         quiet: Show failures only.
-        iterations: Print each iteration of a search to stdout as it ends.
+        iterations: Where each iteration of a search is printed as it ends; None for nowhere.
     """
 
-    def __init__(self, quiet: bool = False, iterations: bool = False) -> None:
+    def __init__(self, quiet: bool = False, iterations: TextIO | None = None) -> None:
         self.quiet = quiet
         self.iterations = iterations
         self._searches = False
@@ -96,17 +96,17 @@ class ConsoleSink:
     def _search(self) -> None:
         """Set up the lines of a search."""
         self._searches = True
-        if self.iterations:
+        if self.iterations is not None:
             from cpd.views.tables.search import IterationPrinter
 
-            self._printer = IterationPrinter(sys.stdout)
+            self._printer = IterationPrinter(self.iterations)
 
     def _iteration(self, iteration: Iteration, document: Document) -> None:
         """Print an iteration of a search as it ends."""
         self._hide()
-        if self._printer is not None:
+        if self._printer is not None and self.iterations is not None:
             self._printer(document, iteration["iteration"] - 1)
-            sys.stdout.flush()
+            self.iterations.flush()
 
     def _hide(self) -> None:
         if self._progress is not None:

@@ -7,6 +7,7 @@ import typer
 
 from cpd.cli.console import say
 from cpd.cli.options import Format, Output, Shared, training_options
+from cpd.cli.streams import for_data
 from cpd.errors import CpdError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def sweep(task: TaskArgument, *, shared: Shared) -> None:
     from cpd.cli.progress import ConsoleSink
     from cpd.run import commands
 
-    with ConsoleSink(shared.output.quiet) as console:
+    with for_data(), ConsoleSink(shared.output.quiet) as console:
         result = commands.sweep(task, shared.overrides, shared.options, console)
     finish(result, shared.output)
 
@@ -47,7 +48,7 @@ def compare(
     from cpd.cli.progress import ConsoleSink
     from cpd.run import commands
 
-    with ConsoleSink(shared.output.quiet) as console:
+    with for_data(), ConsoleSink(shared.output.quiet) as console:
         result = commands.compare(
             *named, task=task, overrides=shared.overrides, options=shared.options, listener=console
         )
@@ -90,7 +91,7 @@ def bisect(
         "strategy": strategy,
     }
     as_tables = shared.output.form == "table"
-    with ConsoleSink(shared.output.quiet, iterations=as_tables) as console:
+    with for_data() as data, ConsoleSink(shared.output.quiet, data if as_tables else None) as console:
         aimed = with_target(commands.load(task, shared.overrides), words)
         result = commands.bisect(aimed, options=shared.options, listener=console, parallel=parallel)
     finish(result, shared.output, printed=as_tables)
@@ -125,7 +126,8 @@ def check(
     from cpd.spec.overrides import Overrides
     from cpd.views.tables.render import print_rows
 
-    found = commands.check(task, Overrides(set=tuple(assign or ())), device)
+    with for_data():
+        found = commands.check(task, Overrides(set=tuple(assign or ())), device)
     rows = [{"check": c.check, "result": "ok" if c.ok else "not ok", "found": c.found} for c in found]
     print_rows(rows, form, "checks")
     if not all(c.ok for c in found):

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cpd.engine.batch import Batch
 from cpd.engine.generators import kept_random
+from cpd.engine.loading import data_notes
 from cpd.engine.minibatches import Minibatches, total_steps
 from cpd.engine.prepared import Prepared
 from cpd.engine.preparing import Builder, check_device
@@ -45,12 +46,13 @@ def check(batch: Batch) -> list[Checked]:
         group = next(iter(builder.groups()))
         assert isinstance(group, Prepared), "a run alone that has no model raises"
         training = Training.begin(group, batch.constraints, batch.train)
-        found = [Checked("data", True, _data(group.data)), Checked("model", True, _model(group))]
+        notes = data_notes(batch.problem)
+        found = [Checked("data", True, "; ".join([_data(group.data), *notes])), Checked("model", True, _model(group))]
         found += [*_evaluations(group), _gradients(group)]
         refused = [note for note in builder.notes if not group.stack.fused and "one at a time" in note]
         same = f"fusable: all settings train as one program; one run alone has its numbers on {_compared(group)}"
         found += [Checked("fusing", True, "; ".join(refused) or same), Checked("engine", True, _engine(training))]
-        found += [Checked("note", True, note) for note in builder.notes if note not in refused]
+        found += [Checked("note", True, note) for note in builder.notes if note not in [*refused, *notes]]
         return [*found, Checked("steps", True, _steps(group, batch))]
 
 

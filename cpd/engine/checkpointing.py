@@ -14,6 +14,7 @@ from torch import Tensor
 from cpd.engine.batch import Batch
 from cpd.engine.checkpoint_file import CheckpointStore, OtherFormat
 from cpd.engine.generators import RandomState
+from cpd.engine.loading import inputs_of
 from cpd.engine.python_checkpoint import CannotKeep, read_random, resume_state, written_random, written_state
 from cpd.engine.training import Training
 from cpd.engine.tree import Misfit, load, save
@@ -43,6 +44,7 @@ class Keeper:
                 self._store = CheckpointStore(batch.checkpoint)
         self._saved = time.monotonic()
         self._ended: list[Saved] = []
+        self._read = {path: content for path, (content, _) in inputs_of(batch.problem).items()}
 
     def resume(self, training: Training) -> None:
         """Let a training go on from its checkpoint if it has one.
@@ -51,7 +53,7 @@ class Keeper:
         """
         if self._store is None:
             return
-        name = _name(training)
+        name = self._name(training)
         with self._told("this batch starts again"):
             try:
                 saved = self._store.load(name)
@@ -72,7 +74,7 @@ class Keeper:
     def save(self, training: Training) -> None:
         """Write the training under way, and those that have ended before it."""
         try:
-            saved = [(_name(training), *checkpoint(training))]
+            saved = [(self._name(training), *checkpoint(training))]
         except CannotKeep as error:
             self._tell(f"{error}: interrupted, this training starts again")
             saved = []
@@ -86,7 +88,7 @@ class Keeper:
             tensors, meta = checkpoint(training)
         except CannotKeep:
             return  # trained again where the batch is interrupted, as was said when it was to be saved
-        self._ended.append((_name(training), {n: t.cpu() for n, t in tensors.items()}, meta))
+        self._ended.append((self._name(training), {n: t.cpu() for n, t in tensors.items()}, meta))
         if self.due():
             self._write(self._ended)
 
@@ -97,6 +99,11 @@ class Keeper:
                     self._store.save(*each)
         self._ended = []
         self._saved = time.monotonic()
+
+    def _name(self, training: Training) -> str:
+        """Name of a training's checkpoint: the hash of its runs in order, and of what the problem read."""
+        read = [canonical_json(self._read)] if self._read else []
+        return hashlib.sha256("".join([*map(identity, training.keys), *read]).encode()).hexdigest()[:24]
 
     @contextmanager
     def _told(self, consequence: str) -> Iterator[None]:
@@ -154,8 +161,3 @@ def resume(training: Training, tensors: dict[str, Tensor], meta: dict[str, Any])
 def identity(key: RunKey) -> str:
     """A run's identity, also where it has no id."""
     return canonical_json([key.method, key.setting, key.levels, key.seed, key.id])
-
-
-def _name(training: Training) -> str:
-    """Name of a training's checkpoint: the hash of its runs in order."""
-    return hashlib.sha256("".join(map(identity, training.keys)).encode()).hexdigest()[:24]

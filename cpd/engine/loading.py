@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import linecache
-import sys
 import traceback
 import types
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from cpd.engine.examples import as_tensors, on_device
+from cpd.engine.importing import enter, forget, module_key, problem_module
 from cpd.errors import CpdError, SpecError, closest
 from cpd.problem import Problem
 from cpd.spec.identity import digest
+from cpd.spec.inputs import Inputs, inputs, unchanged
 from cpd.spec.models import ProblemSource
+from cpd.spec.watching import watching
 
 _INSIDE = (str(Path(__file__).parent), str(Path(torch.__file__).parent), "<frozen")
 """Where frames of a traceback are that say nothing about the user's code."""
 
 _problems: dict[str, Problem] = {}
-_imported: dict[str, str] = {}
-"""What this process has imported of problems' own modules: a hash of their folder and texts, by name."""
 _data: dict[tuple[str, str, torch.dtype], Any] = {}
+_notes: dict[str, list[str]] = {}
+_inputs: dict[str, dict[str, tuple[str, tuple[int, ...]]]] = {}
+"""What each problem has read, by its key."""
+_of_module: dict[str, dict[str, tuple[str, tuple[int, ...]]]] = {}
+"""What was read where the module was imported, and modules that were imported later: once for all its problems."""
 
 
 class ProblemRaised(CpdError):
@@ -61,7 +67,7 @@ def user_traceback(error: BaseException) -> str:
 
 
 def load_problem(source: ProblemSource) -> Problem:
-    """Build the problem object of a task, once per process.
+    """Build the problem object of a task, once per process and content of the files that it reads.
 
     Raises:
         CpdError: The module cannot be imported, the class is missing or no ``cpd.Problem``, or the arguments do not
@@ -69,16 +75,52 @@ def load_problem(source: ProblemSource) -> Problem:
         ProblemRaised: ``__init__`` raised.
     """
     name = problem_key(source)
-    if name not in _problems:
-        kind = _problem_class(source)
-        _check_arguments(kind, source)
-        try:
-            _problems[name] = kind(**source.arguments)
-        except CpdError as error:
-            raise _of_the_spec(error) from error
-        except Exception as error:
-            raise ProblemRaised(f"{kind.__name__}({_shown(source.arguments)})", error, place=source.target) from error
+    if name in _problems and not unchanged(inputs_of(source), source.folder):
+        _forget(name, source)
+    if name in _problems:
+        enter(source)
+    else:
+        _inputs[name] = {}
+        _problems[name] = _made(source)
     return _problems[name]
+
+
+def _made(source: ProblemSource) -> Problem:
+    with watching() as watch:
+        kind = _problem_class(source)
+    _of_module.setdefault(module_key(source), {}).update(inputs(watch, source))
+    _check_arguments(kind, source)
+    try:
+        with reading(source):
+            return kind(**source.arguments)
+    except CpdError as error:
+        raise _of_the_spec(error) from error
+    except Exception as error:
+        raise ProblemRaised(f"{kind.__name__}({_shown(source.arguments)})", error, place=source.target) from error
+
+
+@contextmanager
+def reading(source: ProblemSource) -> Iterator[None]:
+    """Take note of the files that a problem reads meanwhile."""
+    with watching() as watch:
+        yield
+    found = inputs(watch, source)
+    _inputs[problem_key(source)] |= found
+    _of_module[module_key(source)] |= {path: was for path, was in found.items() if path.endswith(".py")}
+
+
+def inputs_of(source: ProblemSource) -> Inputs:
+    """The files that a problem has read in this process, and what was in them."""
+    return {**_of_module.get(module_key(source), {}), **_inputs.get(problem_key(source), {})}
+
+
+def _forget(name: str, source: ProblemSource) -> None:
+    """Let a problem be made anew, and its data be read again."""
+    del _problems[name]
+    for key in [key for key in _data if key[0] == name]:
+        del _data[key]
+    _of_module.pop(module_key(source), None)
+    forget(source)
 
 
 def problem_key(source: ProblemSource) -> str:
@@ -88,19 +130,26 @@ def problem_key(source: ProblemSource) -> str:
 
 def load_data(source: ProblemSource, device: torch.device, dtype: torch.dtype) -> Any:
     """Return ``problem.data()`` as a tuple of tensors on the device, read into memory once per process, or None."""
+    problem = load_problem(source)
     name = (problem_key(source), str(device), dtype)
     if name not in _data:
-        problem = load_problem(source)
-        place = f"{source.target}.data()"
+        notes: list[str] = []
         try:
-            raw = problem.data()
+            with reading(source):
+                data = as_tensors(problem.data(), f"{source.target}.data()", notes)
         except CpdError as error:
             raise _of_the_spec(error) from error
         except Exception as error:
             where = f"{type(problem).__name__}.data()"
             raise ProblemRaised(where, error, place=source.target, hint=_no_children(error)) from error
-        _data[name] = _on_device(_as_tensors(raw, place), device, dtype)
+        _data[name] = on_device(data, device, dtype)
+        _notes[problem_key(source)] = notes
     return _data[name]
+
+
+def data_notes(source: ProblemSource) -> list[str]:
+    """What the user should know of the data that was read."""
+    return list(_notes.get(problem_key(source), ()))
 
 
 def _no_children(error: Exception) -> str | None:
@@ -123,13 +172,8 @@ def _problem_class(source: ProblemSource) -> type[Problem]:
 
 
 def _module(source: ProblemSource, place: str) -> types.ModuleType:
-    _forget_edited(source, place)
     try:
-        if source.path is None and not place.endswith(".py"):
-            module = _installed(place, source)
-            if module is not None:
-                return module
-        return _from_text(source, place)
+        return problem_module(source)
     except (CpdError, KeyboardInterrupt):
         raise
     except BaseException as error:
@@ -140,57 +184,15 @@ def _module(source: ProblemSource, place: str) -> types.ModuleType:
             if not isinstance(error, SyntaxError)
             else f"'{place}' cannot be imported: {type(error).__name__}: {error.msg} (line {line})",
             place="problem",
-            hint="fix the file, or install what it needs",
+            hint=_hidden(error, source) or "fix the file, or install what it needs",
         ) from error
 
 
-def _forget_edited(source: ProblemSource, place: str) -> None:
-    """Let modules that the user has edited since, or that are another problem's of the same name, be imported anew."""
-    texts: dict[str, list[tuple[str, str]]] = {}
-    for path, text in sorted(source.modules.items()):
-        texts.setdefault(path.partition("/")[0].removesuffix(".py"), []).append((path, text))
-    if not place.endswith(".py"):  # its package may hold others' problems, and cpd's own: they stay as they are
-        texts.setdefault(place, []).append((place, source.source))
-    for module, found in texts.items():
-        seen = digest([str(source.folder), found])
-        if _imported.get(module, seen) != seen:
-            for name in [name for name in sys.modules if name == module or name.startswith(f"{module}.")]:
-                del sys.modules[name]
-        _imported[module] = seen
-
-
-def _installed(place: str, source: ProblemSource) -> types.ModuleType | None:
-    """The module as this process imports it; None where it is not installed or is another version of the text."""
-    try:
-        module = importlib.import_module(place)
-    except ModuleNotFoundError as error:
-        if error.name and place.startswith(error.name):
-            return None
-        raise
-    same = not source.source or inspect.getsource(module) == source.source
-    return module if same else None
-
-
-def _from_text(source: ProblemSource, place: str) -> types.ModuleType:
-    """Run the source text that travelled with the sweep as a module of its own."""
-    filename = source.path or f"{place}"
-    # Two copies of a file are two modules: each reads what is beside it.
-    name = f"cpd_problem_{digest([filename, source.source, source.modules])[:12]}"
-    if name in sys.modules:
-        return sys.modules[name]
-    folder = source.folder
-    if folder is not None and folder.is_dir():  # before those of other problems, which may have modules of these names
-        sys.path[:] = [str(folder), *(place for place in sys.path if place != str(folder))]
-    module = types.ModuleType(name)
-    module.__file__ = filename
-    linecache.cache[filename] = (len(source.source), None, source.source.splitlines(keepends=True), filename)
-    sys.modules[name] = module
-    try:
-        exec(compile(source.source, filename, "exec"), module.__dict__)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
+def _hidden(error: BaseException, source: ProblemSource) -> str | None:
+    """The fix where a file beside the problem has the name of an installed module, which is what is imported."""
+    name = (error.name or "").partition(".")[0] if isinstance(error, ImportError) else ""
+    own = [folder / f"{name}.py" for folder in source.folders if name and (folder / f"{name}.py").is_file()]
+    return f"'{name}' is an installed module, not the file {own[0].name}: rename that" if own else None
 
 
 def _check_arguments(kind: type[Problem], source: ProblemSource) -> None:
@@ -224,63 +226,3 @@ def _of_the_spec(error: CpdError) -> CpdError:
 
 def _shown(arguments: dict[str, Any]) -> str:
     return ", ".join(f"{name}={value!r}" for name, value in arguments.items())
-
-
-def _as_tensors(raw: Any, place: str) -> tuple[torch.Tensor, ...] | None:
-    if raw is None:
-        return None
-    if isinstance(raw, torch.Tensor):
-        raw = (raw,)
-    if isinstance(raw, torch.utils.data.Dataset):
-        raw = _read_dataset(raw, place)
-    if not isinstance(raw, tuple | list) or not raw or not all(isinstance(t, torch.Tensor) for t in raw):
-        raise CpdError(
-            f"returned {type(raw).__name__}", place=place, hint="return a tuple of tensors, a torch Dataset, or None"
-        )
-    sizes = [tuple(t.shape) for t in raw]
-    if any(not shape for shape in sizes) or len({shape[0] for shape in sizes}) != 1 or sizes[0][0] == 0:
-        raise CpdError(
-            f"tensors of shapes {', '.join(map(str, sizes))} do not hold the same number of examples",
-            place=place,
-            hint="the first dimension of each is the examples",
-        )
-    return tuple(raw)
-
-
-def _read_dataset(dataset: Any, place: str) -> tuple[torch.Tensor, ...]:
-    """Read a map-style dataset into memory: workers and fused runs index tensors, they start no loader processes."""
-    if isinstance(dataset, torch.utils.data.TensorDataset):
-        return tuple(dataset.tensors)
-    if isinstance(dataset, torch.utils.data.IterableDataset) or not hasattr(dataset, "__len__"):
-        raise CpdError(
-            "an iterable Dataset has no length and no order",
-            place=place,
-            hint="return a map-style Dataset or a tuple of tensors",
-        )
-    first = torch.utils.data.default_collate([dataset[0]])
-    first = first if isinstance(first, tuple | list) else (first,)
-    size = sum(t.element_size() * t.numel() for t in first if isinstance(t, torch.Tensor)) * len(dataset)
-    free = _free_memory()
-    if size > free / 2:
-        raise CpdError(
-            f"the Dataset needs {size / 2**30:.1f} GiB in memory and {free / 2**30:.1f} GiB are free",
-            place=place,
-            hint="return fewer or smaller examples (e.g. uint8 images, cast in evaluate)",
-        )
-    read = torch.utils.data.default_collate([dataset[k] for k in range(len(dataset))])
-    return tuple(read) if isinstance(read, tuple | list) else (read,)
-
-
-def _free_memory() -> int:
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return 2**34
-    kib = next((int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")), 2**24)
-    return kib * 1024
-
-
-def _on_device(data: tuple[torch.Tensor, ...] | None, device: torch.device, dtype: torch.dtype) -> Any:
-    if data is None:
-        return None
-    return tuple(t.to(device, dtype if t.is_floating_point() else None) for t in data)

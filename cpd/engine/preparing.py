@@ -13,7 +13,7 @@ from cpd.engine.batch import Batch
 from cpd.engine.counting import out_of_memory
 from cpd.engine.generators import DATA_SEED, seed_all
 from cpd.engine.lazy import is_lazy, materialise
-from cpd.engine.loading import ProblemRaised, load_data, load_problem, user_traceback
+from cpd.engine.loading import ProblemRaised, data_notes, load_data, load_problem, reading, user_traceback
 from cpd.engine.method_groups import group_name
 from cpd.engine.minibatches import Minibatches
 from cpd.engine.prepared import Prepared, Refused, pads
@@ -65,7 +65,7 @@ class Builder:
         seed_all(DATA_SEED)
         self.data = load_data(batch.problem, self.device, self.dtype)
         self.start = _first_state(self.problem)
-        self.notes: list[str] = []
+        self.notes: list[str] = data_notes(batch.problem)
 
     def groups(self) -> Iterable[Prepared | Refused]:
         """The runs of the batch, cut into groups that can train as one program, one group at a time.
@@ -112,7 +112,8 @@ class Builder:
     def _built(self, seed: int) -> Built:
         self.start.restore()
         seed_all(seed)
-        model: Any = self.problem.model()
+        with reading(self.batch.problem):
+            model: Any = self.problem.model()
         place = f"{self.batch.problem.target}.model()"
         if not isinstance(model, nn.Module):
             message = f"returned {type(model).__name__}"

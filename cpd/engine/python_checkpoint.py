@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from cpd.engine.generators import RandomState
-from cpd.engine.python_state import PythonState, generator_words, set_generator
+from cpd.engine.kept import generator_words, set_generator
+from cpd.engine.python_state import PythonState
 from cpd.engine.steppers.torch_private import is_batched
 
 MOST_NUMBERS = 2**17

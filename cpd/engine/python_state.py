@@ -7,280 +7,18 @@ own, see :class:`cpd.engine.stacked.Models`.
 
 from __future__ import annotations
 
-import copy
-import random
-import re
 import sys
-from collections import deque
-from collections.abc import Iterator, Mapping
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor, nn
 
+from cpd.engine.kept import ClassSpace, GlobalSpace, Kept, Looker, Names, Space, is_foreign
 from cpd.engine.steppers.torch_private import is_batched
 from cpd.problem import Problem
 
-MOST_NUMBERS = 2**20
-"""Numbers in tensors and arrays that are copied; a tensor beyond that is told by its version alone."""
-MOST_ITEMS = 10_000
-"""Objects that are looked at; what a problem holds beyond that, such as a list of all its examples, is not."""
-
-_UNCHANGING = (
-    int | float | complex | str | bytes | bool | type | range | FunctionType | BuiltinFunctionType | MethodType
-)
-_PACKAGES = re.compile(r"[/\\\\](site|dist)-packages[/\\\\]")
-"""Where installed packages are."""
 _TORCHS = frozenset(vars(nn.Module()))
 """Attributes in which a module keeps what it registers."""
-
-
-class Kept:
-    """A value as it stood: whether it has changed since, and how to set it back."""
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-    def changes(self, name: str) -> Iterator[str]:
-        """Names of what has changed since."""
-        return iter(())
-
-    def restore(self) -> None:
-        """Set it back."""
-
-    def alike(self, other: Kept) -> bool:
-        """Whether another value stood alike."""
-        if self.value is other.value:
-            return True
-        plain = isinstance(self.value, _UNCHANGING | None) and type(self.value) is type(other.value)
-        return plain and bool(self.value == other.value)
-
-    def leaves(self, name: str) -> Iterator[tuple[str, Any]]:
-        """What it holds, to the last, by name."""
-        yield name, self.value
-
-
-class _Numbers(Kept):
-    """A tensor or an array: by its version, and by its numbers where they are few."""
-
-    def __init__(self, value: Tensor | np.ndarray, whole: bool) -> None:
-        super().__init__(value)
-        copied = whole and not (isinstance(value, Tensor) and (is_batched(value) or value.is_sparse))
-        self.numbers = _copied(value) if copied else None
-        self.version: int | None = None
-        if isinstance(value, Tensor) and not is_batched(value) and not value.is_inference():
-            self.version = value._version
-
-    def changes(self, name: str) -> Iterator[str]:
-        if isinstance(self.value, Tensor) and self.version is not None and self.value._version == self.version:
-            return
-        known = self.numbers is not None or self.version is not None
-        if known and (self.numbers is None or not _equal(self.numbers, self.value)):
-            yield name
-
-    def restore(self) -> None:
-        if self.numbers is None or _equal(self.numbers, self.value):
-            return
-        if isinstance(self.value, Tensor):
-            with torch.no_grad():
-                self.value.copy_(self.numbers)
-            if self.version is not None:
-                self.version = self.value._version
-        else:
-            self.value[...] = self.numbers
-
-    def alike(self, other: Kept) -> bool:
-        if not isinstance(other, _Numbers) or self.numbers is None or other.numbers is None:
-            return self.value is other.value
-        return _equal(self.numbers, other.numbers)
-
-
-class _Generator(Kept):
-    """A generator of random numbers that the user made."""
-
-    def __init__(self, value: Any) -> None:
-        super().__init__(value)
-        self.words = generator_words(value)
-
-    def changes(self, name: str) -> Iterator[str]:
-        if not _same_words(self.words, generator_words(self.value)):
-            yield name
-
-    def restore(self) -> None:
-        set_generator(self.value, self.words)
-
-    def alike(self, other: Kept) -> bool:
-        return isinstance(other, _Generator) and _same_words(self.words, other.words)
-
-
-class _Iterator(Kept):
-    """An iterator: nothing tells whether it has moved on, and it cannot be set back."""
-
-    def changes(self, name: str) -> Iterator[str]:
-        yield name
-
-
-class _Sequence(Kept):
-    """A list, a tuple, a deque or a set."""
-
-    def __init__(self, value: Any, looker: _Looker) -> None:
-        super().__init__(value)
-        self.items = [looker.keep(item) for item in list(value)]
-
-    def changes(self, name: str) -> Iterator[str]:
-        now = list(self.value)
-        if len(now) != len(self.items) or any(not _stands(k, v) for k, v in zip(self.items, now, strict=True)):
-            yield name
-            return
-        for item in self.items:
-            if any(item.changes(name)):
-                yield name
-                return
-
-    def restore(self) -> None:
-        before = [item.value for item in self.items]
-        if isinstance(self.value, list):
-            self.value[:] = before
-        elif isinstance(self.value, deque | set):
-            self.value.clear()
-            self.value.extend(before) if isinstance(self.value, deque) else self.value.update(before)
-        for item in self.items:
-            item.restore()
-
-    def alike(self, other: Kept) -> bool:
-        return (
-            isinstance(other, _Sequence)
-            and len(self.items) == len(other.items)
-            and all(a.alike(b) for a, b in zip(self.items, other.items, strict=True))
-        )
-
-    def leaves(self, name: str) -> Iterator[tuple[str, Any]]:
-        for item in self.items:
-            yield from item.leaves(name)
-
-
-class _Names(Kept):
-    """Values by name: a dictionary, or the attributes of an object."""
-
-    def __init__(self, value: Any, space: _Space, looker: _Looker, within: str = "{0}[{1!r}]") -> None:
-        super().__init__(value)
-        self.space = space
-        self.within = within
-        self.items = {key: looker.keep(item) for key, item in space.items()}
-
-    def changes(self, name: str) -> Iterator[str]:
-        now = dict(self.space.items())
-        for key in self.changed_keys(now):
-            inner = self.within.format(name, key)
-            if key in now and key in self.items and _stands(self.items[key], now[key]):
-                yield from self.items[key].changes(inner)
-            else:
-                yield inner
-
-    def changed_keys(self, now: Mapping[Any, Any]) -> Iterator[Any]:
-        """Names that hold something else, or whose value has changed."""
-        for key in dict.fromkeys([*self.items, *now]):
-            stands = key in now and key in self.items and _stands(self.items[key], now[key])
-            if not stands or any(self.items[key].changes("")):
-                yield key
-
-    def restore(self) -> None:
-        now = dict(self.space.items())
-        for key in now.keys() - self.items.keys():
-            self.space.delete(key)
-        for key, item in self.items.items():
-            if key not in now or now[key] is not item.value:
-                self.space.put(key, item.value)
-            item.restore()
-
-    def alike(self, other: Kept) -> bool:
-        if not isinstance(other, _Names) or self.items.keys() != other.items.keys():
-            return False
-        return all(item.alike(other.items[key]) for key, item in self.items.items())
-
-    def leaves(self, name: str) -> Iterator[tuple[str, Any]]:
-        for key, item in self.items.items():
-            yield from item.leaves(self.within.format(name, key))
-
-
-class _Space:
-    """Where names are kept: how to list them, and to change them."""
-
-    def __init__(self, names: dict[Any, Any], skipped: frozenset[str] = frozenset()) -> None:
-        self.names = names
-        self.skipped = skipped
-
-    def items(self) -> Iterator[tuple[Any, Any]]:
-        return ((key, value) for key, value in list(self.names.items()) if key not in self.skipped)
-
-    def put(self, key: Any, value: Any) -> None:
-        self.names[key] = value
-
-    def delete(self, key: Any) -> None:
-        del self.names[key]
-
-
-class _ClassSpace(_Space):
-    """The plain attributes of a class."""
-
-    def __init__(self, kind: type) -> None:
-        super().__init__({})
-        self.kind = kind
-
-    def items(self) -> Iterator[tuple[Any, Any]]:
-        return ((k, v) for k, v in list(vars(self.kind).items()) if not k.startswith("__") and _may_change(v))
-
-    def put(self, key: Any, value: Any) -> None:
-        setattr(self.kind, key, value)
-
-    def delete(self, key: Any) -> None:
-        delattr(self.kind, key)
-
-
-class _GlobalSpace(_Space):
-    """The plain globals of a module."""
-
-    def items(self) -> Iterator[tuple[Any, Any]]:
-        return ((k, v) for k, v in list(self.names.items()) if not k.startswith("__") and _may_change(v))
-
-
-class _Looker:
-    """Keeps values, each object once."""
-
-    def __init__(self) -> None:
-        self.seen: dict[int, Kept] = {}
-        self.left = MOST_ITEMS
-        self.numbers_left = MOST_NUMBERS
-
-    def keep(self, value: Any) -> Kept:
-        if isinstance(value, _UNCHANGING | None | ModuleType):
-            return Kept(value)
-        if id(value) in self.seen or self.left <= 0:
-            return Kept(value)
-        self.left -= 1
-        self.seen[id(value)] = Kept(value)  # of what holds itself
-        self.seen[id(value)] = kept = self._kept(value)
-        return kept
-
-    def _kept(self, value: Any) -> Kept:
-        if isinstance(value, Tensor | np.ndarray):
-            count = value.numel() if isinstance(value, Tensor) else value.size
-            whole = count <= self.numbers_left
-            self.numbers_left -= count if whole else 0
-            return _Numbers(value, whole)
-        if isinstance(value, torch.Generator | np.random.Generator | np.random.RandomState | random.Random):
-            return _Generator(value)
-        if isinstance(value, list | tuple | set | frozenset | deque):
-            return Kept(value) if len(value) > self.left else _Sequence(value, self)
-        if isinstance(value, dict):
-            return Kept(value) if len(value) > self.left else _Names(value, _Space(value), self)
-        if hasattr(value, "__next__"):
-            return _Iterator(value)
-        if isinstance(value, nn.Module) or (hasattr(value, "__dict__") and not _is_foreign(type(value))):
-            return _Names(value, _Space(vars(value)), self, "{0}.{1}")
-        return Kept(value)
 
 
 class PythonState:
@@ -292,23 +30,23 @@ class PythonState:
     """
 
     def __init__(self, problem: Problem, model: nn.Module | None = None) -> None:
-        looker = _Looker()
+        looker = Looker()
         modules = dict(model.named_modules()) if model is not None else {}
         for module in modules.values():
             looker.seen[id(module)] = Kept(module)
         for tensor in [*model.parameters(), *model.buffers()] if model is not None else []:
             looker.seen[id(tensor)] = Kept(tensor)
-        self.parts: dict[str, Kept] = {"self": _Names(problem, _Space(vars(problem)), looker, "{0}.{1}")}
+        self.parts: dict[str, Kept] = {"self": Names(problem, Space(vars(problem)), looker, "{0}.{1}")}
         for name, module in modules.items():
             where = f"model.{name}" if name else "model"
-            self.parts[where] = _Names(module, _Space(module.__dict__, _registered(module)), looker, "{0}.{1}")
+            self.parts[where] = Names(module, Space(module.__dict__, _registered(module)), looker, "{0}.{1}")
         homes = {}
         for kind in _classes([type(problem), *map(type, modules.values())]):
-            self.parts[kind.__name__] = _Names(kind, _ClassSpace(kind), looker, "{0}.{1}")
+            self.parts[kind.__name__] = Names(kind, ClassSpace(kind), looker, "{0}.{1}")
             if kind.__module__ in sys.modules:
                 homes[kind.__module__] = sys.modules[kind.__module__]
         for name, home in homes.items():
-            self.parts[f"module {name}"] = _Names(home, _GlobalSpace(vars(home)), looker, "{1}")
+            self.parts[f"module {name}"] = Names(home, GlobalSpace(vars(home)), looker, "{1}")
 
     def changes(self) -> list[str]:
         """Names of what has changed since, as the user would write them: ``self.calls``, ``model.0.seen``."""
@@ -317,15 +55,15 @@ class PythonState:
     def changed_items(self) -> Iterator[tuple[str, Any, Any, bool]]:
         """What has changed since: its part, its key, its value now, and whether it is gone."""
         for part, kept in self.parts.items():
-            assert isinstance(kept, _Names), "each part is a space of names"
+            assert isinstance(kept, Names), "each part is a space of names"
             now = dict(kept.space.items())
             for key in kept.changed_keys(now):
                 yield part, key, now.get(key), key not in now
 
-    def space(self, part: str) -> _Space:
+    def space(self, part: str) -> Space:
         """Where the names of a part are."""
         kept = self.parts[part]
-        assert isinstance(kept, _Names), "each part is a space of names"
+        assert isinstance(kept, Names), "each part is a space of names"
         return kept.space
 
     def restore(self) -> None:
@@ -345,89 +83,12 @@ def batched_names(problem: Problem, model: nn.Module) -> list[str]:
     return [name for name, value in found if isinstance(value, Tensor) and is_batched(value)]
 
 
-def generator_words(generator: Any) -> Any:
-    """The state of a generator of torch, NumPy or Python."""
-    if isinstance(generator, torch.Generator):
-        return generator.get_state()
-    if isinstance(generator, np.random.Generator):
-        return copy.deepcopy(generator.bit_generator.state)
-    return generator.get_state() if isinstance(generator, np.random.RandomState) else generator.getstate()
-
-
-def set_generator(generator: Any, words: Any) -> None:
-    """Set a generator back to what :func:`generator_words` gave."""
-    if isinstance(generator, np.random.Generator):
-        generator.bit_generator.state = words
-    elif isinstance(generator, random.Random):
-        generator.setstate(words)
-    else:
-        generator.set_state(words)
-
-
-def _stands(kept: Kept, now: Any) -> bool:
-    """Whether a name still holds what it held, whatever has become of that."""
-    if kept.value is now:
-        return True
-    plain = isinstance(now, _UNCHANGING) and type(now) is type(kept.value)
-    return plain and bool(now == kept.value)
-
-
 def _registered(module: nn.Module) -> frozenset[str]:
     """Attributes of a module of the model that are torch's: what it registers, and weights that hooks make of that."""
     made = {n.removesuffix(end) for n in module._parameters for end in ("_orig", "_g") if n.endswith(end)}
     return _TORCHS | made
 
 
-def _may_change(value: Any) -> bool:
-    """Whether an attribute of a class, or a global, is a number, a text or a container of some: not code."""
-    if isinstance(value, bool | int | float | complex | str | bytes | None):
-        return True
-    if isinstance(value, Tensor | np.ndarray):
-        return True
-    generators = torch.Generator | np.random.Generator | np.random.RandomState | random.Random
-    return isinstance(value, generators | list | dict | set | deque) or hasattr(value, "__next__")
-
-
 def _classes(kinds: list[type]) -> list[type]:
     """The user's own among these classes and those they are made from, each once."""
-    return [kind for kind in dict.fromkeys(k for each in kinds for k in each.__mro__) if not _is_foreign(kind)]
-
-
-def _is_foreign(kind: type) -> bool:
-    """Whether a class is Python's, cpd's or an installed package's."""
-    top = kind.__module__.partition(".")[0]
-    home = sys.modules.get(kind.__module__)
-    if top == "__main__" or home is None:
-        return home is None
-    file = getattr(home, "__file__", None)
-    return top == "cpd" or top in sys.stdlib_module_names or file is None or _PACKAGES.search(file) is not None
-
-
-def _copied(value: Tensor | np.ndarray) -> Any:
-    return value.detach().clone() if isinstance(value, Tensor) else value.copy()
-
-
-def _equal(a: Any, b: Any) -> bool:
-    """Whether two tensors or two arrays hold the same, NaN included."""
-    if isinstance(a, Tensor) and isinstance(b, Tensor):
-        if a.shape != b.shape or a.dtype != b.dtype:
-            return False
-        same = a == b.detach()
-        return bool((same | ((a != a) & (b.detach() != b.detach()))).all())
-    if a.shape != b.shape or a.dtype != b.dtype:
-        return False
-    return (
-        bool(np.array_equal(a, b, equal_nan=a.dtype.kind in "fc")) if a.dtype != object else a.tobytes() == b.tobytes()
-    )
-
-
-def _same_words(a: Any, b: Any) -> bool:
-    if isinstance(a, Tensor):
-        return torch.equal(a, b)
-    if isinstance(a, Mapping):
-        return a.keys() == b.keys() and all(_same_words(a[k], b[k]) for k in a)
-    if isinstance(a, np.ndarray):
-        return bool(np.array_equal(a, b))
-    if isinstance(a, tuple | list):
-        return len(a) == len(b) and all(_same_words(x, y) for x, y in zip(a, b, strict=True))
-    return bool(a == b)
+    return [kind for kind in dict.fromkeys(k for each in kinds for k in each.__mro__) if not is_foreign(kind)]

@@ -14,7 +14,7 @@ from cpd.engine.checkpointing import Keeper, identity
 from cpd.engine.cost import threads_for
 from cpd.engine.counting import out_of_memory
 from cpd.engine.generators import kept_random
-from cpd.engine.loading import user_traceback
+from cpd.engine.loading import inputs_of, user_traceback
 from cpd.engine.prepared import Prepared, Refused
 from cpd.engine.preparing import Builder, check_device
 from cpd.engine.results import finished_runs
@@ -23,6 +23,7 @@ from cpd.engine.steppers.stepper import Stepper
 from cpd.engine.training import Training
 from cpd.errors import CpdError, SpecError
 from cpd.outcome import Run, Status
+from cpd.spec.inputs import Inputs
 
 SHOWN_EVERY = 0.1
 """Seconds between two reports of progress."""
@@ -49,10 +50,11 @@ class Interrupted(Exception):
 
 @dataclass
 class Trained:
-    """The runs of a batch, in the order of its keys, and what the user should know."""
+    """The runs of a batch, in the order of its keys, what the user should know, and the files that were read."""
 
     runs: list[Run]
     notes: list[str] = field(default_factory=list)
+    inputs: Inputs = field(default_factory=dict)
 
 
 def train(batch: Batch, hooks: Hooks | None = None) -> Trained:
@@ -85,7 +87,7 @@ def train(batch: Batch, hooks: Hooks | None = None) -> Trained:
             if out_of_memory(error):
                 raise MemoryError(str(error)) from error
             raise
-    return Trained([done[identity(key)] for key in batch.keys], builder.notes)
+    return Trained([done[identity(key)] for key in batch.keys], builder.notes, inputs_of(batch.problem))
 
 
 def not_searchable(constraint: str, parts: int) -> SpecError:

@@ -24,7 +24,19 @@ from multiprocessing import resource_tracker
 from loky import BrokenProcessPool, ProcessPoolExecutor, cpu_count
 
 from cpd.executors.queue import Arrival, ExecutorLost, Ticket
-from cpd.executors.worker import SIGNALS, Died, Escaped, Outcome, Work, attempt_sealed, begin, seal, unseal
+from cpd.executors.worker import (
+    OURS,
+    SAFE_PATH,
+    SIGNALS,
+    Died,
+    Escaped,
+    Outcome,
+    Work,
+    attempt_sealed,
+    begin,
+    seal,
+    unseal,
+)
 
 Setup = Callable[[int], None]
 
@@ -109,8 +121,9 @@ class _Slot:
         self.ticket = ticket
         try:
             if self.executor is None:
-                self.executor = self._executor()
-            with _signals_blocked():
+                with _safe_path():
+                    self.executor = self._executor()
+            with _signals_blocked(), _safe_path():
                 self.future = self.executor.submit(attempt_sealed, sealed)
         except BrokenProcessPool:  # killed while idle: nobody's fault
             self.kill()
@@ -175,7 +188,8 @@ def _environment(threads: int) -> dict[str, str]:
     limits = {name: os.environ.get(name, "") for name in THREAD_LIMITS}
     kept = {name: min(int(given), threads) if given.isdigit() else threads for name, given in limits.items()}
     # Waiting threads that spin make an oversubscribed machine fifty times slower.
-    return {name: str(value) for name, value in kept.items()} | {"OMP_WAIT_POLICY": "passive"}
+    path = {SAFE_PATH: os.environ.get(SAFE_PATH) or OURS}
+    return {name: str(value) for name, value in kept.items()} | {"OMP_WAIT_POLICY": "passive"} | path
 
 
 def _allow_files(needed: int) -> None:
@@ -188,12 +202,27 @@ def _allow_files(needed: int) -> None:
 @contextmanager
 def _signals_blocked() -> Iterator[None]:
     """A process started meanwhile has them blocked until it ignores them: no Ctrl-C can hit it half-way."""
-    resource_tracker.ensure_running()  # started with the first worker, it would unblock them
+    with _safe_path():
+        resource_tracker.ensure_running()  # started with the first worker, it would unblock them
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _safe_path() -> Iterator[None]:
+    """Processes started meanwhile, loky's trackers too, take no module from the current folder: a ``random.py``."""
+    before = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = before or OURS
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[SAFE_PATH]
+        else:
+            os.environ[SAFE_PATH] = before
 
 
 def _kill(slots: list[_Slot]) -> None:

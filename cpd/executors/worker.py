@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 import os
 import pickle
@@ -22,6 +23,10 @@ POLL = 0.5
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """They reach the whole process group; the parent alone decides what they mean."""
+
+SAFE_PATH, OURS = "PYTHONSAFEPATH", "cpd"
+"""Keeps Python from looking for modules in the current folder, whatever the value; ours is not for what a problem
+starts, which may be a script with modules beside it."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +130,11 @@ def begin(parent: int, bound_to: str | None, setup: Callable[[int], None] | None
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # the parent started this process with them blocked
-    os.dup2(sys.stderr.fileno(), 1)  # stdout is the parent's, for data: what a problem prints must not get in between
+    if os.environ.get(SAFE_PATH) == OURS:
+        del os.environ[SAFE_PATH]
+    os.dup2(2, 1)  # stdout is the parent's, for data: what a problem prints must not get in between
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # a worker is killed in the end, whatever is in its buffers
     threading.Thread(target=_end_without, args=(parent,), daemon=True).start()
     multiprocessing.set_start_method(None, force=True)  # loky's own, its default here, starts no DataLoader
     _device = bound_to

@@ -126,6 +126,7 @@ def check(task: str | Task, overrides: Overrides | None = None, device: str = "c
 
     from cpd.engine import checking
     from cpd.engine.batch import Batch
+    from cpd.engine.importing import leave
     from cpd.run.bisection import keys_at
 
     runs = expand(loaded)
@@ -136,6 +137,8 @@ def check(task: str | Task, overrides: Overrides | None = None, device: str = "c
         return [checking.Checked("spec", True, spec), *checking.check(batch)]
     except SpecError as error:
         raise error.located(loaded.at) from error
+    finally:
+        leave()
 
 
 def _work(task: Task, runs: int) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from cpd.outcome import Run, RunKey, Status
 
 if TYPE_CHECKING:
+    from cpd.spec.inputs import Inputs
     from cpd.spec.models import Task
     from cpd.verdict.document import Document, Iteration, SearchBlock
 
@@ -26,7 +27,7 @@ class Planned:
 
     Attributes:
         sweep: The sweep's id in the store; None where nothing is kept.
-        found: By the runs' ids.
+        found: By the ids of the keys; a run that read files has an id of its own.
     """
 
     sweep: str | None
@@ -53,9 +54,16 @@ class Stepped:
 
 @dataclass(frozen=True)
 class RunsEnded:
-    """Runs have ended, well or not."""
+    """Runs have ended, well or not.
+
+    Attributes:
+        planned: The ids under which they were planned, in the same order; they differ where files were read.
+        inputs: The files that were read.
+    """
 
     runs: Sequence[Run]
+    planned: Sequence[str] = ()
+    inputs: Inputs = field(default_factory=dict)
 
     @property
     def failed(self) -> list[Run]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from cpd.engine.batch import Batch
 from cpd.engine.cost import Work, limit_threads, weigh
+from cpd.engine.importing import leave
 from cpd.engine.loading import ProblemRaised
 from cpd.engine.preparing import check_device
 from cpd.engine.train import Hooks, forget
@@ -29,6 +30,7 @@ from cpd.run.signals import StopSignals
 from cpd.run.trackers import open_trackers
 from cpd.run.tracking import Tracking
 from cpd.run.worker import train_batch, train_here, worker_versions
+from cpd.spec.inputs import Inputs, id_with
 from cpd.spec.models import Task
 
 Raised = list[tuple[Batch, ProblemRaised]]
@@ -62,6 +64,7 @@ def session(kind: Kind, task: Task, options: Options, listener: Sink) -> Iterato
     notes.add(*task.notes)
     trackers = open_trackers(options.trackers, notes.add)
     with Closers() as closers:
+        closers.add(lambda error: leave())
         recording = Recording(kind, task, options)
         closers.add(recording.close)
         stop = StopSignals()
@@ -145,10 +148,10 @@ class Session:
         for number, (batch, outcome) in enumerate(self._results(workers, batches), start=1):
             ended = self._taken(batch, outcome, raised)
             if ended or done or any_found or self.options.fail_fast:
-                ended += self._failed(raised)
-            done |= {_name(run.key): run for run in ended}
+                ended |= self._failed(raised)
+            done |= ended
             self.tell(BatchEnded(len(done), number, workers.executor.workers))
-            failed = any(run.status is Status.FAILED for run in ended)
+            failed = any(run.status is Status.FAILED for run in ended.values())
             if self.recording.error is not None or (failed and self.options.fail_fast):
                 break
         if raised:
@@ -164,27 +167,33 @@ class Session:
         except ExecutorLost as error:
             raise self._lost(error) from error
 
-    def _taken(self, batch: Batch, outcome: Outcome, raised: Raised) -> list[Run]:
+    def _taken(self, batch: Batch, outcome: Outcome, raised: Raised) -> dict[str, Run]:
         if isinstance(outcome, ProblemRaised):
             raised.append((batch, outcome))
-            return []
+            return {}
         self.notes.add(*outcome.notes)
-        return self._ended(batch, outcome.runs)
+        return self._ended(batch, outcome.runs, outcome.inputs)
 
-    def _failed(self, raised: Raised) -> list[Run]:
+    def _failed(self, raised: Raised) -> dict[str, Run]:
         """Runs whose code raised before their first step, where others did train, are failed runs."""
-        runs: list[Run] = []
+        runs: dict[str, Run] = {}
         while raised:
             batch, error = raised.pop(0)
-            runs += self._ended(batch, [Run(key, Status.FAILED, error=error.traceback) for key in batch.keys])
+            runs |= self._ended(batch, [Run(key, Status.FAILED, error=error.traceback) for key in batch.keys], {})
         return runs
 
-    def _ended(self, batch: Batch, runs: list[Run]) -> list[Run]:
-        """Tell of runs that have ended; once they are stored, their checkpoints are of no use."""
-        self.tell(RunsEnded(runs))
+    def _ended(self, batch: Batch, runs: list[Run], inputs: Inputs) -> dict[str, Run]:
+        """Tell of runs that have ended; once they are stored, their checkpoints are of no use.
+
+        Returns:
+            The runs with the ids that they have by what they read, by those under which they were planned.
+        """
+        planned = [_name(run.key) for run in runs]
+        ended = [_identified(run, inputs) for run in runs]
+        self.tell(RunsEnded(ended, planned, inputs))
         if self.recording.error is None:
             forget(batch)
-        return list(runs)
+        return dict(zip(planned, ended, strict=True))
 
     def _workers(self, chosen: Plan) -> Dispatch:
         """The workers, started when first needed and kept for all rounds of a search."""
@@ -210,6 +219,10 @@ class Session:
         kept = f"{self.recording.kept} runs are stored" if self.options.keep else "nothing is stored (--no-store)"
         hint = f"{kept}{self.recording.resume_hint}"
         return type(error)(error.message, place=error.place, hint=f"{error.hint}; {hint}" if error.hint else hint)
+
+
+def _identified(run: Run, inputs: Inputs) -> Run:
+    return replace(run, key=replace(run.key, id=id_with(_name(run.key), inputs))) if inputs else run
 
 
 def _name(key: RunKey) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from cpd.errors import CpdError, StoreError
@@ -15,6 +16,7 @@ from cpd.run.events import Event, RunsEnded, SweepEnded
 from cpd.run.options import Options
 from cpd.run.provenance import git_commit, machine, versions
 from cpd.run.signals import Stopped
+from cpd.spec.inputs import unchanged
 from cpd.spec.models import Task, task_to_json
 from cpd.spec.packages import imported_packages
 from cpd.store.records import SweepRecord
@@ -40,6 +42,7 @@ class Recording:
         self.kept = 0
         self.error: StoreError | None = None
         self._fresh = options.fresh
+        self._unchanged = partial(unchanged, folder=task.problem.folder, elsewhere=options.backend != "local")
         self._store: Store | None = None
         if options.keep:
             self._store = open_store(options.store, "write")
@@ -67,15 +70,14 @@ class Recording:
             return {}
         ids = [key.id for key in keys if key.id is not None]
         try:
-            known = {} if self._fresh else self._store.known(ids)
-            self._store.link(self.sweep, ids)
+            known = {} if self._fresh else self._store.known(ids, self._unchanged)
+            self._store.link(self.sweep, [known[name].key.id or name if name in known else name for name in ids])
         except StoreError as error:
             if not (self.kept or self.found):
                 raise
             self.error = error  # in a later round of a search: what is known is printed before leaving
             return {}
-        # Shown as this sweep writes them: the store may have the same run from a spec that wrote out a default.
-        found = {key.id: replace(known[key.id], key=key) for key in keys if key.id in known}
+        found = {key.id: _shown(known[key.id], key) for key in keys if key.id in known}
         self.found += len(found)
         return found
 
@@ -85,17 +87,18 @@ class Recording:
             return
         try:
             match event:
-                case RunsEnded(runs):
-                    self._keep(self._store, self.sweep, runs)
+                case RunsEnded():
+                    self._keep(self._store, self.sweep, event)
                 case SweepEnded(exit_status, search) if self.error is None:
                     self._store.end_sweep(self.sweep, exit_status, search)
         except StoreError as error:
             self.error = error
 
-    def _keep(self, store: Store, sweep: str, runs: Sequence[Run]) -> None:
+    def _keep(self, store: Store, sweep: str, event: RunsEnded) -> None:
         """Store runs, all but those that were given up."""
-        results = [run for run in runs if run.status is not Status.PRUNED]
-        store.add_runs(sweep, results, fresh=self._fresh)
+        results = [run for run in event.runs if run.status is not Status.PRUNED]
+        planned = {run.key.id: name for run, name in zip(event.runs, event.planned, strict=False)}
+        store.add_runs(sweep, results, fresh=self._fresh, planned=planned, inputs=event.inputs)
         self.kept += len(results)
 
     def close(self, error: BaseException | None) -> None:
@@ -117,6 +120,11 @@ class Recording:
                         self._store.remove(self.sweep)
         finally:
             self._store.close()
+
+
+def _shown(run: Run, key: RunKey) -> Run:
+    """A run as this sweep writes its settings: the store may have it from a spec that wrote out a default."""
+    return replace(run, key=replace(key, id=run.key.id))
 
 
 def _record(kind: Kind, task: Task, options: Options) -> SweepRecord:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from cpd.outcome import Run, RunKey
@@ -38,8 +39,8 @@ class Tracking:
         match event:
             case Planned(sweep, keys, found) if self._trackers.active:
                 self._planned(sweep, keys, found)
-            case RunsEnded(runs) if self._begun:
-                self._ended(runs)
+            case RunsEnded(runs, planned) if self._begun:
+                self._ended(runs, planned or [run.key.id or "" for run in runs])
             case SweepEnded(_, search):
                 self._search = search
 
@@ -59,12 +60,14 @@ class Tracking:
         for key in left:
             self._trackers.run_start(_named(key))
 
-    def _ended(self, runs: Sequence[Run]) -> None:
-        for run in runs:
-            self._runs[run.key.id] = run
+    def _ended(self, runs: Sequence[Run], planned: Sequence[str]) -> None:
+        """Tell of runs under the ids under which they were begun, whatever they read since."""
+        for run, name in zip(runs, planned, strict=True):
+            begun = replace(run, key=replace(run.key, id=name))
+            self._runs[name] = run
             if run.curves is not None:
-                self._trackers.points(_named(run.key), run.curves.plain())
-            self._trackers.run_end(self._document([run], None)["runs"][0])
+                self._trackers.points(_named(begun.key), run.curves.plain())
+            self._trackers.run_end(self._document([begun], None)["runs"][0])
 
     def _opening(self, sweep: str | None, left: int) -> dict[str, Any]:
         shape = self._document([], None)

@@ -55,6 +55,15 @@ def imports(source: str, package: str = "") -> Iterator[Imported]:
             waiting += ast.iter_child_nodes(node)
 
 
+def is_relative(source: str) -> bool:
+    """Tell whether a source imports from the package that it is in."""
+    try:
+        nodes = list(ast.walk(parse(source)))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return any(isinstance(node, ast.ImportFrom) and node.level for node in nodes)
+
+
 def listed(source: str) -> list[str]:
     """The words of a module's ``__all__``, as far as they are written out in one list."""
     try:

@@ -1,9 +1,8 @@
 """The modules of a user's own project that a problem imports, with their text; nothing is run to find them.
 
-A module is found as Python would find it, in the problem's folder and then along ``sys.path`` and by the finders of
-editable installations. What counts is code of the user's own: not the standard library, not what is installed in
-``site-packages``, not cpd. What static reading cannot see (``importlib.import_module(name)``, another program) goes
-under ``depends``.
+A module is found as Python finds it for the problem, see :mod:`cpd.spec.finding`. What counts is code of the user's
+own: not the standard library, not what is installed in ``site-packages``, not cpd. What static reading cannot see
+(``importlib.import_module(name)``) is seen when it is read, see :mod:`cpd.spec.inputs`.
 """
 
 from __future__ import annotations
@@ -11,22 +10,15 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
-import os
-import sys
-import sysconfig
-from collections.abc import Iterator
-from importlib.machinery import BuiltinImporter, FrozenImporter, ModuleSpec, PathFinder
+from collections.abc import Iterator, Sequence
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
+from cpd.spec.finding import is_installed_file, top_level
 from cpd.spec.imports import imports, listed
 
-INSTALLED = {"site-packages", "dist-packages"}
-"""Folders of installed packages: their versions are recorded with a sweep, their text is not part of an id."""
 
-STANDARD = tuple(os.path.realpath(sysconfig.get_path(name)) + os.sep for name in ("stdlib", "platstdlib"))
-
-
-def local_modules(source: str, package: str, folder: Path | None) -> dict[str, str]:
+def local_modules(source: str, package: str, folders: Sequence[Path]) -> dict[str, str]:
     """Find every local module that a source imports, directly or through others.
 
     Blank modules are left out, as is a module that does not exist: importing it will fail in its own words. A namespace
@@ -35,16 +27,16 @@ def local_modules(source: str, package: str, folder: Path | None) -> dict[str, s
 
     Args:
         source: The problem's text.
-        package: The package that the problem is imported as part of; empty for a file.
-        folder: Looked at before all others, as when the problem is imported; None for a problem that Python finds.
+        package: The package that the problem is imported as part of; empty for a file on its own.
+        folders: The problem's own; none for a problem that Python finds.
 
     Returns:
         Texts by path from the folder that a module is found under, ``{"shapes.py": ..., "nets/__init__.py": ...}``: a
         project that is moved keeps its paths.
     """
     importlib.invalidate_caches()  # a file written a moment ago is seen
-    search = _Search(folder)
-    if folder is None and package:
+    search = _Search([str(folder) for folder in folders])
+    if package:
         search.add(package)
     search.follow(source, package)
     return {name: text for name, text in sorted(search.texts.items()) if text.strip()}
@@ -57,9 +49,8 @@ class _Search:
         texts: Of the local modules found, by relative path.
     """
 
-    def __init__(self, folder: Path | None) -> None:
-        first = [str(folder)] if folder is not None and str(folder) not in sys.path else []
-        self.path = [*first, *sys.path]
+    def __init__(self, folders: Sequence[str]) -> None:
+        self._folders = folders
         self.texts: dict[str, str] = {}
         self._specs: dict[str, ModuleSpec | None] = {}
         self._by_name: dict[str, str] = {}
@@ -94,7 +85,7 @@ class _Search:
         """Where a module is, None if it is nowhere or not local."""
         package, _, last = name.rpartition(".")
         if not package:
-            spec = _top(last, self.path)
+            spec = top_level(last, self._folders)
         else:
             parent = self._specs.get(package)
             within = parent.submodule_search_locations if parent is not None else None
@@ -116,21 +107,11 @@ class _Search:
             self._unread.append((text, name if is_package else name.rpartition(".")[0]))
 
 
-def _top(name: str, path: list[str]) -> ModuleSpec | None:
-    """Where a top-level module is found along a path, or by what editable installations add to Python's finders."""
-    if name == "cpd" or BuiltinImporter.find_spec(name) or FrozenImporter.find_spec(name):
-        return None
-    found = PathFinder.find_spec(name, path)
-    others = (finder for finder in sys.meta_path if finder not in (BuiltinImporter, FrozenImporter, PathFinder))
-    return found or next((spec for finder in others if (spec := finder.find_spec(name, None)) is not None), None)
-
-
 def _is_local(spec: ModuleSpec) -> bool:
     """Tell whether a module is of the user's own; a namespace package may hold such modules."""
     if not spec.has_location or spec.origin is None:
         return spec.submodule_search_locations is not None
-    file = os.path.realpath(spec.origin)
-    return not file.startswith(STANDARD) and INSTALLED.isdisjoint(Path(file).parts)
+    return not is_installed_file(spec.origin)
 
 
 def _content(spec: ModuleSpec, origin: str) -> bytes | None:

@@ -102,6 +102,7 @@ class ProblemSource(Checked):
         arguments: For the class.
         modules: Texts of the local modules that it imports, by relative path; likewise.
         depends: Hashes of what the task lists under ``depends``, by path or ``env:NAME``.
+        package: What relative imports start from; empty for a file on its own.
     """
 
     target: str
@@ -110,15 +111,26 @@ class ProblemSource(Checked):
     arguments: dict[str, Any] = Field(default_factory=dict)
     modules: dict[str, str] = Field(default_factory=dict)
     depends: dict[str, str] = Field(default_factory=dict)
+    package: str = ""
 
     @property
     def folder(self) -> Path | None:
-        """Where its imports are looked for first: beside its file, or beside the package that its name starts with."""
+        """What is beside the problem: the folder of its file, or of the package that its name starts with."""
         if self.path is None:
             return None
         module = self.target.rpartition(":")[0]
-        depth = 0 if module.endswith(".py") else module.count(".")
-        return Path(self.path).parents[depth]
+        file = Path(self.path)
+        above = 0 if module.endswith(".py") else module.count(".") + (file.name == "__init__.py")
+        return file.parents[above]
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Where its imports are looked for, besides what is installed; of a file in a package also beside that."""
+        if self.path is None or self.folder is None:
+            return ()
+        is_file = self.target.rpartition(":")[0].endswith(".py")
+        above = len(self.package.split(".")) if self.package and is_file else 0
+        return tuple(dict.fromkeys([self.folder, Path(self.path).parents[above]])) if above else (self.folder,)
 
 
 class Search(Checked):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 import sys
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from cpd.errors import CpdError, closest
-from cpd.spec.imports import parse
+from cpd.spec.finding import finders, installed
+from cpd.spec.imports import is_relative, parse
 from cpd.spec.local_modules import local_modules
 from cpd.spec.models import ProblemSource
 
@@ -40,27 +41,94 @@ def find_source(target: str, arguments: dict[str, Any], folder: Path, place: str
     else:
         file, own = _module_file(module, folder, place)
     source = _read(file, module, place)
+    if not own:
+        _check_not_hidden(source, name, module, folder, place)
     _check_class(source, name, module, place)
-    found = ProblemSource(target=target, path=str(file) if own else None, source=source, arguments=arguments)
-    package = "" if is_file else module if file.name == "__init__.py" else module.rpartition(".")[0]
-    return found.model_copy(update={"modules": local_modules(source, package, found.folder)})
+    package = _package(file, source, place) if is_file else _parent(file, module)
+    found = ProblemSource(
+        target=target, path=str(file) if own else None, source=source, arguments=arguments, package=package
+    )
+    return found.model_copy(update={"modules": local_modules(source, package, found.folders)})
+
+
+def _parent(file: Path, module: str) -> str:
+    """The package of a module that is named in full."""
+    return module if file.name == "__init__.py" else module.rpartition(".")[0]
+
+
+def _package(file: Path, source: str, place: str) -> str:
+    """The package of a file that imports from it: the folders above that have an ``__init__.py``, or its own folder."""
+    if not is_relative(source):
+        return ""
+    parts = [file.parent.name]
+    above = file.parent
+    while (above / "__init__.py").is_file() and (above.parent / "__init__.py").is_file():
+        above = above.parent
+        parts.insert(0, above.name)
+    if not parts[0].isidentifier() or installed(parts[0]) is not None:
+        taken = "cannot be imported" if not parts[0].isidentifier() else f"is {_owner(parts[0])}"
+        message = f"'{file.name}' imports from its folder '{parts[0]}', which {taken}"
+        raise CpdError(message, place=place, hint="rename the folder, or import without the dot")
+    return ".".join(parts)
+
+
+def _owner(top: str) -> str:
+    """What an installed module of this name is."""
+    return "a module of Python's own" if top in sys.stdlib_module_names else "an installed package"
+
+
+def _check_not_hidden(source: str, name: str, module: str, folder: Path, place: str) -> None:
+    """Say so where an installed module that has no such class hides one of the user's own."""
+    own = _own_file(module, folder)
+    top = module.partition(".")[0]
+    if own is not None and installed(top) is not None and not _has_class(source, name):
+        message = f"'{module}' is {_owner(top)}, not the file {own.name} here"
+        raise CpdError(message, place=place, hint=f"write {_typed(own, folder)}:{name}, or rename the file")
+
+
+def _has_class(source: str, name: str) -> bool:
+    try:
+        return any(isinstance(node, ast.ClassDef) and node.name == name for node in ast.walk(parse(source)))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+
+
+def _typed(file: Path, folder: Path) -> str:
+    """A file as it is written in a spec."""
+    return file.relative_to(folder.resolve()).as_posix() if file.is_relative_to(folder.resolve()) else str(file)
 
 
 def _module_file(module: str, folder: Path, place: str) -> tuple[Path, bool]:
     """The file of a module, and whether only the spec's or the current folder has it: Python would not find it."""
     top, *inner = module.split(".")
-    for own, roots in ((False, _locations(top)), (True, [folder / top, Path(top)])):
-        for root in roots:
-            base = root.joinpath(*inner)
-            for file in (base / "__init__.py", base.with_name(f"{base.name}.py")):
-                if file.is_file():
-                    return file.resolve(), own
-    raise CpdError(f"no module '{module}'", place=place, hint=f"install it or put it beside the spec; {_FORM}")
+    for root in _locations(top):
+        if (file := _file_of(root, inner)) is not None:
+            return file, False
+    own = _own_file(module, folder)
+    if own is None:
+        raise CpdError(f"no module '{module}'", place=place, hint=f"install it or put it beside the spec; {_FORM}")
+    if installed(top) is not None:
+        message = f"'{top}' is {_owner(top)}, not the package here"
+        raise CpdError(message, place=place, hint=f"rename the package '{top}', or write {_typed(own, folder)}:CLASS")
+    return own, True
+
+
+def _own_file(module: str, folder: Path) -> Path | None:
+    """The file of a module beside the spec or in the current folder."""
+    top, *inner = module.split(".")
+    found = (_file_of(root, inner) for root in (folder / top, Path(top)))
+    return next((file for file in found if file is not None), None)
+
+
+def _file_of(root: Path, inner: Sequence[str]) -> Path | None:
+    base = root.joinpath(*inner)
+    files = (base / "__init__.py", base.with_name(f"{base.name}.py"))
+    return next((file.resolve() for file in files if file.is_file()), None)
 
 
 def _locations(top: str) -> list[Path]:
     """Where ``import`` finds a top-level package or module (its suffix left out), without running it."""
-    for finder in sys.meta_path:
+    for finder in finders():
         found = finder.find_spec(top, None)
         if found is not None:
             within = [Path(location) for location in found.submodule_search_locations or ()]

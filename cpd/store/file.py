@@ -14,7 +14,7 @@ import errno
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -62,7 +62,7 @@ class StoreFile:
             self._connection = _open_to_write(path) if self._writable else _open_to_read(path)
             self._identity = _identity(self.place)
 
-    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    def rows(self, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query."""
         with reported(self.path):
             return self._connection.execute(statement, values).fetchall()
@@ -151,7 +151,7 @@ def _open_to_read(path: Path) -> sqlite3.Connection:
         version = _check(connection, path)
         if version == 0:
             raise StoreError(FOREIGN[0], place=str(path), hint=FOREIGN[1])
-    if version < len(migrations.MIGRATIONS):
+    if version < migrations.READABLE:
         connection.close()
         StoreFile(path, "write").close()
         return _connect_to_read(path)

@@ -86,8 +86,30 @@ _VERSION_1 = (
     f"PRAGMA application_id = {APPLICATION_ID}",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1,)
+_VERSION_2 = (
+    """
+    CREATE TABLE inputs (
+        number INTEGER PRIMARY KEY,
+        digest BLOB NOT NULL UNIQUE,    -- sha256 of files
+        files TEXT NOT NULL             -- JSON: files that a problem read, with their content's sha256 and stamp
+    ) STRICT
+    """,
+    """
+    CREATE TABLE run_inputs (
+        run INTEGER PRIMARY KEY REFERENCES runs (number) ON DELETE CASCADE,
+        planned TEXT NOT NULL,          -- the run's id before it was known what it reads
+        inputs INTEGER NOT NULL REFERENCES inputs (number)
+    ) STRICT
+    """,
+    "CREATE INDEX runs_by_planned ON run_inputs (planned)",
+    "CREATE INDEX runs_by_inputs ON run_inputs (inputs)",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2)
 """Statements that lead from version ``k`` to ``k + 1``, in order; released ones never change."""
+
+READABLE = 1
+"""The oldest version that a reader reads as it is: what came since is about looking for runs, which writers do."""
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:

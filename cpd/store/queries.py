@@ -13,13 +13,42 @@ FINISHED = """
     SELECT runs.id FROM json_each(?) AS wanted CROSS JOIN runs ON runs.id = wanted.value WHERE runs.status <> 'failed'
 """
 
+CANDIDATES = """
+    SELECT wanted.value, runs.number, NULL
+    FROM json_each(:ids) AS wanted
+    CROSS JOIN runs ON runs.id = wanted.value
+    WHERE runs.status <> 'failed' AND NOT EXISTS (SELECT 1 FROM run_inputs WHERE run_inputs.run = runs.number)
+    UNION ALL
+    SELECT wanted.value, runs.number, run_inputs.inputs
+    FROM json_each(:ids) AS wanted
+    CROSS JOIN run_inputs ON run_inputs.planned = wanted.value
+    CROSS JOIN runs ON runs.number = run_inputs.run
+    WHERE runs.status <> 'failed'
+"""
+"""Finished runs that were planned under these ids, and the files that each read."""
+
+INPUTS = "SELECT number, files FROM json_each(?) AS wanted CROSS JOIN inputs ON inputs.number = wanted.value"
+
 KNOWN = f"""
     SELECT {_RUN}, recordings.tails, recordings.curves
     FROM json_each(?) AS wanted
-    CROSS JOIN runs ON runs.id = wanted.value
+    CROSS JOIN runs ON runs.number = wanted.value
     CROSS JOIN recordings ON recordings.run = runs.number
-    WHERE runs.status <> 'failed'
+    ORDER BY wanted.key
 """
+
+ADD_INPUTS = "INSERT INTO inputs (digest, files) VALUES (?, ?) ON CONFLICT DO NOTHING"
+
+ADD_RUN_INPUTS = """
+    INSERT OR REPLACE INTO run_inputs (run, planned, inputs)
+    SELECT ?, ?, number FROM inputs WHERE digest = ?
+"""
+
+RENAME_PLANNED = "UPDATE OR IGNORE sweep_runs SET run = :run, found = 0 WHERE sweep = :sweep AND run = :planned"
+
+REMOVE_PLANNED = "DELETE FROM sweep_runs WHERE sweep = :sweep AND run = :planned"
+
+REMOVE_INPUTS = "DELETE FROM inputs WHERE NOT EXISTS (SELECT 1 FROM run_inputs WHERE inputs = inputs.number)"
 
 BEGIN_SWEEP = """
     INSERT INTO sweeps (id, spec, command, task, text, command_line, versions, git_commit, machine, options, started)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from sqlite3 import Connection
@@ -17,19 +18,26 @@ from cpd.store import running
 from cpd.store.file import Mode, StoreFile
 from cpd.store.packing import DamagedError
 from cpd.store.queries import (
+    ADD_INPUTS,
     ADD_RECORDING,
     ADD_RUN,
+    ADD_RUN_INPUTS,
     BEGIN_SWEEP,
+    CANDIDATES,
     COUNT_STORED,
     END_SWEEP,
     FINISHED,
+    INPUTS,
     KNOWN,
     LINK_COMPUTED,
     LINK_PLANNED,
     NAMES,
     RECORD,
+    REMOVE_INPUTS,
+    REMOVE_PLANNED,
     REMOVE_RUNS,
     REMOVE_SPECS,
+    RENAME_PLANNED,
     RUNS,
     RUNS_AND_CURVES,
     SWEEP,
@@ -52,23 +60,26 @@ from cpd.store.running import Mark
 
 __all__ = ["Removed", "Store", "StoredSweep", "SweepInfo", "SweepRecord", "default_path", "open_store"]
 
+Files = Mapping[str, Sequence[Any]]
+"""Files that runs read, by path, and what is kept of each."""
+
 
 def default_path() -> Path:
     """Where runs are stored: ``CPD_STORE``, else ``.cpd/runs.sqlite`` under the current folder."""
-    return Path(os.environ.get("CPD_STORE") or Path(".cpd", "runs.sqlite"))
+    return Path(os.path.expanduser(os.environ.get("CPD_STORE") or Path(".cpd", "runs.sqlite")))
 
 
 def open_store(path: str | Path | None, mode: Mode) -> Store:
     """Open the store of runs.
 
     Args:
-        path: None for :func:`default_path`.
+        path: None for :func:`default_path`; ``~`` is the home folder.
         mode: ``write`` creates a missing store; ``read`` also works on read-only media.
 
     Raises:
         StoreError: It cannot be opened, is not a store, or is a newer cpd's; the file is left as it was.
     """
-    return Store(StoreFile(default_path() if path is None else Path(path), mode))
+    return Store(StoreFile(default_path() if path is None else Path(os.path.expanduser(path)), mode))
 
 
 class Store:
@@ -104,10 +115,23 @@ class Store:
         """Return those of the ids that need no training: completed or diverged. Failed runs are tried again."""
         return {row[0] for row in self._file.rows(FINISHED, [json.dumps(list(ids))])}
 
-    def known(self, ids: Sequence[str]) -> dict[str, Run]:
-        """The finished runs among the ids, with all that was recorded of them; see :meth:`finished`."""
-        rows = self._file.rows(KNOWN, [json.dumps(list(ids))])
-        return {run.key.id: run for run in self._runs(rows) if run.key.id is not None}
+    def known(self, ids: Sequence[str], unchanged: Callable[[Files], bool] = lambda files: True) -> dict[str, Run]:
+        """The finished runs that were planned under these ids, with all that was recorded of them.
+
+        Args:
+            ids: As planned, before it was known what the runs read.
+            unchanged: Whether the files that a run read are as they were; asked once of each set of files.
+
+        Returns:
+            By the ids that were asked for; a run that read files has an id of its own.
+        """
+        candidates = self._file.rows(CANDIDATES, {"ids": json.dumps(list(ids))})
+        sets = sorted({number for _, _, number in candidates if number is not None})
+        files = self._file.rows(INPUTS, [json.dumps(sets)])
+        same = {None, *(number for number, written in files if unchanged(json.loads(written)))}
+        numbers = {planned: number for planned, number, inputs in candidates if inputs in same}
+        rows = self._file.rows(KNOWN, [json.dumps(list(numbers.values()))])
+        return dict(zip(numbers, self._runs(rows), strict=True))
 
     def begin_sweep(self, record: SweepRecord) -> str:
         """Write what is about to be run.
@@ -139,7 +163,15 @@ class Store:
             _link(connection, number, ids, computed=False)
             return self.finished(ids)
 
-    def add_runs(self, sweep: str, runs: Sequence[Run], *, fresh: bool = False) -> int:
+    def add_runs(
+        self,
+        sweep: str,
+        runs: Sequence[Run],
+        *,
+        fresh: bool = False,
+        planned: Mapping[str | None, str] | None = None,
+        inputs: Files | None = None,
+    ) -> int:
         """Store runs that a sweep has trained; those that it does not show yet come last in it.
 
         A result is never changed by a later one of the same id, but takes the place of a failure.
@@ -148,6 +180,8 @@ class Store:
             sweep: The id from :meth:`begin_sweep`.
             runs: Their keys have ids.
             fresh: The user asked to train again: a new result takes the old one's place. A failure never does.
+            planned: The ids under which the sweep shows them by now, where they read files.
+            inputs: The files that they read, as :meth:`known` asks of them.
 
         Returns:
             How many are new, or took the place of an earlier one.
@@ -156,9 +190,13 @@ class Store:
         with self._file.transaction() as connection:
             number, spec = _sweep(connection, sweep)
             shared = {"spec": spec, "stored": now(), "fresh": fresh}
-            new = sum(_add(connection, shared, row, recording) for row, *recording in packed)
+            added = [_add(connection, shared, row, recording) for row, *recording in packed]
+            names = {row[0]: (planned or {}).get(row[0], row[0]) for row, *_ in packed}
+            if inputs:
+                _add_inputs(connection, inputs, dict(zip(added, names.values(), strict=True)))
+            _rename(connection, number, names)
             _link(connection, number, [row[0] for row, *_ in packed], computed=True)
-        return new
+        return len(added) - added.count(None)
 
     def end_sweep(self, sweep: str, exit_status: int, search: Mapping[str, Any] | None = None) -> None:
         """Write how a sweep ended; ``search`` is a bisection's block of contract 3."""
@@ -176,6 +214,7 @@ class Store:
             gone = connection.execute(REMOVE_RUNS, {"sweep": number}).rowcount
             connection.execute("DELETE FROM sweeps WHERE number = ?", [number])
             connection.execute(REMOVE_SPECS)
+            connection.execute(REMOVE_INPUTS)
         return Removed(runs=gone, kept=stored - gone)
 
     def sweeps(self) -> list[SweepInfo]:
@@ -260,13 +299,33 @@ def _spec(connection: Connection, spec: Mapping[str, Any]) -> int:
     return int(number)
 
 
-def _add(connection: Connection, shared: Mapping[str, Any], row: tuple[Any, ...], recording: Sequence[Any]) -> bool:
-    """Store one run, unless its result is there already."""
+def _add(
+    connection: Connection, shared: Mapping[str, Any], row: tuple[Any, ...], recording: Sequence[Any]
+) -> int | None:
+    """Store one run, and return its number; None where its result is there already."""
     values = {**dict(zip(COLUMNS, row, strict=True)), **shared}
     stored = connection.execute(ADD_RUN, values).fetchone()
-    if stored is not None:
-        connection.execute(ADD_RECORDING, [*stored, *recording])
-    return stored is not None
+    if stored is None:
+        return None
+    connection.execute(ADD_RECORDING, [*stored, *recording])
+    return int(stored[0])
+
+
+def _add_inputs(connection: Connection, inputs: Files, planned: Mapping[int | None, str]) -> None:
+    """Write what runs read; files that many runs read are written once."""
+    written = to_json({path: inputs[path] for path in sorted(inputs)})
+    digest = hashlib.sha256(written.encode()).digest()
+    connection.execute(ADD_INPUTS, [digest, written])
+    connection.executemany(
+        ADD_RUN_INPUTS, [(number, name, digest) for number, name in planned.items() if number is not None]
+    )
+
+
+def _rename(connection: Connection, sweep: int, planned: Mapping[str, str]) -> None:
+    """Let a sweep show runs in the places that were planned for them."""
+    pairs = [{"sweep": sweep, "run": run, "planned": name} for run, name in planned.items() if run != name]
+    connection.executemany(RENAME_PLANNED, pairs)
+    connection.executemany(REMOVE_PLANNED, pairs)
 
 
 def _link(connection: Connection, sweep: int, ids: Sequence[str], *, computed: bool) -> None:

@@ -15,7 +15,8 @@ from dataclasses import replace
 from cpd.engine.batch import Batch
 from cpd.engine.checkpointing import Keeper
 from cpd.engine.cost import threads_for
-from cpd.engine.preparing import Builder, Prepared
+from cpd.engine.prepared import Prepared
+from cpd.engine.preparing import Builder
 from cpd.engine.steppers.choice import choose
 from cpd.engine.train import Hooks, run_spans
 from cpd.engine.training import Training

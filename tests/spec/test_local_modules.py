@@ -30,7 +30,7 @@ def files(folder: Path, *names: str, **texts: str) -> None:
 
 
 def found(source: str, folder: Path | None, package: str = "") -> list[str]:
-    return list(local_modules(source, package, folder))
+    return list(local_modules(source, package, [] if folder is None else [folder]))
 
 
 @pytest.mark.parametrize(
@@ -101,27 +101,27 @@ def test_stubs_are_not_imported_and_extensions_count_by_their_bytes(tmp_path: Pa
     (tmp_path / "stub.pyi").write_text("x: int\n")
     extension = tmp_path / f"fast{EXTENSION_SUFFIXES[0]}"
     extension.write_bytes(b"\x7fELF one")
-    texts = local_modules("import stub, fast", "", tmp_path)
+    texts = local_modules("import stub, fast", "", [tmp_path])
     assert list(texts) == [extension.name]
     extension.write_bytes(b"\x7fELF two")
-    assert local_modules("import stub, fast", "", tmp_path) != texts
+    assert local_modules("import stub, fast", "", [tmp_path]) != texts
 
 
 def test_a_module_that_is_no_text_or_not_python_counts_and_imports_nothing(tmp_path: Path) -> None:
     files(tmp_path, a="import b\nimport (", b="")
     (tmp_path / "c.py").write_bytes(b"import b # caf\xe9\n")
-    texts = local_modules("import a, c", "", tmp_path)
+    texts = local_modules("import a, c", "", [tmp_path])
     assert list(texts) == ["a.py", "c.py"]
     assert texts["c.py"].startswith("sha256:")
     (tmp_path / "c.py").write_bytes(b"# coding: latin-1\nimport b # caf\xe9\n")
-    assert local_modules("import c", "", tmp_path)["c.py"] == "# coding: latin-1\nimport b # café\n"
+    assert local_modules("import c", "", [tmp_path])["c.py"] == "# coding: latin-1\nimport b # café\n"
 
 
 def test_line_ends_and_blank_modules_do_not_count(tmp_path: Path) -> None:
     files(tmp_path, "nets/a.py", b="x = 1\ny = 2\n")
-    unix = local_modules("import b", "", tmp_path)
+    unix = local_modules("import b", "", [tmp_path])
     (tmp_path / "b.py").write_bytes((tmp_path / "b.py").read_bytes().replace(b"\n", b"\r\n"))
-    assert local_modules("import b", "", tmp_path) == unix
+    assert local_modules("import b", "", [tmp_path]) == unix
     (tmp_path / "nets/__init__.py").write_text(" \n")
     assert found("import nets.a", tmp_path) == ["nets/a.py"]
 
@@ -144,7 +144,7 @@ def test_modules_that_python_finds_elsewhere(tmp_path: Path, monkeypatch: pytest
     assert found(source, beside) == ["shadowed.py"]
     monkeypatch.syspath_prepend(str(checkout))
     (beside / "shadowed.py").write_text("beside = True\n")
-    assert local_modules(source, "", beside) == {
+    assert local_modules(source, "", [beside]) == {
         "mine/__init__.py": BOOM,
         "mine/layers.py": BOOM,
         "shadowed.py": "beside = True\n",
@@ -165,14 +165,14 @@ def test_modules_of_an_editable_installation_and_of_an_archive(tmp_path: Path, m
 
     monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder])
     monkeypatch.syspath_prepend(str(tmp_path / "more.zip"))
-    assert local_modules("import editable, zipped", "", tmp_path / "src") == {"editable.py": BOOM, "zipped.py": BOOM}
+    assert local_modules("import editable, zipped", "", [tmp_path / "src"]) == {"editable.py": BOOM, "zipped.py": BOOM}
 
 
 def test_a_project_that_is_moved_keeps_its_modules(tmp_path: Path) -> None:
     for folder in (tmp_path / "one", tmp_path / "two" / "deep"):
         files(folder, "nets/__init__.py", "nets/a.py", "b.py")
     source = "import nets.a, b"
-    assert local_modules(source, "", tmp_path / "one") == local_modules(source, "", tmp_path / "two" / "deep")
+    assert local_modules(source, "", [tmp_path / "one"]) == local_modules(source, "", [tmp_path / "two" / "deep"])
 
 
 # In a task

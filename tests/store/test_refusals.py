@@ -58,11 +58,12 @@ def test_a_newer_store_is_left_as_it_is(path: Path, monkeypatch: pytest.MonkeyPa
         process.kill()
         process.communicate()
     fill(path, 1) if not crashed else None
+    version = len(store_schema.MIGRATIONS)
     monkeypatch.setattr(store_schema, "MIGRATIONS", ())
     content = path.read_bytes()
     for mode in MODES:
         assert refusal(partial(open_store, path, mode)) == (
-            f"{path}: was written by a newer cpd (format 1, this one knows 0); it was left as it is; "
+            f"{path}: was written by a newer cpd (format {version}, this one knows 0); it was left as it is; "
             f"upgrade cpd, or {ELSEWHERE}"
         )
     assert path.read_bytes() == content

@@ -214,12 +214,14 @@ def test_a_reader_sees_what_a_writer_has_stored(store: Store) -> None:
 def test_an_older_store_is_copied_and_brought_up_to_date(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with open_store(path, "write") as store:
         sweep = add(store, make_run(1))
+    now = len(migrations.MIGRATIONS)
+    monkeypatch.setattr(migrations, "READABLE", now + 1)
     second = ("ALTER TABLE sweeps ADD COLUMN note TEXT", "CREATE TABLE notes (x TEXT) STRICT")
     monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, second))
     with open_store(path, "read") as store:
         assert store.load(sweep, curves=True).runs == [make_run(1)]
     assert tables(path) >= {"notes"}
-    backup = path.with_name(path.name + ".v1.backup")
+    backup = path.with_name(path.name + f".v{now}.backup")
     assert "notes" not in tables(backup)
     monkeypatch.undo()
     with open_store(backup, "read") as store:

@@ -114,6 +114,7 @@ class Compiled:
         sample = batches.sample(size)
         trace = self._captured.trace(state, sample)
         if trace is None:
+            self.note = self._captured.note
             return None
         if trace.draws is None:
             self.note = "captured instead of compiled: it draws random numbers that depend on more than shapes"

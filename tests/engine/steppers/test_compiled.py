@@ -193,3 +193,15 @@ def test_a_step_captured_before_takes_the_numbers_of_its_own_batch(stepper: str)
         train(batch(0.2, 3.0)).runs, train(replace(batch(0.2, 3.0), stepper="eager")).runs, strict=True
     ):
         assert_close(one, other)
+
+
+@compiler
+def test_a_cache_that_cannot_be_written_costs_a_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("CPD_CACHE", str(tmp_path / "file" / "cache"))
+    batch = replace(BUNDLED["concave"], train=recipe(3), stepper="compiled")
+    trained = train(batch)
+    captured = train(replace(batch, stepper="captured"))
+    assert [numbers(run) for run in trained.runs] == [numbers(run) for run in captured.runs]
+    place = f"{tmp_path / 'file' / 'cache'}: Not a directory"
+    assert trained.notes == [f"captured instead of compiled: programs cannot be kept in {place}; set CPD_CACHE"]
