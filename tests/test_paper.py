@@ -141,8 +141,8 @@ def test_a_bisection_cannot_land_between_the_corners(trained: Trained) -> None:
     assert below / above < 1.01
     assert {round(value, 3) for _, value in at} <= {1.007, 1.0, 0.001}
     assert done.stderr.splitlines()[-1] == (
-        f"No coefficient reaches 0.5: the value is 1 at coefficient {above:.5g}, and at {below:.5g} the value jumps to "
-        "0.001. A constrained method can reach a level that no coefficient gives. "
+        f"The value jumps across 0.5: it is 1 at coefficient {above:.5g} and 0.001 at {below:.5g}, and the gap does "
+        "not close as they come together. A constrained method can reach a level that no coefficient gives. "
         "Try: cpd sweep concave --method nupi --levels g=0.5"
     )
 
