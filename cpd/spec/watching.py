@@ -52,7 +52,7 @@ class Watch:
     def inputs(self) -> dict[str, Stamp | None]:
         """What was read and not made meanwhile: a file that is younger than the watch is no input."""
         # An archive on Python's path is opened to look for modules; those in it are in the id by their texts.
-        elsewhere = self._written | {os.path.abspath(place) for place in sys.path}
+        elsewhere = self._written | {os.path.abspath(place) for place in sys.path_importer_cache}
         return {
             path: stamp
             for path, stamp in self.read.items()

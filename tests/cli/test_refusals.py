@@ -348,8 +348,8 @@ CODE = {
     ),
     "data": (
         "return (torch",
-        "return [3, 4]\n        return (torch",
-        "mine.py:Mine.data(): returned list; return a tuple of tensors, a torch Dataset, or None",
+        "return ['three', 4]\n        return (torch",
+        "mine.py:Mine.data(): entry 1 is a str; return a tuple of tensors, a torch Dataset, or None",
     ),
     "no model": (
         "return torch.nn.Linear(1, 1)",
