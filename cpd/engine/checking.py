@@ -132,7 +132,7 @@ def _gradients(group: Prepared) -> Checked:
     constant = [n for n, norm in norms.items() if norm is None]
     flat = [n for n, norm in norms.items() if norm == 0]
     unreached = [n for n in group.models.parameters if n not in reached]
-    said = [f"{', '.join(n for n in names if n not in constant).removeprefix('the ')} reach the parameters"]
+    said = [f"the gradients of {', '.join(n for n in names if n not in constant)} reach the parameters"]
     said += [f"{', '.join(constant)} has no gradient"] if constant else []
     said += [f"the gradient of {', '.join(flat)} is zero at the start"] if flat else []
     said += [f"nothing reaches {', '.join(unreached)}"] if unreached else []

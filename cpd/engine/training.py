@@ -94,7 +94,9 @@ class Training:
             _spread([c.tolerance for c in by_name], stack.sizes, like), _spread(counts, stack.sizes, like).bool()
         )
         going = Cohort(keys, step, tree)
-        return cls(prepared, recipe, constraints, recorder, steps, going, prune=prune, margin=margin)
+        training = cls(prepared, recipe, constraints, recorder, steps, going, prune=prune, margin=margin)
+        training.stepper = training.written()
+        return training
 
     @property
     def keys(self) -> tuple[RunKey, ...]:

@@ -77,8 +77,9 @@ def test_check_says_what_it_found(cpd: InProcess) -> None:
         "data": ("ok", "[8, 1] float64"),
         "model": ("ok", "Linear, 2 trained parameters"),
         "metrics": ("ok", "largest"),
-        "gradients": ("ok", "objective and g reach the parameters"),
-        "fusing": ("ok", "fusable: all settings train as one program"),
+        "gradients": ("ok", "the gradients of the objective, g reach the parameters"),
+        "fusing": ("ok", "fusable: all settings train as one program; one run alone has its numbers on all data"),
+        "engine": ("ok", "two captured steps have the numbers of one run alone"),
         "steps": ("ok", "3 steps, no random numbers drawn"),
     }
     assert not (cpd.folder / ".cpd").exists()
@@ -90,25 +91,18 @@ def test_check_of_a_search_names_it(cpd: InProcess) -> None:
 
 
 UNWELL = {
-    "no objective gradient": (
+    "broken gradient": (
         "(y - 1).square().mean()",
-        "y.detach().square().mean()",
+        "torch.where(y < 9, y * 0, y / (y * 0)).mean()",
         "gradients",
-        "the objective does not depend on the parameters",
+        "the gradient of the objective is not finite at the start",
     ),
-    "no constraint gradient": (
-        '{"g": y.mean()}',
-        '{"g": (y > 0).double().mean()}',
-        "gradients",
-        "no constraint depends on the parameters: return a differentiable surrogate, the true value as strict",
+    "not finite": (
+        "(y - 1).square().mean()",
+        "(y - 100).mean().log()",
+        "objective",
+        "the objective is not finite at the start",
     ),
-    "flat constraint": (
-        '{"g": y.mean()}',
-        '{"g": (y.mean() - 100).clamp(min=0)}',
-        "gradients",
-        "the gradient of g is zero at the start: is its surrogate differentiable?",
-    ),
-    "not finite": ("(y - 1).square().mean()", "(y - 100).mean().log()", "objective", "nan at the start"),
 }
 
 
@@ -119,6 +113,26 @@ def test_check_finds_what_would_spoil_a_training(kind: str, cpd: InProcess) -> N
     rc, rows = checks(cpd, "mine.yaml")
     assert rc == 2
     assert rows[check] == ("not ok", found)
+
+
+def test_what_no_constraint_can_push_is_refused_by_check_and_sweep_alike(cpd: InProcess) -> None:
+    cpd.edit("mine.py", '{"g": y.mean()}', '{"g": y.detach().mean()}')
+    line = (
+        "cpd: mine.yaml: mine.py:Mine.evaluate(): no gradient of g reaches the parameters; return a differentiable "
+        "surrogate in constraints, and the true value in strict\n"
+    )
+    assert cpd("check", "mine.yaml") == cpd("sweep", "mine.yaml") == (2, "", line)
+
+
+def test_a_constant_objective_and_a_constraint_that_is_flat_where_it_holds_are_well(cpd: InProcess) -> None:
+    cpd.edit("mine.py", '{"g": y.mean()}', '{"g": (y.mean() - 100).clamp(min=0)}')
+    cpd.edit("mine.py", "(y - 1).square().mean()", "torch.zeros(())")
+    rc, rows = checks(cpd, "mine.yaml")
+    said = (
+        "the gradients of g reach the parameters; the objective has no gradient; the gradient of g is zero at the start"
+    )
+    assert (rc, rows["gradients"]) == (0, ("ok", said))
+    assert cpd("sweep", "mine.yaml").rc == 0
 
 
 def test_check_says_that_a_problem_cannot_be_fused(cpd: InProcess) -> None:

@@ -12,6 +12,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from cpd.engine.counting import out_of_memory
 from cpd.engine.minibatches import Minibatches
+from cpd.engine.python_state import PythonState
 from cpd.engine.recorder import Record
 from cpd.engine.step import State, Step
 from cpd.engine.steppers.draws import Draw, lift_draws
@@ -129,7 +130,7 @@ class ReadsValues(RuntimeError):
         super().__init__(f"it reads {taken} ({operation}{at}), which differs from batch to batch; faster: {hint}")
 
 
-_traces: dict[Any, tuple[Any, Trace, list[int | Tensor]]] = {}
+_traces: dict[Any, tuple[PythonState, Trace, list[int | Tensor]]] = {}
 MOST_TRACES = 32
 """Captured steps that a process keeps: a search trains the same step in every round."""
 
@@ -140,12 +141,13 @@ def capture(step: Step, state: State, batch: Any) -> Trace:
     shapes = [(tuple(t.shape), t.stride(), t.dtype, t.device) if isinstance(t, Tensor) else t for t in arguments]
     like = [(tuple(t.shape), t.dtype, t.device) for t in step.tensors]
     key = (id(step.stack.problem), step.structure, str(shapes), str(like))
-    if key not in _traces:
+    python = PythonState(step.stack.problem, step.stack.model)
+    if key not in _traces or not _traces[key][0].alike(python):
         while len(_traces) >= MOST_TRACES:
             del _traces[next(iter(_traces))]
         trace = _capture(step, state, batch)
         # The problem is kept with it, so that no other one gets its id.
-        _traces[key] = (step.stack.problem, trace, [_origin(c, step.tensors) for c in trace.constants])
+        _traces[key] = (python, trace, [_origin(c, step.tensors) for c in trace.constants])
     _, trace, origins = _traces[key]
     own = step.tensors
     return trace._replace(constants=[own[o] if isinstance(o, int) else o for o in origins])
