@@ -66,6 +66,7 @@ class _Numbers(Kept):
             self.version = value._version
 
     def changes(self, name: str) -> Iterator[str]:
+        """Names of what has changed since."""
         if isinstance(self.value, Tensor) and self.version is not None and self.value._version == self.version:
             return
         known = self.numbers is not None or self.version is not None
@@ -73,6 +74,7 @@ class _Numbers(Kept):
             yield name
 
     def restore(self) -> None:
+        """Set it back."""
         if self.numbers is None or _equal(self.numbers, self.value):
             return
         if isinstance(self.value, Tensor):
@@ -84,6 +86,7 @@ class _Numbers(Kept):
             self.value[...] = self.numbers
 
     def alike(self, other: Kept) -> bool:
+        """Whether another stood alike."""
         if not isinstance(other, _Numbers) or self.numbers is None or other.numbers is None:
             return self.value is other.value
         return _equal(self.numbers, other.numbers)
@@ -97,13 +100,16 @@ class _Generator(Kept):
         self.words = generator_words(value)
 
     def changes(self, name: str) -> Iterator[str]:
+        """Names of what has changed since."""
         if not _same_words(self.words, generator_words(self.value)):
             yield name
 
     def restore(self) -> None:
+        """Set it back."""
         set_generator(self.value, self.words)
 
     def alike(self, other: Kept) -> bool:
+        """Whether another stood alike."""
         return isinstance(other, _Generator) and _same_words(self.words, other.words)
 
 
@@ -111,6 +117,7 @@ class _Iterator(Kept):
     """An iterator: nothing tells whether it has moved on, and it cannot be set back."""
 
     def changes(self, name: str) -> Iterator[str]:
+        """Names of what has changed since."""
         yield name
 
 
@@ -122,6 +129,7 @@ class _Sequence(Kept):
         self.items = [looker.keep(item) for item in list(value)]
 
     def changes(self, name: str) -> Iterator[str]:
+        """Names of what has changed since."""
         now = list(self.value)
         if len(now) != len(self.items) or any(not _stands(k, v) for k, v in zip(self.items, now, strict=True)):
             yield name
@@ -132,6 +140,7 @@ class _Sequence(Kept):
                 return
 
     def restore(self) -> None:
+        """Set it back."""
         before = [item.value for item in self.items]
         if isinstance(self.value, list):
             self.value[:] = before
@@ -142,6 +151,7 @@ class _Sequence(Kept):
             item.restore()
 
     def alike(self, other: Kept) -> bool:
+        """Whether another stood alike."""
         return (
             isinstance(other, _Sequence)
             and len(self.items) == len(other.items)
@@ -149,6 +159,7 @@ class _Sequence(Kept):
         )
 
     def leaves(self, name: str) -> Iterator[tuple[str, Any]]:
+        """What it holds, to the last, by name."""
         for item in self.items:
             yield from item.leaves(name)
 
@@ -163,6 +174,7 @@ class Names(Kept):
         self.items = {key: looker.keep(item) for key, item in space.items()}
 
     def changes(self, name: str) -> Iterator[str]:
+        """Names of what has changed since."""
         now = dict(self.space.items())
         for key in self.changed_keys(now):
             inner = self.within.format(name, key)
@@ -179,6 +191,7 @@ class Names(Kept):
                 yield key
 
     def restore(self) -> None:
+        """Set it back."""
         now = dict(self.space.items())
         for key in now.keys() - self.items.keys():
             self.space.delete(key)
@@ -188,11 +201,13 @@ class Names(Kept):
             item.restore()
 
     def alike(self, other: Kept) -> bool:
+        """Whether another stood alike."""
         if not isinstance(other, Names) or self.items.keys() != other.items.keys():
             return False
         return all(item.alike(other.items[key]) for key, item in self.items.items())
 
     def leaves(self, name: str) -> Iterator[tuple[str, Any]]:
+        """What it holds, to the last, by name."""
         for key, item in self.items.items():
             yield from item.leaves(self.within.format(name, key))
 
@@ -205,12 +220,15 @@ class Space:
         self.skipped = skipped
 
     def items(self) -> Iterator[tuple[Any, Any]]:
+        """What is kept here, by name."""
         return ((key, value) for key, value in list(self.names.items()) if key not in self.skipped)
 
     def put(self, key: Any, value: Any) -> None:
+        """Let a name hold a value."""
         self.names[key] = value
 
     def delete(self, key: Any) -> None:
+        """Remove a name."""
         del self.names[key]
 
 
@@ -222,12 +240,15 @@ class ClassSpace(Space):
         self.kind = kind
 
     def items(self) -> Iterator[tuple[Any, Any]]:
+        """What is kept here, by name."""
         return ((k, v) for k, v in list(vars(self.kind).items()) if not k.startswith("__") and _may_change(v))
 
     def put(self, key: Any, value: Any) -> None:
+        """Let a name hold a value."""
         setattr(self.kind, key, value)
 
     def delete(self, key: Any) -> None:
+        """Remove a name."""
         delattr(self.kind, key)
 
 
@@ -235,6 +256,7 @@ class GlobalSpace(Space):
     """The plain globals of a module."""
 
     def items(self) -> Iterator[tuple[Any, Any]]:
+        """What is kept here, by name."""
         return ((k, v) for k, v in list(self.names.items()) if not k.startswith("__") and _may_change(v))
 
 
@@ -247,6 +269,7 @@ class Looker:
         self.numbers_left = MOST_NUMBERS
 
     def keep(self, value: Any) -> Kept:
+        """Remember a value; what is met again, or beyond the most items, is told by its identity alone."""
         if isinstance(value, _UNCHANGING | None | ModuleType):
             return Kept(value)
         if id(value) in self.seen or self.left <= 0:
