@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -27,14 +28,14 @@ class Asked(NamedTuple):
         step: Of the runs that go through it.
         keys: Those.
         state: Before it.
-        batch: Its minibatch.
+        batch: Gives its minibatch, a copy each time.
         surroundings: Before it.
     """
 
     step: Step
     keys: tuple[RunKey, ...]
     state: State
-    batch: Any
+    batch: Callable[[], Any]
     surroundings: Surroundings
 
     @property
@@ -97,7 +98,7 @@ def audit(asked: Asked, row: int, new: State, record: Record) -> Finding | None:
         return None
     asked.surroundings.restore()
     try:
-        eager = differs(*asked.step.advance(asked.state, asked.batch))
+        eager = differs(*asked.step.advance(asked.state, asked.batch()))
     except Exception as error:
         if out_of_memory(error):
             raise
@@ -114,7 +115,7 @@ def _alone(asked: Asked, row: int, k: int | None = None) -> dict[str, Tensor]:
     state = take(asked.state, [row])
     if k is not None:
         state = state._replace(parameters=shake(state.parameters, k))
-    new, record = step.advance(state, asked.batch)
+    new, record = step.advance(state, asked.batch())
     _refuse_changed(step, asked)
     return _numbers(new, record, 0)
 

@@ -40,6 +40,8 @@ def reason(finals: Mapping[str, Any], r: int, sizes: Mapping[str, int]) -> str:
     done = finals["steps"][r]
     if finals["active"][r]:
         return f"{_measured(finals, r, sizes)} is not finite where the finished model is measured"
+    if not finals["finite"][r] and done == 0:
+        return "the model's parameters were not finite at the start"
     if not finals["finite"][r]:
         named = " of " + ", ".join(finals["broken"][r]) if finals["broken"][r] else ""
         return f"a gradient{named} was not finite in step {done:,}"

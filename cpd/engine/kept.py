@@ -39,6 +39,10 @@ class Kept:
         """Names of what has changed since."""
         return iter(())
 
+    def has_changed(self) -> bool:
+        """Whether any of it has changed since."""
+        return any(True for _ in self.changes("it"))
+
     def restore(self) -> None:
         """Set it back."""
 
@@ -114,11 +118,20 @@ class _Generator(Kept):
 
 
 class _Iterator(Kept):
-    """An iterator: nothing tells whether it has moved on, and it cannot be set back."""
+    """An iterator or a partial function: told by what it would be pickled as; it cannot be set back."""
+
+    def __init__(self, value: Any) -> None:
+        super().__init__(value)
+        self.words = _reduced(value)
 
     def changes(self, name: str) -> Iterator[str]:
         """Names of what has changed since."""
-        yield name
+        if self.words is None or self.words != _reduced(self.value):
+            yield name
+
+    def alike(self, other: Kept) -> bool:
+        """Whether another stood alike."""
+        return isinstance(other, _Iterator) and self.words is not None and self.words == other.words
 
 
 class _Sequence(Kept):
@@ -135,7 +148,7 @@ class _Sequence(Kept):
             yield name
             return
         for item in self.items:
-            if any(item.changes(name)):
+            if item.has_changed():
                 yield name
                 return
 
@@ -187,7 +200,7 @@ class Names(Kept):
         """Names that hold something else, or whose value has changed."""
         for key in dict.fromkeys([*self.items, *now]):
             stands = key in now and key in self.items and _stands(self.items[key], now[key])
-            if not stands or any(self.items[key].changes("")):
+            if not stands or self.items[key].has_changed():
                 yield key
 
     def restore(self) -> None:
@@ -241,7 +254,9 @@ class ClassSpace(Space):
 
     def items(self) -> Iterator[tuple[Any, Any]]:
         """What is kept here, by name."""
-        return ((k, v) for k, v in list(vars(self.kind).items()) if not k.startswith("__") and _may_change(v))
+        for key, value in list(vars(self.kind).items()):
+            if (not key.startswith("__") and _may_change(value)) or _keeps(value):
+                yield key, value
 
     def put(self, key: Any, value: Any) -> None:
         """Let a name hold a value."""
@@ -252,12 +267,40 @@ class ClassSpace(Space):
         delattr(self.kind, key)
 
 
+class FunctionSpace(Space):
+    """What a function keeps: the variables of its closure, its attributes, its defaults that can change."""
+
+    def __init__(self, function: FunctionType) -> None:
+        super().__init__({})
+        self.function = function
+        self.cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
+
+    def items(self) -> Iterator[tuple[Any, Any]]:
+        """What is kept here, by name."""
+        yield from ((name, cell.cell_contents) for name, cell in self.cells.items() if _filled(cell))
+        yield from vars(self.function).items()
+        yield from ((f"default {k}", d) for k, d in enumerate(self.function.__defaults__ or ()) if _may_change(d))
+
+    def put(self, key: Any, value: Any) -> None:
+        """Let a name hold a value."""
+        if key in self.cells:
+            self.cells[key].cell_contents = value
+        elif not str(key).startswith("default "):
+            setattr(self.function, key, value)
+
+    def delete(self, key: Any) -> None:
+        """Remove a name."""
+        delattr(self.function, key)
+
+
 class GlobalSpace(Space):
     """The plain globals of a module."""
 
     def items(self) -> Iterator[tuple[Any, Any]]:
         """What is kept here, by name."""
-        return ((k, v) for k, v in list(self.names.items()) if not k.startswith("__") and _may_change(v))
+        for key, value in list(self.names.items()):
+            if not key.startswith("__") and (_may_change(value) or _keeps(value)):
+                yield key, value
 
 
 class Looker:
@@ -270,7 +313,7 @@ class Looker:
 
     def keep(self, value: Any) -> Kept:
         """Remember a value; what is met again, or beyond the most items, is told by its identity alone."""
-        if isinstance(value, _UNCHANGING | None | ModuleType):
+        if isinstance(value, _UNCHANGING | None | ModuleType) and not _keeps(value):
             return Kept(value)
         if id(value) in self.seen or self.left <= 0:
             return Kept(value)
@@ -291,11 +334,21 @@ class Looker:
             return Kept(value) if len(value) > self.left else _Sequence(value, self)
         if isinstance(value, dict):
             return Kept(value) if len(value) > self.left else Names(value, Space(value), self)
-        if hasattr(value, "__next__"):
+        if isinstance(value, FunctionType):
+            return Names(value, FunctionSpace(value), self, "{0}.{1}")
+        if type(value).__module__ in ("itertools", "functools") or hasattr(value, "__next__"):
             return _Iterator(value)
         if isinstance(value, nn.Module) or (hasattr(value, "__dict__") and not is_foreign(type(value))):
             return Names(value, Space(vars(value)), self, "{0}.{1}")
         return Kept(value)
+
+
+def _reduced(value: Any) -> str | None:
+    """What an iterator would be pickled as; None where nothing tells whether it has moved on."""
+    try:
+        return repr(copy.copy(value).__reduce__())
+    except TypeError:
+        return None
 
 
 def generator_words(generator: Any) -> Any:
@@ -325,6 +378,21 @@ def _stands(kept: Kept, now: Any) -> bool:
     return plain and bool(now == kept.value)
 
 
+def _keeps(value: Any) -> bool:
+    """Whether a value is a function of the user's that keeps something between two calls."""
+    if not isinstance(value, FunctionType) or _PACKAGES.search(value.__code__.co_filename):
+        return False
+    changing = any(_may_change(default) for default in value.__defaults__ or ())
+    return bool(value.__closure__ or vars(value) or changing)
+
+
+def _filled(cell: Any) -> bool:
+    try:
+        return cell.cell_contents is not None
+    except ValueError:  # a variable that has no value yet
+        return False
+
+
 def _may_change(value: Any) -> bool:
     """Whether an attribute of a class, or a global, is a number, a text or a container of some: not code."""
     if isinstance(value, bool | int | float | complex | str | bytes | None):
@@ -337,8 +405,13 @@ def _may_change(value: Any) -> bool:
 
 def is_foreign(kind: type) -> bool:
     """Whether a class is Python's, cpd's or an installed package's."""
-    top = kind.__module__.partition(".")[0]
-    home = sys.modules.get(kind.__module__)
+    return is_foreign_module(kind.__module__)
+
+
+def is_foreign_module(name: str) -> bool:
+    """Whether a module is Python's, cpd's or an installed package's."""
+    top = name.partition(".")[0]
+    home = sys.modules.get(name)
     if top == "__main__" or home is None:
         return home is None
     file = getattr(home, "__file__", None)

@@ -61,6 +61,10 @@ class Minibatches:
             self._begin_epoch()
         return self.at(self._order[self.taken])
 
+    def copy_of(self, batch: Any) -> Any:
+        """A batch for one evaluation more: user code may change a minibatch in place, which is its own."""
+        return batch if batch is self.data else tuple(t.clone() for t in batch)
+
     def put_back(self) -> None:
         """Give back the batch that was peeked at and taken since."""
         self.taken -= 1

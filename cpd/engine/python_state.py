@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from functools import lru_cache
+from types import ModuleType
 from typing import Any
 
 from torch import Tensor, nn
 
-from cpd.engine.kept import ClassSpace, GlobalSpace, Kept, Looker, Names, Space, is_foreign
+from cpd.engine.kept import ClassSpace, GlobalSpace, Kept, Looker, Names, Space, is_foreign, is_foreign_module
 from cpd.engine.steppers.torch_private import is_batched
 from cpd.problem import Problem
 
@@ -40,13 +42,11 @@ class PythonState:
         for name, module in modules.items():
             where = f"model.{name}" if name else "model"
             self.parts[where] = Names(module, Space(module.__dict__, _registered(module)), looker, "{0}.{1}")
-        homes = {}
-        for kind in _classes([type(problem), *map(type, modules.values())]):
+        kinds = _classes([type(problem), *map(type, modules.values())])
+        for kind in kinds:
             self.parts[kind.__name__] = Names(kind, ClassSpace(kind), looker, "{0}.{1}")
-            if kind.__module__ in sys.modules:
-                homes[kind.__module__] = sys.modules[kind.__module__]
-        for name, home in homes.items():
-            self.parts[f"module {name}"] = Names(home, GlobalSpace(vars(home)), looker, "{1}")
+        for home in _homes(tuple(kinds)):
+            self.parts[f"module {home.__name__}"] = Names(home, GlobalSpace(vars(home)), looker, "{1}")
 
     def changes(self) -> list[str]:
         """Names of what has changed since, as the user would write them: ``self.calls``, ``model.0.seen``."""
@@ -92,3 +92,19 @@ def _registered(module: nn.Module) -> frozenset[str]:
 def _classes(kinds: list[type]) -> list[type]:
     """The user's own among these classes and those they are made from, each once."""
     return [kind for kind in dict.fromkeys(k for each in kinds for k in each.__mro__) if not is_foreign(kind)]
+
+
+@lru_cache(maxsize=32)
+def _homes(kinds: tuple[type, ...]) -> tuple[ModuleType, ...]:
+    """The user's modules that define these classes, and those that these import, whole or in part."""
+    found: dict[str, ModuleType] = {}
+    waiting = [kind.__module__ for kind in kinds]
+    while waiting:
+        name = waiting.pop()
+        module = sys.modules.get(name)
+        if name in found or module is None or is_foreign_module(name):
+            continue
+        found[name] = module
+        for value in list(vars(module).values()):
+            waiting.append(value.__name__ if isinstance(value, ModuleType) else str(getattr(value, "__module__", "")))
+    return tuple(found.values())

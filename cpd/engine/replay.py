@@ -128,7 +128,7 @@ class Replay:
     def confirmed(self) -> bool:
         """Whether a run that has diverged since the last look does so alone; the training has gone back where not.
 
-        The steps up to there are made again, and the one in which it was first seen to be not finite is compared.
+        The steps up to there are made again, and the two are compared that led to what was not finite.
         """
         training = self.training
         at = self.agreed
@@ -142,20 +142,22 @@ class Replay:
         row = min(lost, key=lambda r: steps[r])
         here = self._moment()
         self._stand_at(at)
-        found: Finding | None = None
-        if steps[row] > training.done:
-            made = self._made(steps[row] - training.done, None)
-            found = made if isinstance(made, Finding) else None
-            if not isinstance(made, Finding):
-                training.put(state=made[0])
-        if found is None:
-            again = self._made(1, self._moment(), row)
-            found = again if isinstance(again, Finding) else None
+        found = self._made_again(steps[row] - training.done, row)
         if found is not None:
             self._go_back(found)
             return False
         self._stand_at(here)
         return True
+
+    def _made_again(self, n: int, row: int) -> Finding | None:
+        """Go on by n steps and one, keeping no records; the last two are compared, of this run."""
+        spans = [(n - 1, False)] if n > 1 else []
+        for many, audited in [*spans, *[(1, True)] * min(n + 1, 2)]:
+            made = self._made(many, self._moment() if audited else None, row)
+            if isinstance(made, Finding):
+                return made
+            self.training.put(state=made[0])
+        return None
 
     def _made(self, n: int, audited: Moment | None, row: int | None = None) -> tuple[State, Record] | Finding:
         """Make n steps; one that is audited is compared, of this run or of the look's."""
@@ -173,7 +175,8 @@ class Replay:
             return Finding(first_line(error), fused=training.stepper.name == "eager")
         if audited is None:
             return state, records
-        asked = Asked(training.going.step, training.going.keys, before, batch, audited.surroundings)
+        going = training.going
+        asked = Asked(going.step, going.keys, before, lambda: batches.copy_of(batch), audited.surroundings)
         row = audited_row(asked, training.look) if row is None else row
         if row is None:
             return state, records

@@ -90,7 +90,8 @@ class Trial:
         models = take(self.prepared.models, [row])
         if k is not None:
             models = models._replace(parameters=shake(models.parameters, k))
-        return _numbers(*_with_gradients(self.alone.evaluate(models.trained(), batch)), 0)
+        at = self.alone.evaluate(models.trained(), self.minibatches.copy_of(batch))
+        return _numbers(*_with_gradients(at), 0)
 
     def _look_around(self, batch: Any) -> None:
         """Learn what an evaluation draws and changes, and refuse what must not be changed."""
@@ -101,16 +102,12 @@ class Trial:
         models = take(prepared.models, [0])
         prepared.surroundings.restore()
         with prepared.counter:
-            at = self.alone.evaluate(models.trained(), batch)
+            at = self.alone.evaluate(models.trained(), self.minibatches.copy_of(batch))
         changes = prepared.surroundings.changes()
         prepared.draws = "torch" in prepared.surroundings.random.drawn_since()
         unchanged = all(b is None or _same(b, t) for b, t in zip(before, data, strict=True))
         if versions != [t._version for t in data] or not unchanged:
-            raise CpdError(
-                "changes the data in place, which all runs and steps share",
-                place=f"{self.target}.evaluate()",
-                hint="change a copy: x = x * 0.9 instead of x.mul_(0.9)",
-            )
+            raise self._changed_data("evaluate")
         self._see_moved(models)
         prepared.models = prepared.models.told_apart(at.buffers)
         once, again = _numbers(*_with_gradients(at), 0), self._plain(0, batch)
@@ -123,6 +120,13 @@ class Trial:
                 f"evaluate() {named}: steps run as they are written, neither captured nor compiled; faster: state in a "
                 "buffer of the model, random numbers of torch"
             )
+
+    def _changed_data(self, method: str) -> CpdError:
+        return CpdError(
+            "changes the data in place, which all runs and steps share",
+            place=f"{self.target}.{method}()",
+            hint="change a copy: x = x * 0.9 instead of x.mul_(0.9)",
+        )
 
     def _see_moved(self, models: Models) -> None:
         """Whether an evaluation changes parameters in place: then they are read back from the one model each time."""
@@ -183,7 +187,7 @@ class Trial:
         prepared.surroundings.restore()
         counter = Counter()
         with counter if count else nullcontext():
-            at = prepared.stack.evaluate(prepared.models.trained(), batch)
+            at = prepared.stack.evaluate(prepared.models.trained(), self.minibatches.copy_of(batch))
         if count:
             prepared.counter, prepared.counted = counter, prepared.models.runs
         return _with_gradients(at)
@@ -200,6 +204,7 @@ class Trial:
         stack = self.prepared.stack
         models = take(self.prepared.models, [0, 0] if stack.fused else [0])
         raised: list[Exception] = []
+        versions = [t._version for t in _tensors(self.prepared.data)]
         for fused, gradients in itertools.product([True, False] if stack.fused else [False], [False, True]):
             stack.measures = Measures(fused, gradients)
             try:
@@ -214,6 +219,8 @@ class Trial:
         else:
             where = f"{self.problem}.measure()"
             raise ProblemRaised(where, raised[-1], place=self.target) from raised[-1]
+        if versions != [t._version for t in _tensors(self.prepared.data)]:
+            raise self._changed_data("measure")
         if not stack.measures.fused:
             reason = first_line(raised[0]) if stack.fused else None
         else:

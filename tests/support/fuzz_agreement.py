@@ -19,6 +19,8 @@ SHAKES = 4
 """Trainings that see it."""
 TIMES = 30
 """How many times what these come to is allowed: a shake is smaller than what an engine rounds otherwise."""
+BLOWN_UP = 1e30
+"""Size of an objective from which a run is lost, whether it is still finite or not."""
 VACUOUS = 0.05
 """A bound, relative to the number, from which an agreement says little."""
 
@@ -47,6 +49,8 @@ class Reference:
     def _ending(self, run: Run) -> str | None:
         if self.plain.diverged and run.status is Status.DIVERGED and self.plain.steps == run.steps:
             return None
+        if not self.plain.diverged and np.abs(self.plain.curves["objective"][-1]) > BLOWN_UP:
+            return None  # at the edge of what the dtype holds
         plainly = f"diverges at step {self.plain.steps}" if self.plain.diverged else "completes"
         return f"the plain loop {plainly}, this is {run.status} after {run.steps} steps"
 

@@ -165,7 +165,8 @@ def _swept(case: Case, options: Options) -> Trained:
 
 def _verdict(trained: Trained | str, references: list[Reference]) -> tuple[str, str]:
     if isinstance(trained, str):
-        return "refused" if _as_plainly(trained, references) else "BROKEN", f"refuses: {trained}"
+        right = "changes the data in place" in trained or _as_plainly(trained, references)
+        return "refused" if right else "BROKEN", f"refuses: {trained}"
     said = any("differ" in note for note in trained.notes)
     for reference, run in zip(references, trained.runs, strict=True):
         broken = _broken(run, reference)
