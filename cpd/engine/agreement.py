@@ -24,7 +24,7 @@ RELATIVE, ABSOLUTE = 2.0**10, 2.0**4
 SHAKEN = 2.0**3
 """In the dtype's epsilon: how far parameters are moved to see what rounding does."""
 TIMES = 4
-"""How often."""
+"""How often, at most."""
 ROUNDING = 2.0**5
 """How much more than a shaken step two ways may differ."""
 
@@ -48,13 +48,12 @@ def disagreement(
         return None
     if any(far == torch.inf for far in doubtful.values()):
         return max(doubtful, key=lambda n: doubtful[n])
-    moved = dict.fromkeys(doubtful, 0.0)
     for k in range(TIMES):
         again = shaken(k)
-        for name in moved:
-            moved[name] = max(moved[name], _farthest(again[name], right[name]))
-    left = {n: far for n, far in doubtful.items() if far > ROUNDING * moved[n]}
-    return max(left, key=lambda n: left[n]) if left else None
+        doubtful = {n: far for n, far in doubtful.items() if far > ROUNDING * _farthest(again[n], right[n])}
+        if not doubtful:
+            return None
+    return max(doubtful, key=lambda n: doubtful[n])
 
 
 def shake(parameters: Tensors, k: int) -> Tensors:

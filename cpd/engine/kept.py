@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import random
-import re
-import sys
 from collections import deque
 from collections.abc import Iterator, Mapping
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
@@ -15,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cpd.engine.spaces import FunctionSpace, Space, is_foreign, keeps
 from cpd.engine.steppers.torch_private import is_batched
 
 MOST_NUMBERS = 2**20
@@ -25,8 +24,6 @@ MOST_ITEMS = 10_000
 _UNCHANGING = (
     int | float | complex | str | bytes | bool | type | range | FunctionType | BuiltinFunctionType | MethodType
 )
-_PACKAGES = re.compile(r"[/\\\\](site|dist)-packages[/\\\\]")
-"""Where installed packages are."""
 
 
 class Kept:
@@ -225,84 +222,6 @@ class Names(Kept):
             yield from item.leaves(self.within.format(name, key))
 
 
-class Space:
-    """Where names are kept: how to list them, and to change them."""
-
-    def __init__(self, names: dict[Any, Any], skipped: frozenset[str] = frozenset()) -> None:
-        self.names = names
-        self.skipped = skipped
-
-    def items(self) -> Iterator[tuple[Any, Any]]:
-        """What is kept here, by name."""
-        return ((key, value) for key, value in list(self.names.items()) if key not in self.skipped)
-
-    def put(self, key: Any, value: Any) -> None:
-        """Let a name hold a value."""
-        self.names[key] = value
-
-    def delete(self, key: Any) -> None:
-        """Remove a name."""
-        del self.names[key]
-
-
-class ClassSpace(Space):
-    """The plain attributes of a class."""
-
-    def __init__(self, kind: type) -> None:
-        super().__init__({})
-        self.kind = kind
-
-    def items(self) -> Iterator[tuple[Any, Any]]:
-        """What is kept here, by name."""
-        for key, value in list(vars(self.kind).items()):
-            if (not key.startswith("__") and _may_change(value)) or _keeps(value):
-                yield key, value
-
-    def put(self, key: Any, value: Any) -> None:
-        """Let a name hold a value."""
-        setattr(self.kind, key, value)
-
-    def delete(self, key: Any) -> None:
-        """Remove a name."""
-        delattr(self.kind, key)
-
-
-class FunctionSpace(Space):
-    """What a function keeps: the variables of its closure, its attributes, its defaults that can change."""
-
-    def __init__(self, function: FunctionType) -> None:
-        super().__init__({})
-        self.function = function
-        self.cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
-
-    def items(self) -> Iterator[tuple[Any, Any]]:
-        """What is kept here, by name."""
-        yield from ((name, cell.cell_contents) for name, cell in self.cells.items() if _filled(cell))
-        yield from vars(self.function).items()
-        yield from ((f"default {k}", d) for k, d in enumerate(self.function.__defaults__ or ()) if _may_change(d))
-
-    def put(self, key: Any, value: Any) -> None:
-        """Let a name hold a value."""
-        if key in self.cells:
-            self.cells[key].cell_contents = value
-        elif not str(key).startswith("default "):
-            setattr(self.function, key, value)
-
-    def delete(self, key: Any) -> None:
-        """Remove a name."""
-        delattr(self.function, key)
-
-
-class GlobalSpace(Space):
-    """The plain globals of a module."""
-
-    def items(self) -> Iterator[tuple[Any, Any]]:
-        """What is kept here, by name."""
-        for key, value in list(self.names.items()):
-            if not key.startswith("__") and (_may_change(value) or _keeps(value)):
-                yield key, value
-
-
 class Looker:
     """Keeps values, each object once."""
 
@@ -313,7 +232,7 @@ class Looker:
 
     def keep(self, value: Any) -> Kept:
         """Remember a value; what is met again, or beyond the most items, is told by its identity alone."""
-        if isinstance(value, _UNCHANGING | None | ModuleType) and not _keeps(value):
+        if isinstance(value, _UNCHANGING | None | ModuleType) and not keeps(value):
             return Kept(value)
         if id(value) in self.seen or self.left <= 0:
             return Kept(value)
@@ -376,46 +295,6 @@ def _stands(kept: Kept, now: Any) -> bool:
         return True
     plain = isinstance(now, _UNCHANGING) and type(now) is type(kept.value)
     return plain and bool(now == kept.value)
-
-
-def _keeps(value: Any) -> bool:
-    """Whether a value is a function of the user's that keeps something between two calls."""
-    if not isinstance(value, FunctionType) or _PACKAGES.search(value.__code__.co_filename):
-        return False
-    changing = any(_may_change(default) for default in value.__defaults__ or ())
-    return bool(value.__closure__ or vars(value) or changing)
-
-
-def _filled(cell: Any) -> bool:
-    try:
-        return cell.cell_contents is not None
-    except ValueError:  # a variable that has no value yet
-        return False
-
-
-def _may_change(value: Any) -> bool:
-    """Whether an attribute of a class, or a global, is a number, a text or a container of some: not code."""
-    if isinstance(value, bool | int | float | complex | str | bytes | None):
-        return True
-    if isinstance(value, Tensor | np.ndarray):
-        return True
-    generators = torch.Generator | np.random.Generator | np.random.RandomState | random.Random
-    return isinstance(value, generators | list | dict | set | deque) or hasattr(value, "__next__")
-
-
-def is_foreign(kind: type) -> bool:
-    """Whether a class is Python's, cpd's or an installed package's."""
-    return is_foreign_module(kind.__module__)
-
-
-def is_foreign_module(name: str) -> bool:
-    """Whether a module is Python's, cpd's or an installed package's."""
-    top = name.partition(".")[0]
-    home = sys.modules.get(name)
-    if top == "__main__" or home is None:
-        return home is None
-    file = getattr(home, "__file__", None)
-    return top == "cpd" or top in sys.stdlib_module_names or file is None or _PACKAGES.search(file) is not None
 
 
 def _copied(value: Tensor | np.ndarray) -> Any:

@@ -61,6 +61,10 @@ class Minibatches:
             self._begin_epoch()
         return self.at(self._order[self.taken])
 
+    def last(self) -> Any:
+        """The last batch of the epoch, which may be smaller than the others."""
+        return self.data if self.batch_size is None else self.at(self._order[-1])
+
     def copy_of(self, batch: Any) -> Any:
         """A batch for one evaluation more: user code may change a minibatch in place, which is its own."""
         return batch if batch is self.data else tuple(t.clone() for t in batch)

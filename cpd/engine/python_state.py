@@ -15,7 +15,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from cpd.engine.kept import ClassSpace, GlobalSpace, Kept, Looker, Names, Space, is_foreign, is_foreign_module
+from cpd.engine.kept import Kept, Looker, Names
+from cpd.engine.spaces import ClassSpace, GlobalSpace, Space, is_foreign, is_foreign_module
 from cpd.engine.steppers.torch_private import is_batched
 from cpd.problem import Problem
 
