@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import copy
+import gc
+import inspect
+import io
 import random
-import re
-import sys
+from argparse import Namespace
 from collections import deque
 from collections.abc import Iterator, Mapping
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from functools import partial
+from types import BuiltinFunctionType, FunctionType, GeneratorType, MethodType, ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
+from cpd.engine.spaces import FunctionSpace, MethodSpace, ObjectSpace, PartialSpace, Space, has_names, is_foreign, keeps
 from cpd.engine.steppers.torch_private import is_batched
+from cpd.errors import CpdError
 
 MOST_NUMBERS = 2**20
 """Numbers in tensors and arrays that are copied; a tensor beyond that is told by its version alone."""
 MOST_ITEMS = 10_000
 """Objects that are looked at; what a problem holds beyond that, such as a list of all its examples, is not."""
+MOST_FOREIGN = 1_000
+"""Of these, objects within those of installed packages."""
 
-_UNCHANGING = (
-    int | float | complex | str | bytes | bool | type | range | FunctionType | BuiltinFunctionType | MethodType
-)
-_PACKAGES = re.compile(r"[/\\\\](site|dist)-packages[/\\\\]")
-"""Where installed packages are."""
+_UNCHANGING = int | float | complex | str | bytes | bool | type | range | FunctionType | BuiltinFunctionType
+_ENDED = "ended"
 
 
 class Kept:
@@ -45,6 +50,10 @@ class Kept:
 
     def restore(self) -> None:
         """Set it back."""
+
+    def stood(self) -> Any:
+        """What is to be put where it stood."""
+        return self.value
 
     def alike(self, other: Kept) -> bool:
         """Whether another value stood alike."""
@@ -118,16 +127,29 @@ class _Generator(Kept):
 
 
 class _Iterator(Kept):
-    """An iterator or a partial function: told by what it would be pickled as; it cannot be set back."""
+    """An iterator: told by what it would be pickled as, and set back by putting a copy into its place."""
 
     def __init__(self, value: Any) -> None:
         super().__init__(value)
-        self.words = _reduced(value)
+        self.words = iterator_words(value)
+        self.twin = copied_iterator(value) if self.words != _ENDED else None
 
     def changes(self, name: str) -> Iterator[str]:
         """Names of what has changed since."""
-        if self.words is None or self.words != _reduced(self.value):
+        if self.words is None or self.words != iterator_words(self.value):
             yield name
+
+    def stood(self) -> Any:
+        """What is to be put where it stood.
+
+        Raises:
+            CpdError: It has moved on, and nothing can set it back.
+        """
+        if self.has_changed():
+            if self.twin is None:
+                raise not_set_back(f"an iterator ({type(self.value).__name__})")
+            self.value = copied_iterator(self.twin)
+        return self.value
 
     def alike(self, other: Kept) -> bool:
         """Whether another stood alike."""
@@ -154,7 +176,7 @@ class _Sequence(Kept):
 
     def restore(self) -> None:
         """Set it back."""
-        before = [item.value for item in self.items]
+        before = [item.stood() for item in self.items]
         if isinstance(self.value, list):
             self.value[:] = before
         elif isinstance(self.value, deque | set):
@@ -162,6 +184,14 @@ class _Sequence(Kept):
             self.value.extend(before) if isinstance(self.value, deque) else self.value.update(before)
         for item in self.items:
             item.restore()
+
+    def stood(self) -> Any:
+        """What is to be put where it stood: a tuple that holds iterators is made anew."""
+        if isinstance(self.value, tuple):
+            items = [item.stood() for item in self.items]
+            if any(new is not old for new, old in zip(items, self.value, strict=True)):
+                self.value = self.value._make(items) if hasattr(self.value, "_make") else tuple(items)
+        return self.value
 
     def alike(self, other: Kept) -> bool:
         """Whether another stood alike."""
@@ -190,7 +220,7 @@ class Names(Kept):
         """Names of what has changed since."""
         now = dict(self.space.items())
         for key in self.changed_keys(now):
-            inner = self.within.format(name, key)
+            inner = self.within.format(name, key if not isinstance(key, Tensor) else "")
             if key in now and key in self.items and _stands(self.items[key], now[key]):
                 yield from self.items[key].changes(inner)
             else:
@@ -209,8 +239,9 @@ class Names(Kept):
         for key in now.keys() - self.items.keys():
             self.space.delete(key)
         for key, item in self.items.items():
-            if key not in now or now[key] is not item.value:
-                self.space.put(key, item.value)
+            before = item.stood()
+            if key not in now or now[key] is not before:
+                self.space.put(key, before)
             item.restore()
 
     def alike(self, other: Kept) -> bool:
@@ -225,97 +256,23 @@ class Names(Kept):
             yield from item.leaves(self.within.format(name, key))
 
 
-class Space:
-    """Where names are kept: how to list them, and to change them."""
-
-    def __init__(self, names: dict[Any, Any], skipped: frozenset[str] = frozenset()) -> None:
-        self.names = names
-        self.skipped = skipped
-
-    def items(self) -> Iterator[tuple[Any, Any]]:
-        """What is kept here, by name."""
-        return ((key, value) for key, value in list(self.names.items()) if key not in self.skipped)
-
-    def put(self, key: Any, value: Any) -> None:
-        """Let a name hold a value."""
-        self.names[key] = value
-
-    def delete(self, key: Any) -> None:
-        """Remove a name."""
-        del self.names[key]
-
-
-class ClassSpace(Space):
-    """The plain attributes of a class."""
-
-    def __init__(self, kind: type) -> None:
-        super().__init__({})
-        self.kind = kind
-
-    def items(self) -> Iterator[tuple[Any, Any]]:
-        """What is kept here, by name."""
-        for key, value in list(vars(self.kind).items()):
-            if (not key.startswith("__") and _may_change(value)) or _keeps(value):
-                yield key, value
-
-    def put(self, key: Any, value: Any) -> None:
-        """Let a name hold a value."""
-        setattr(self.kind, key, value)
-
-    def delete(self, key: Any) -> None:
-        """Remove a name."""
-        delattr(self.kind, key)
-
-
-class FunctionSpace(Space):
-    """What a function keeps: the variables of its closure, its attributes, its defaults that can change."""
-
-    def __init__(self, function: FunctionType) -> None:
-        super().__init__({})
-        self.function = function
-        self.cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
-
-    def items(self) -> Iterator[tuple[Any, Any]]:
-        """What is kept here, by name."""
-        yield from ((name, cell.cell_contents) for name, cell in self.cells.items() if _filled(cell))
-        yield from vars(self.function).items()
-        yield from ((f"default {k}", d) for k, d in enumerate(self.function.__defaults__ or ()) if _may_change(d))
-
-    def put(self, key: Any, value: Any) -> None:
-        """Let a name hold a value."""
-        if key in self.cells:
-            self.cells[key].cell_contents = value
-        elif not str(key).startswith("default "):
-            setattr(self.function, key, value)
-
-    def delete(self, key: Any) -> None:
-        """Remove a name."""
-        delattr(self.function, key)
-
-
-class GlobalSpace(Space):
-    """The plain globals of a module."""
-
-    def items(self) -> Iterator[tuple[Any, Any]]:
-        """What is kept here, by name."""
-        for key, value in list(self.names.items()):
-            if not key.startswith("__") and (_may_change(value) or _keeps(value)):
-                yield key, value
-
-
 class Looker:
     """Keeps values, each object once."""
 
     def __init__(self) -> None:
         self.seen: dict[int, Kept] = {}
         self.left = MOST_ITEMS
+        self.foreign_left = MOST_FOREIGN
         self.numbers_left = MOST_NUMBERS
 
     def keep(self, value: Any) -> Kept:
         """Remember a value; what is met again, or beyond the most items, is told by its identity alone."""
-        if isinstance(value, _UNCHANGING | None | ModuleType) and not _keeps(value):
+        if isinstance(value, _UNCHANGING | None | ModuleType) and not keeps(value):
             return Kept(value)
-        if id(value) in self.seen or self.left <= 0:
+        known = self.seen.get(id(value))
+        if isinstance(known, _Iterator):
+            return known
+        if known is not None or self.left <= 0:
             return Kept(value)
         self.left -= 1
         self.seen[id(value)] = Kept(value)  # of what holds itself
@@ -336,19 +293,76 @@ class Looker:
             return Kept(value) if len(value) > self.left else Names(value, Space(value), self)
         if isinstance(value, FunctionType):
             return Names(value, FunctionSpace(value), self, "{0}.{1}")
-        if type(value).__module__ in ("itertools", "functools") or hasattr(value, "__next__"):
+        if isinstance(value, partial):
+            return Names(value, PartialSpace(value), self, "{0}.{1}")
+        if isinstance(value, MethodType):
+            return Names(value, MethodSpace(value), self, "{0}.{1}")
+        if is_iterator(value):
             return _Iterator(value)
-        if isinstance(value, nn.Module) or (hasattr(value, "__dict__") and not is_foreign(type(value))):
-            return Names(value, Space(vars(value)), self, "{0}.{1}")
-        return Kept(value)
+        return self._object(value) if has_names(value) else Kept(value)
+
+    def _object(self, value: Any) -> Kept:
+        """An object; those of installed packages, such as an optimizer, may hold much that nobody knows of."""
+        if isinstance(value, nn.Module | Optimizer | SimpleNamespace | Namespace) or not is_foreign(type(value)):
+            return Names(value, ObjectSpace(value), self, "{0}.{1}")
+        left, self.left = self.left, min(self.left, self.foreign_left)
+        before = self.left
+        kept = Names(value, ObjectSpace(value), self, "{0}.{1}")
+        self.foreign_left -= before - self.left
+        self.left = left - (before - self.left)
+        return kept
 
 
-def _reduced(value: Any) -> str | None:
+def is_iterator(value: Any) -> bool:
+    """Whether a value moves on when it is asked for the next one; no file, and no object of a class of the user's."""
+    if isinstance(value, io.IOBase) or not hasattr(value, "__next__"):
+        return False
+    return is_foreign(type(value))
+
+
+def iterator_words(value: Any) -> str | None:
     """What an iterator would be pickled as; None where nothing tells whether it has moved on."""
+    if isinstance(value, GeneratorType):
+        return {"GEN_CREATED": "", "GEN_CLOSED": _ENDED}.get(inspect.getgeneratorstate(value))
     try:
-        return repr(copy.copy(value).__reduce__())
-    except TypeError:
+        return str([_word(part) for part in value.__reduce__()])
+    except (TypeError, NotImplementedError):
         return None
+
+
+def _word(part: Any) -> Any:
+    """What tells a part of an iterator from what it was: a position by its value, all else by its identity."""
+    if isinstance(part, list | tuple):
+        return [_word(item) for item in part]
+    if part is None or isinstance(part, int | float | str | bytes):
+        return repr(part)
+    return iterator_words(part) or id(part) if is_iterator(part) else id(part)
+
+
+def copied_iterator(value: Any) -> Any:
+    """An iterator that goes on where this one stands; None where there can be none. Tensors are not copied."""
+    shared: dict[int, Any] = {}
+    waiting, known = [value], set()
+    while waiting and len(known) < MOST_ITEMS:
+        for held in gc.get_referents(waiting.pop()):
+            if isinstance(held, Tensor | np.ndarray):
+                shared[id(held)] = held
+            elif id(held) not in known and (isinstance(held, list | tuple) or hasattr(held, "__next__")):
+                known.add(id(held))
+                waiting.append(held)
+    try:
+        return copy.deepcopy(value, shared)
+    except (TypeError, NotImplementedError):
+        return None
+
+
+def not_set_back(what: str, place: str = "evaluate()") -> CpdError:
+    """Why runs cannot start from the same: an evaluation moves on what has no way back."""
+    return CpdError(
+        f"moves {what} on, which cannot be set back: the next run would start where the last one ended",
+        place=place,
+        hint="keep a position of your own: self.k += 1; batch = self.batches[self.k % len(self.batches)]",
+    )
 
 
 def generator_words(generator: Any) -> Any:
@@ -376,46 +390,6 @@ def _stands(kept: Kept, now: Any) -> bool:
         return True
     plain = isinstance(now, _UNCHANGING) and type(now) is type(kept.value)
     return plain and bool(now == kept.value)
-
-
-def _keeps(value: Any) -> bool:
-    """Whether a value is a function of the user's that keeps something between two calls."""
-    if not isinstance(value, FunctionType) or _PACKAGES.search(value.__code__.co_filename):
-        return False
-    changing = any(_may_change(default) for default in value.__defaults__ or ())
-    return bool(value.__closure__ or vars(value) or changing)
-
-
-def _filled(cell: Any) -> bool:
-    try:
-        return cell.cell_contents is not None
-    except ValueError:  # a variable that has no value yet
-        return False
-
-
-def _may_change(value: Any) -> bool:
-    """Whether an attribute of a class, or a global, is a number, a text or a container of some: not code."""
-    if isinstance(value, bool | int | float | complex | str | bytes | None):
-        return True
-    if isinstance(value, Tensor | np.ndarray):
-        return True
-    generators = torch.Generator | np.random.Generator | np.random.RandomState | random.Random
-    return isinstance(value, generators | list | dict | set | deque) or hasattr(value, "__next__")
-
-
-def is_foreign(kind: type) -> bool:
-    """Whether a class is Python's, cpd's or an installed package's."""
-    return is_foreign_module(kind.__module__)
-
-
-def is_foreign_module(name: str) -> bool:
-    """Whether a module is Python's, cpd's or an installed package's."""
-    top = name.partition(".")[0]
-    home = sys.modules.get(name)
-    if top == "__main__" or home is None:
-        return home is None
-    file = getattr(home, "__file__", None)
-    return top == "cpd" or top in sys.stdlib_module_names or file is None or _PACKAGES.search(file) is not None
 
 
 def _copied(value: Tensor | np.ndarray) -> Any:
