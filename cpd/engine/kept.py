@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import copy
+import gc
+import inspect
+import io
 import random
+from argparse import Namespace
 from collections import deque
 from collections.abc import Iterator, Mapping
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from functools import partial
+from types import BuiltinFunctionType, FunctionType, GeneratorType, MethodType, ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
-from cpd.engine.spaces import FunctionSpace, Space, is_foreign, keeps
+from cpd.engine.spaces import FunctionSpace, MethodSpace, ObjectSpace, PartialSpace, Space, has_names, is_foreign, keeps
 from cpd.engine.steppers.torch_private import is_batched
+from cpd.errors import CpdError
 
 MOST_NUMBERS = 2**20
 """Numbers in tensors and arrays that are copied; a tensor beyond that is told by its version alone."""
 MOST_ITEMS = 10_000
 """Objects that are looked at; what a problem holds beyond that, such as a list of all its examples, is not."""
+MOST_FOREIGN = 1_000
+"""Of these, objects within those of installed packages."""
 
-_UNCHANGING = (
-    int | float | complex | str | bytes | bool | type | range | FunctionType | BuiltinFunctionType | MethodType
-)
+_UNCHANGING = int | float | complex | str | bytes | bool | type | range | FunctionType | BuiltinFunctionType
+_ENDED = "ended"
 
 
 class Kept:
@@ -42,6 +50,10 @@ class Kept:
 
     def restore(self) -> None:
         """Set it back."""
+
+    def stood(self) -> Any:
+        """What is to be put where it stood."""
+        return self.value
 
     def alike(self, other: Kept) -> bool:
         """Whether another value stood alike."""
@@ -115,16 +127,29 @@ class _Generator(Kept):
 
 
 class _Iterator(Kept):
-    """An iterator or a partial function: told by what it would be pickled as; it cannot be set back."""
+    """An iterator: told by what it would be pickled as, and set back by putting a copy into its place."""
 
     def __init__(self, value: Any) -> None:
         super().__init__(value)
-        self.words = _reduced(value)
+        self.words = iterator_words(value)
+        self.twin = copied_iterator(value) if self.words != _ENDED else None
 
     def changes(self, name: str) -> Iterator[str]:
         """Names of what has changed since."""
-        if self.words is None or self.words != _reduced(self.value):
+        if self.words is None or self.words != iterator_words(self.value):
             yield name
+
+    def stood(self) -> Any:
+        """What is to be put where it stood.
+
+        Raises:
+            CpdError: It has moved on, and nothing can set it back.
+        """
+        if self.has_changed():
+            if self.twin is None:
+                raise not_set_back(f"an iterator ({type(self.value).__name__})")
+            self.value = copied_iterator(self.twin)
+        return self.value
 
     def alike(self, other: Kept) -> bool:
         """Whether another stood alike."""
@@ -151,7 +176,7 @@ class _Sequence(Kept):
 
     def restore(self) -> None:
         """Set it back."""
-        before = [item.value for item in self.items]
+        before = [item.stood() for item in self.items]
         if isinstance(self.value, list):
             self.value[:] = before
         elif isinstance(self.value, deque | set):
@@ -159,6 +184,14 @@ class _Sequence(Kept):
             self.value.extend(before) if isinstance(self.value, deque) else self.value.update(before)
         for item in self.items:
             item.restore()
+
+    def stood(self) -> Any:
+        """What is to be put where it stood: a tuple that holds iterators is made anew."""
+        if isinstance(self.value, tuple):
+            items = [item.stood() for item in self.items]
+            if any(new is not old for new, old in zip(items, self.value, strict=True)):
+                self.value = self.value._make(items) if hasattr(self.value, "_make") else tuple(items)
+        return self.value
 
     def alike(self, other: Kept) -> bool:
         """Whether another stood alike."""
@@ -187,7 +220,7 @@ class Names(Kept):
         """Names of what has changed since."""
         now = dict(self.space.items())
         for key in self.changed_keys(now):
-            inner = self.within.format(name, key)
+            inner = self.within.format(name, key if not isinstance(key, Tensor) else "")
             if key in now and key in self.items and _stands(self.items[key], now[key]):
                 yield from self.items[key].changes(inner)
             else:
@@ -206,8 +239,9 @@ class Names(Kept):
         for key in now.keys() - self.items.keys():
             self.space.delete(key)
         for key, item in self.items.items():
-            if key not in now or now[key] is not item.value:
-                self.space.put(key, item.value)
+            before = item.stood()
+            if key not in now or now[key] is not before:
+                self.space.put(key, before)
             item.restore()
 
     def alike(self, other: Kept) -> bool:
@@ -228,13 +262,17 @@ class Looker:
     def __init__(self) -> None:
         self.seen: dict[int, Kept] = {}
         self.left = MOST_ITEMS
+        self.foreign_left = MOST_FOREIGN
         self.numbers_left = MOST_NUMBERS
 
     def keep(self, value: Any) -> Kept:
         """Remember a value; what is met again, or beyond the most items, is told by its identity alone."""
         if isinstance(value, _UNCHANGING | None | ModuleType) and not keeps(value):
             return Kept(value)
-        if id(value) in self.seen or self.left <= 0:
+        known = self.seen.get(id(value))
+        if isinstance(known, _Iterator):
+            return known
+        if known is not None or self.left <= 0:
             return Kept(value)
         self.left -= 1
         self.seen[id(value)] = Kept(value)  # of what holds itself
@@ -255,19 +293,76 @@ class Looker:
             return Kept(value) if len(value) > self.left else Names(value, Space(value), self)
         if isinstance(value, FunctionType):
             return Names(value, FunctionSpace(value), self, "{0}.{1}")
-        if type(value).__module__ in ("itertools", "functools") or hasattr(value, "__next__"):
+        if isinstance(value, partial):
+            return Names(value, PartialSpace(value), self, "{0}.{1}")
+        if isinstance(value, MethodType):
+            return Names(value, MethodSpace(value), self, "{0}.{1}")
+        if is_iterator(value):
             return _Iterator(value)
-        if isinstance(value, nn.Module) or (hasattr(value, "__dict__") and not is_foreign(type(value))):
-            return Names(value, Space(vars(value)), self, "{0}.{1}")
-        return Kept(value)
+        return self._object(value) if has_names(value) else Kept(value)
+
+    def _object(self, value: Any) -> Kept:
+        """An object; those of installed packages, such as an optimizer, may hold much that nobody knows of."""
+        if isinstance(value, nn.Module | Optimizer | SimpleNamespace | Namespace) or not is_foreign(type(value)):
+            return Names(value, ObjectSpace(value), self, "{0}.{1}")
+        left, self.left = self.left, min(self.left, self.foreign_left)
+        before = self.left
+        kept = Names(value, ObjectSpace(value), self, "{0}.{1}")
+        self.foreign_left -= before - self.left
+        self.left = left - (before - self.left)
+        return kept
 
 
-def _reduced(value: Any) -> str | None:
+def is_iterator(value: Any) -> bool:
+    """Whether a value moves on when it is asked for the next one; no file, and no object of a class of the user's."""
+    if isinstance(value, io.IOBase) or not hasattr(value, "__next__"):
+        return False
+    return is_foreign(type(value))
+
+
+def iterator_words(value: Any) -> str | None:
     """What an iterator would be pickled as; None where nothing tells whether it has moved on."""
+    if isinstance(value, GeneratorType):
+        return {"GEN_CREATED": "", "GEN_CLOSED": _ENDED}.get(inspect.getgeneratorstate(value))
     try:
-        return repr(copy.copy(value).__reduce__())
-    except TypeError:
+        return str([_word(part) for part in value.__reduce__()])
+    except (TypeError, NotImplementedError):
         return None
+
+
+def _word(part: Any) -> Any:
+    """What tells a part of an iterator from what it was: a position by its value, all else by its identity."""
+    if isinstance(part, list | tuple):
+        return [_word(item) for item in part]
+    if part is None or isinstance(part, int | float | str | bytes):
+        return repr(part)
+    return iterator_words(part) or id(part) if is_iterator(part) else id(part)
+
+
+def copied_iterator(value: Any) -> Any:
+    """An iterator that goes on where this one stands; None where there can be none. Tensors are not copied."""
+    shared: dict[int, Any] = {}
+    waiting, known = [value], set()
+    while waiting and len(known) < MOST_ITEMS:
+        for held in gc.get_referents(waiting.pop()):
+            if isinstance(held, Tensor | np.ndarray):
+                shared[id(held)] = held
+            elif id(held) not in known and (isinstance(held, list | tuple) or hasattr(held, "__next__")):
+                known.add(id(held))
+                waiting.append(held)
+    try:
+        return copy.deepcopy(value, shared)
+    except (TypeError, NotImplementedError):
+        return None
+
+
+def not_set_back(what: str, place: str = "evaluate()") -> CpdError:
+    """Why runs cannot start from the same: an evaluation moves on what has no way back."""
+    return CpdError(
+        f"moves {what} on, which cannot be set back: the next run would start where the last one ended",
+        place=place,
+        hint="keep a position of your own: self.k += 1; batch = self.batches[self.k % len(self.batches)]",
+    )
 
 
 def generator_words(generator: Any) -> Any:

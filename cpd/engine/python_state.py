@@ -15,7 +15,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from cpd.engine.kept import Kept, Looker, Names
+from cpd.engine.kept import Kept, Looker, Names, copied_iterator, is_iterator
 from cpd.engine.spaces import ClassSpace, GlobalSpace, Space, is_foreign, is_foreign_module
 from cpd.engine.steppers.torch_private import is_batched
 from cpd.problem import Problem
@@ -75,6 +75,13 @@ class PythonState:
     def alike(self, other: PythonState) -> bool:
         """Whether the same was kept at another time, of another model of the same architecture."""
         return self.parts.keys() == other.parts.keys() and all(k.alike(other.parts[n]) for n, k in self.parts.items())
+
+
+def stuck_names(problem: Problem, model: nn.Module) -> list[str]:
+    """Where user code keeps iterators that nothing can set back."""
+    parts = PythonState(problem, model).parts.items()
+    found = ((name, value) for where, kept in parts for name, value in kept.leaves(where))
+    return [name for name, value in found if is_iterator(value) and copied_iterator(value) is None]
 
 
 def batched_names(problem: Problem, model: nn.Module) -> list[str]:

@@ -1,18 +1,22 @@
-"""Where user code keeps values by name: objects, classes, functions and modules of its own."""
+"""Where user code keeps values by name: objects, classes, functions, modules; and which of them are looked at."""
 
 from __future__ import annotations
 
+import argparse
 import random
 import re
 import sys
 from collections import deque
 from collections.abc import Iterator
-from types import FunctionType
+from functools import lru_cache, partial
+from types import FunctionType, MemberDescriptorType, MethodType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from cpd.engine.importing import PREFIX
 
 _PACKAGES = re.compile(r"[/\\\\](site|dist)-packages[/\\\\]")
 """Where installed packages are."""
@@ -38,6 +42,34 @@ class Space:
         del self.names[key]
 
 
+class ObjectSpace(Space):
+    """The attributes of an object, those in slots included."""
+
+    def __init__(self, value: Any) -> None:
+        super().__init__(getattr(value, "__dict__", {}))
+        self.value = value
+        self.slots = slots(type(value))
+
+    def items(self) -> Iterator[tuple[Any, Any]]:
+        """What is kept here, by name."""
+        yield from super().items()
+        yield from ((name, getattr(self.value, name)) for name in self.slots if hasattr(self.value, name))
+
+    def put(self, key: Any, value: Any) -> None:
+        """Let a name hold a value."""
+        if key in self.slots:
+            object.__setattr__(self.value, key, value)
+        else:
+            super().put(key, value)
+
+    def delete(self, key: Any) -> None:
+        """Remove a name."""
+        if key in self.slots:
+            object.__delattr__(self.value, key)
+        else:
+            super().delete(key)
+
+
 class ClassSpace(Space):
     """The plain attributes of a class."""
 
@@ -48,7 +80,7 @@ class ClassSpace(Space):
     def items(self) -> Iterator[tuple[Any, Any]]:
         """What is kept here, by name."""
         for key, value in list(vars(self.kind).items()):
-            if (not key.startswith("__") and may_change(value)) or keeps(value):
+            if (not key.startswith("__") and _may_change(value)) or keeps(value):
                 yield key, value
 
     def put(self, key: Any, value: Any) -> None:
@@ -72,7 +104,7 @@ class FunctionSpace(Space):
         """What is kept here, by name."""
         yield from ((name, cell.cell_contents) for name, cell in self.cells.items() if _filled(cell))
         yield from vars(self.function).items()
-        yield from ((f"default {k}", d) for k, d in enumerate(self.function.__defaults__ or ()) if may_change(d))
+        yield from ((f"default {k}", d) for k, d in enumerate(self.function.__defaults__ or ()) if _may_change(d))
 
     def put(self, key: Any, value: Any) -> None:
         """Let a name hold a value."""
@@ -86,21 +118,66 @@ class FunctionSpace(Space):
         delattr(self.function, key)
 
 
+class PartialSpace(Space):
+    """A partial function: what it calls, and with what."""
+
+    def __init__(self, function: partial[Any]) -> None:
+        super().__init__({})
+        self.function = function
+
+    def items(self) -> Iterator[tuple[Any, Any]]:
+        """What is kept here, by name."""
+        yield from ((name, getattr(self.function, name)) for name in ("func", "args", "keywords"))
+
+    def put(self, key: Any, value: Any) -> None:
+        """Let a name hold a value."""
+        state = {**dict(self.items()), key: value}
+        self.function.__setstate__((*state.values(), vars(self.function)))  # type: ignore[attr-defined]
+
+
+class MethodSpace(Space):
+    """A method of an object: that object."""
+
+    def __init__(self, method: MethodType) -> None:
+        super().__init__({"__self__": method.__self__})
+
+
 class GlobalSpace(Space):
     """The plain globals of a module."""
 
     def items(self) -> Iterator[tuple[Any, Any]]:
         """What is kept here, by name."""
         for key, value in list(self.names.items()):
-            if not key.startswith("__") and (may_change(value) or keeps(value)):
+            if not key.startswith("__") and (_may_change(value) or keeps(value)):
                 yield key, value
+
+
+@lru_cache(maxsize=1024)
+def slots(kind: type) -> tuple[str, ...]:
+    """Names of an object's attributes that are not in its dictionary; none for Python's own and for torch's in C."""
+    if _is_pythons(kind):
+        return ()
+    named = ((name, value) for each in kind.__mro__ if not _is_pythons(each) for name, value in vars(each).items())
+    return tuple(name for name, value in named if isinstance(value, MemberDescriptorType))
+
+
+def has_names(value: Any) -> bool:
+    """Whether a value is an object whose attributes are looked at: all but those of Python's own classes."""
+    if isinstance(value, SimpleNamespace | argparse.Namespace):
+        return True
+    kind = type(value)
+    return not _is_pythons(kind) and (hasattr(value, "__dict__") or bool(slots(kind)))
+
+
+def _is_pythons(kind: type) -> bool:
+    return kind.__module__.partition(".")[0] in sys.stdlib_module_names
 
 
 def keeps(value: Any) -> bool:
     """Whether a value is a function of the user's that keeps something between two calls."""
     if not isinstance(value, FunctionType) or _PACKAGES.search(value.__code__.co_filename):
         return False
-    changing = any(may_change(default) for default in value.__defaults__ or ())
+    changing = any(_may_change(default) for default in value.__defaults__ or ())
     return bool(value.__closure__ or vars(value) or changing)
 
 
@@ -111,7 +188,7 @@ def _filled(cell: Any) -> bool:
         return False
 
 
-def may_change(value: Any) -> bool:
+def _may_change(value: Any) -> bool:
     """Whether an attribute of a class, or a global, is a number, a text or a container of some: not code."""
     if isinstance(value, bool | int | float | complex | str | bytes | None):
         return True
@@ -130,6 +207,8 @@ def is_foreign_module(name: str) -> bool:
     """Whether a module is Python's, cpd's or an installed package's."""
     top = name.partition(".")[0]
     home = sys.modules.get(name)
+    if name.startswith(PREFIX):  # a problem's file has its name within cpd
+        return False
     if top == "__main__" or home is None:
         return home is None
     file = getattr(home, "__file__", None)

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from cpd.engine.agreement import disagreement, shake
 from cpd.engine.counting import Counter, out_of_memory
+from cpd.engine.kept import not_set_back
 from cpd.engine.loading import ProblemRaised
 from cpd.engine.minibatches import Minibatches
 from cpd.engine.prepared import Prepared
-from cpd.engine.python_state import batched_names
+from cpd.engine.python_state import batched_names, stuck_names
 from cpd.engine.stacked import Gradients, Measures, Models, Stacked, Tensors, named_tensors
 from cpd.engine.tree import take
 from cpd.errors import CpdError, SpecError
@@ -95,6 +96,7 @@ class Trial:
         with prepared.counter:
             at = self.alone.evaluate(models.trained(), self.minibatches.copy_of(batch))
         changes = prepared.surroundings.changes()
+        self._refuse_stuck(changes)
         prepared.draws = "torch" in prepared.surroundings.random.drawn_since()
         unchanged = all(b is None or _same(b, t) for b, t in zip(before, data, strict=True))
         if versions != [t._version for t in data] or not unchanged:
@@ -111,6 +113,12 @@ class Trial:
                 f"evaluate() {named}: steps run as they are written, neither captured nor compiled; faster: state in a "
                 "buffer of the model, random numbers of torch"
             )
+
+    def _refuse_stuck(self, changes: list[str]) -> None:
+        """Refuse what no run could start with as a loop of its own would."""
+        for name in stuck_names(self.prepared.stack.problem, self.alone.model):
+            if f"changes {name}" in changes:
+                raise not_set_back(name, f"{self.target}.evaluate()")
 
     def _changed_data(self, method: str) -> CpdError:
         return CpdError(
