@@ -215,6 +215,7 @@ class Names(Kept):
         self.space = space
         self.within = within
         self.items = {key: looker.keep(item) for key, item in space.items()}
+        self.others = space.all_names() - self.items.keys()
 
     def changes(self, name: str) -> Iterator[str]:
         """Names of what has changed since."""
@@ -236,7 +237,7 @@ class Names(Kept):
     def restore(self) -> None:
         """Set it back."""
         now = dict(self.space.items())
-        for key in now.keys() - self.items.keys():
+        for key in now.keys() - self.items.keys() - self.others:
             self.space.delete(key)
         for key, item in self.items.items():
             before = item.stood()
@@ -342,7 +343,8 @@ def _word(part: Any) -> Any:
 def copied_iterator(value: Any) -> Any:
     """An iterator that goes on where this one stands; None where there can be none. Tensors are not copied."""
     shared: dict[int, Any] = {}
-    waiting, known = [value], set()
+    known: set[int] = set()
+    waiting = [value]
     while waiting and len(known) < MOST_ITEMS:
         for held in gc.get_referents(waiting.pop()):
             if isinstance(held, Tensor | np.ndarray):

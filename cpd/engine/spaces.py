@@ -33,6 +33,10 @@ class Space:
         """What is kept here, by name."""
         return ((key, value) for key, value in list(self.names.items()) if key not in self.skipped)
 
+    def all_names(self) -> set[Any]:
+        """The names that there are, those included that are not looked at."""
+        return set(self.names)
+
     def put(self, key: Any, value: Any) -> None:
         """Let a name hold a value."""
         self.names[key] = value
@@ -48,7 +52,7 @@ class ObjectSpace(Space):
     def __init__(self, value: Any) -> None:
         super().__init__(getattr(value, "__dict__", {}))
         self.value = value
-        self.slots = slots(type(value))
+        self.slots = slots(type(value))  # type: ignore[arg-type]
 
     def items(self) -> Iterator[tuple[Any, Any]]:
         """What is kept here, by name."""
@@ -82,6 +86,10 @@ class ClassSpace(Space):
         for key, value in list(vars(self.kind).items()):
             if (not key.startswith("__") and _may_change(value)) or keeps(value):
                 yield key, value
+
+    def all_names(self) -> set[Any]:
+        """The names that there are, those included that are not looked at."""
+        return set(vars(self.kind))
 
     def put(self, key: Any, value: Any) -> None:
         """Let a name hold a value."""
@@ -166,7 +174,7 @@ def has_names(value: Any) -> bool:
     if isinstance(value, SimpleNamespace | argparse.Namespace):
         return True
     kind = type(value)
-    return not _is_pythons(kind) and (hasattr(value, "__dict__") or bool(slots(kind)))
+    return not _is_pythons(kind) and (hasattr(value, "__dict__") or bool(slots(kind)))  # type: ignore[arg-type]
 
 
 def _is_pythons(kind: type) -> bool:
