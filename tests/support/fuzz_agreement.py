@@ -49,7 +49,7 @@ class Reference:
     def _ending(self, run: Run) -> str | None:
         if self.plain.diverged and run.status is Status.DIVERGED and self.plain.steps == run.steps:
             return None
-        if not self.plain.diverged and np.abs(self.plain.curves["objective"][-1]) > BLOWN_UP:
+        if not self.plain.diverged and np.abs(self.plain.curves["curve objective"][-1]) > BLOWN_UP:
             return None  # at the edge of what the dtype holds
         plainly = f"diverges at step {self.plain.steps}" if self.plain.diverged else "completes"
         return f"the plain loop {plainly}, this is {run.status} after {run.steps} steps"
