@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch import Tensor
 from cpd.engine.generators import RandomState
 from cpd.engine.kept import generator_words, set_generator
 from cpd.engine.python_state import PythonState
+from cpd.engine.spaces import is_foreign
 from cpd.engine.steppers.torch_private import is_batched
 
 MOST_NUMBERS = 2**17
@@ -38,8 +39,9 @@ def written_state(state: PythonState) -> list[list[Any]]:
     Raises:
         CannotKeep: Some of it is no plain value.
     """
+    known = state.objects()  # a resumed training has these too, and what they hold goes into them
     return [
-        [part, key, *([] if gone else [_written(value, f"{part}.{key}")])]
+        [part, key, *([] if gone else [_written(value, f"{part}.{key}", known)])]
         for part, key, value, gone in state.changed_items()
     ]
 
@@ -64,23 +66,23 @@ def read_random(written: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _read(value, None) for name, value in written.items()}
 
 
-def _written(value: Any, name: str) -> Any:
+def _written(value: Any, name: str, known: Collection[int] = ()) -> Any:
     if value is None or type(value) in (bool, int, float, str):
         return value
     if isinstance(value, torch.Generator | np.random.Generator | np.random.RandomState | random.Random):
         return {"generator": _written(generator_words(value), name)}
     for word, kind in _SEQUENCES.items():
         if type(value) is kind:
-            return {word: [_written(item, name) for item in value]}
+            return {word: [_written(item, name, known) for item in value]}
     if isinstance(value, dict):
-        return {"dict": [[_written(k, name), _written(v, name)] for k, v in value.items()]}
+        return {"dict": [[_written(k, name), _written(v, name, known)] for k, v in value.items()]}
     if isinstance(value, Tensor) and not is_batched(value) and value.numel() <= MOST_NUMBERS:
         plain = value.detach().cpu()
         return {"tensor": plain.tolist(), "dtype": str(plain.dtype).removeprefix("torch."), "shape": list(plain.shape)}
     if isinstance(value, np.ndarray | np.generic) and value.size <= MOST_NUMBERS and value.dtype.kind in "biuf":
         return {"array": value.tolist(), "dtype": str(value.dtype), "shape": list(value.shape)}
-    if hasattr(value, "__dict__") and type(value).__module__.partition(".")[0] not in ("torch", "numpy"):
-        return {"object": [[k, _written(v, f"{name}.{k}")] for k, v in vars(value).items()]}
+    if hasattr(value, "__dict__") and not is_foreign(type(value)) and id(value) in known:
+        return {"object": [[k, _written(v, f"{name}.{k}", known)] for k, v in vars(value).items()]}
     raise CannotKeep(name)
 
 

@@ -34,6 +34,7 @@ class PythonState:
 
     def __init__(self, problem: Problem, model: nn.Module | None = None) -> None:
         looker = Looker()
+        self._looker = looker
         modules = dict(model.named_modules()) if model is not None else {}
         for module in modules.values():
             looker.seen[id(module)] = Kept(module)
@@ -60,6 +61,10 @@ class PythonState:
             now = dict(kept.space.items())
             for key in kept.changed_keys(now):
                 yield part, key, now.get(key), key not in now
+
+    def objects(self) -> set[int]:
+        """The identities of the objects that were kept."""
+        return set(self._looker.seen)
 
     def space(self, part: str) -> Space:
         """Where the names of a part are."""
