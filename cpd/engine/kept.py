@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import copy
-import gc
-import inspect
-import io
 import random
 from argparse import Namespace
 from collections import deque
 from collections.abc import Iterator, Mapping
 from functools import partial
-from types import BuiltinFunctionType, FunctionType, GeneratorType, MethodType, ModuleType, SimpleNamespace
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,9 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from cpd.engine.spaces import FunctionSpace, MethodSpace, ObjectSpace, PartialSpace, Space, has_names, is_foreign, keeps
+from cpd.engine.iterators import ENDED, copied_iterator, is_iterator, iterator_words, not_set_back
+from cpd.engine.spaces import ObjectSpace, Space, has_names, is_foreign, keeps, space_of
 from cpd.engine.steppers.torch_private import is_batched
-from cpd.errors import CpdError
 
 MOST_NUMBERS = 2**20
 """Numbers in tensors and arrays that are copied; a tensor beyond that is told by its version alone."""
@@ -31,7 +28,6 @@ MOST_FOREIGN = 1_000
 """Of these, objects within those of installed packages."""
 
 _UNCHANGING = int | float | complex | str | bytes | bool | type | range | FunctionType | BuiltinFunctionType
-_ENDED = "ended"
 
 
 class Kept:
@@ -132,7 +128,7 @@ class _Iterator(Kept):
     def __init__(self, value: Any) -> None:
         super().__init__(value)
         self.words = iterator_words(value)
-        self.twin = copied_iterator(value) if self.words != _ENDED else None
+        self.twin = copied_iterator(value) if self.words != ENDED else None
 
     def changes(self, name: str) -> Iterator[str]:
         """Names of what has changed since."""
@@ -156,7 +152,7 @@ class _Iterator(Kept):
         return isinstance(other, _Iterator) and self.words is not None and self.words == other.words
 
 
-class _Sequence(Kept):
+class Sequence(Kept):
     """A list, a tuple, a deque or a set."""
 
     def __init__(self, value: Any, looker: Looker) -> None:
@@ -196,7 +192,7 @@ class _Sequence(Kept):
     def alike(self, other: Kept) -> bool:
         """Whether another stood alike."""
         return (
-            isinstance(other, _Sequence)
+            isinstance(other, Sequence)
             and len(self.items) == len(other.items)
             and all(a.alike(b) for a, b in zip(self.items, other.items, strict=True))
         )
@@ -215,7 +211,7 @@ class Names(Kept):
         self.space = space
         self.within = within
         self.items = {key: looker.keep(item) for key, item in space.items()}
-        self.others = space.all_names() - self.items.keys()
+        self.unseen = {key: item for key, item in space.everything().items() if key not in self.items}
 
     def changes(self, name: str) -> Iterator[str]:
         """Names of what has changed since."""
@@ -237,8 +233,11 @@ class Names(Kept):
     def restore(self) -> None:
         """Set it back."""
         now = dict(self.space.items())
-        for key in now.keys() - self.items.keys() - self.others:
-            self.space.delete(key)
+        for key in now.keys() - self.items.keys():
+            if key in self.unseen:
+                self.space.put(key, self.unseen[key])
+            else:
+                self.space.delete(key)
         for key, item in self.items.items():
             before = item.stood()
             if key not in now or now[key] is not before:
@@ -289,15 +288,11 @@ class Looker:
         if isinstance(value, torch.Generator | np.random.Generator | np.random.RandomState | random.Random):
             return _Generator(value)
         if isinstance(value, list | tuple | set | frozenset | deque):
-            return Kept(value) if len(value) > self.left else _Sequence(value, self)
+            return Kept(value) if len(value) > self.left else Sequence(value, self)
         if isinstance(value, dict):
             return Kept(value) if len(value) > self.left else Names(value, Space(value), self)
-        if isinstance(value, FunctionType):
-            return Names(value, FunctionSpace(value), self, "{0}.{1}")
-        if isinstance(value, partial):
-            return Names(value, PartialSpace(value), self, "{0}.{1}")
-        if isinstance(value, MethodType):
-            return Names(value, MethodSpace(value), self, "{0}.{1}")
+        if isinstance(value, FunctionType | MethodType | partial):
+            return Names(value, space_of(value), self, "{0}.{1}")
         if is_iterator(value):
             return _Iterator(value)
         return self._object(value) if has_names(value) else Kept(value)
@@ -312,59 +307,6 @@ class Looker:
         self.foreign_left -= before - self.left
         self.left = left - (before - self.left)
         return kept
-
-
-def is_iterator(value: Any) -> bool:
-    """Whether a value moves on when it is asked for the next one; no file, and no object of a class of the user's."""
-    if isinstance(value, io.IOBase) or not hasattr(value, "__next__"):
-        return False
-    return is_foreign(type(value))
-
-
-def iterator_words(value: Any) -> str | None:
-    """What an iterator would be pickled as; None where nothing tells whether it has moved on."""
-    if isinstance(value, GeneratorType):
-        return {"GEN_CREATED": "", "GEN_CLOSED": _ENDED}.get(inspect.getgeneratorstate(value))
-    try:
-        return str([_word(part) for part in value.__reduce__()])
-    except (TypeError, NotImplementedError):
-        return None
-
-
-def _word(part: Any) -> Any:
-    """What tells a part of an iterator from what it was: a position by its value, all else by its identity."""
-    if isinstance(part, list | tuple):
-        return [_word(item) for item in part]
-    if part is None or isinstance(part, int | float | str | bytes):
-        return repr(part)
-    return iterator_words(part) or id(part) if is_iterator(part) else id(part)
-
-
-def copied_iterator(value: Any) -> Any:
-    """An iterator that goes on where this one stands; None where there can be none. Tensors are not copied."""
-    shared: dict[int, Any] = {}
-    known: set[int] = set()
-    waiting = [value]
-    while waiting and len(known) < MOST_ITEMS:
-        for held in gc.get_referents(waiting.pop()):
-            if isinstance(held, Tensor | np.ndarray):
-                shared[id(held)] = held
-            elif id(held) not in known and (isinstance(held, list | tuple) or hasattr(held, "__next__")):
-                known.add(id(held))
-                waiting.append(held)
-    try:
-        return copy.deepcopy(value, shared)
-    except (TypeError, NotImplementedError):
-        return None
-
-
-def not_set_back(what: str, place: str = "evaluate()") -> CpdError:
-    """Why runs cannot start from the same: an evaluation moves on what has no way back."""
-    return CpdError(
-        f"moves {what} on, which cannot be set back: the next run would start where the last one ended",
-        place=place,
-        hint="keep a position of your own: self.k += 1; batch = self.batches[self.k % len(self.batches)]",
-    )
 
 
 def generator_words(generator: Any) -> Any:

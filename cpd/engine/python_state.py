@@ -15,7 +15,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from cpd.engine.kept import Kept, Looker, Names, copied_iterator, is_iterator
+from cpd.engine.iterators import copied_iterator, is_iterator
+from cpd.engine.kept import Kept, Looker, Names
 from cpd.engine.spaces import ClassSpace, GlobalSpace, Space, is_foreign, is_foreign_module
 from cpd.engine.steppers.torch_private import is_batched
 from cpd.problem import Problem
@@ -34,7 +35,7 @@ class PythonState:
 
     def __init__(self, problem: Problem, model: nn.Module | None = None) -> None:
         looker = Looker()
-        self._looker = looker
+        looker.seen[id(problem)] = Kept(problem)
         modules = dict(model.named_modules()) if model is not None else {}
         for module in modules.values():
             looker.seen[id(module)] = Kept(module)
@@ -62,9 +63,10 @@ class PythonState:
             for key in kept.changed_keys(now):
                 yield part, key, now.get(key), key not in now
 
-    def objects(self) -> set[int]:
-        """The identities of the objects that were kept."""
-        return set(self._looker.seen)
+    def stood(self, part: str, key: Any) -> Kept | None:
+        """What stood under a name; None where there was nothing."""
+        kept = self.parts[part]
+        return kept.items.get(key) if isinstance(kept, Names) else None
 
     def space(self, part: str) -> Space:
         """Where the names of a part are."""

@@ -8,7 +8,7 @@ import re
 import sys
 from collections import deque
 from collections.abc import Iterator
-from functools import lru_cache, partial
+from functools import cache, partial
 from types import FunctionType, MemberDescriptorType, MethodType, SimpleNamespace
 from typing import Any
 
@@ -33,9 +33,9 @@ class Space:
         """What is kept here, by name."""
         return ((key, value) for key, value in list(self.names.items()) if key not in self.skipped)
 
-    def all_names(self) -> set[Any]:
-        """The names that there are, those included that are not looked at."""
-        return set(self.names)
+    def everything(self) -> dict[Any, Any]:
+        """What stands here, code included that is not looked at."""
+        return dict(self.names)
 
     def put(self, key: Any, value: Any) -> None:
         """Let a name hold a value."""
@@ -52,7 +52,8 @@ class ObjectSpace(Space):
     def __init__(self, value: Any) -> None:
         super().__init__(getattr(value, "__dict__", {}))
         self.value = value
-        self.slots = slots(type(value))  # type: ignore[arg-type]
+        kind: Any = type(value)
+        self.slots = slots(kind)
 
     def items(self) -> Iterator[tuple[Any, Any]]:
         """What is kept here, by name."""
@@ -87,9 +88,9 @@ class ClassSpace(Space):
             if (not key.startswith("__") and _may_change(value)) or keeps(value):
                 yield key, value
 
-    def all_names(self) -> set[Any]:
-        """The names that there are, those included that are not looked at."""
-        return set(vars(self.kind))
+    def everything(self) -> dict[Any, Any]:
+        """What stands here, code included that is not looked at."""
+        return dict(vars(self.kind))
 
     def put(self, key: Any, value: Any) -> None:
         """Let a name hold a value."""
@@ -160,7 +161,16 @@ class GlobalSpace(Space):
                 yield key, value
 
 
-@lru_cache(maxsize=1024)
+def space_of(value: Any) -> Space:
+    """Where an object, a method or a function has its names."""
+    if isinstance(value, FunctionType):
+        return FunctionSpace(value)
+    if isinstance(value, partial):
+        return PartialSpace(value)
+    return MethodSpace(value) if isinstance(value, MethodType) else ObjectSpace(value)
+
+
+@cache  # classes stay as long as the process
 def slots(kind: type) -> tuple[str, ...]:
     """Names of an object's attributes that are not in its dictionary; none for Python's own and for torch's in C."""
     if _is_pythons(kind):
@@ -173,8 +183,8 @@ def has_names(value: Any) -> bool:
     """Whether a value is an object whose attributes are looked at: all but those of Python's own classes."""
     if isinstance(value, SimpleNamespace | argparse.Namespace):
         return True
-    kind = type(value)
-    return not _is_pythons(kind) and (hasattr(value, "__dict__") or bool(slots(kind)))  # type: ignore[arg-type]
+    kind: Any = type(value)
+    return not _is_pythons(kind) and (hasattr(value, "__dict__") or bool(slots(kind)))
 
 
 def _is_pythons(kind: type) -> bool:

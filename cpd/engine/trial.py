@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cpd.engine.agreement import disagreement, shake
 from cpd.engine.counting import Counter, out_of_memory
-from cpd.engine.kept import not_set_back
+from cpd.engine.iterators import not_set_back
 from cpd.engine.loading import ProblemRaised
 from cpd.engine.minibatches import Minibatches
 from cpd.engine.prepared import Prepared
@@ -56,25 +56,27 @@ class Trial:
                 it has a gradient.
             ProblemRaised: The user's code raised.
         """
+        passed = self._compared()
+        self.prepared.surroundings.restore()
+        return passed
+
+    def _compared(self) -> bool:
         first = self.minibatches.next()
         second = None if self.minibatches.batch_size is None else self.minibatches.last()
-        try:
-            with self._telling("evaluate"):
-                self._look_around(first)
-                right = self._plain(0, first)
-                self._check_gradients()
-            if not self.prepared.stack.fused:
-                self.prepared.counted = 1
-                self._choose_measures()
-                return True
-            refused = self._refused(first, second, right)
-            if refused is not None:
-                self.notes.append(f"cannot be fused, runs train one at a time: {refused}")
-                return False
+        with self._telling("evaluate"):
+            self._look_around(first)
+            right = self._plain(0, first)
+            self._check_gradients()
+        if not self.prepared.stack.fused:
+            self.prepared.counted = 1
             self._choose_measures()
             return True
-        finally:
-            self.prepared.surroundings.restore()
+        refused = self._refused(first, second, right)
+        if refused is not None:
+            self.notes.append(f"cannot be fused, runs train one at a time: {refused}")
+            return False
+        self._choose_measures()
+        return True
 
     def _plain(self, row: int, batch: Any, k: int | None = None) -> Tensors:
         """One run alone, from its start; with parameters shaken by rounding where ``k`` is given."""
@@ -92,6 +94,7 @@ class Trial:
         before = [t.clone() if t.numel() <= MOST_COMPARED else None for t in data]
         versions = [t._version for t in data]
         models = take(prepared.models, [0])
+        known = set(named_tensors(self.alone.model))
         prepared.surroundings.restore()
         with prepared.counter:
             at = self.alone.evaluate(models.trained(), self.minibatches.copy_of(batch))
@@ -103,7 +106,9 @@ class Trial:
             raise self._changed_data("evaluate")
         self._see_moved(models)
         prepared.models = prepared.models.told_apart(at.buffers)
+        added = {n: t.detach().clone() for n, t in named_tensors(self.alone.model).items() if n not in known}
         once, again = _numbers(*_with_gradients(at), 0), self._plain(0, batch)
+        self._refuse_added(added)
         if disagreement(once, again, {}, lambda k: self._plain(0, batch, k)) is not None:
             changes.append("depends on what cannot be seen: called again it gives other numbers")
         prepared.stateful = tuple(changes)
@@ -119,6 +124,17 @@ class Trial:
         for name in stuck_names(self.prepared.stack.problem, self.alone.model):
             if f"changes {name}" in changes:
                 raise not_set_back(name, f"{self.target}.evaluate()")
+
+    def _refuse_added(self, added: Tensors) -> None:
+        """Refuse tensors that an evaluation adds to the model and that the next one changes: no run would own them."""
+        now = named_tensors(self.alone.model)
+        for name, tensor in added.items():
+            if name not in now or not _same(tensor, now[name].detach()):
+                raise CpdError(
+                    f"adds '{name}' to the model and changes it, which no run has as its own",
+                    place=f"{self.target}.evaluate()",
+                    hint="register it in the module's __init__",
+                )
 
     def _changed_data(self, method: str) -> CpdError:
         return CpdError(
