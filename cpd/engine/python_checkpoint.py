@@ -40,7 +40,6 @@ def written_state(state: PythonState) -> list[list[Any]]:
     Raises:
         CannotKeep: Some of it is no plain value.
     """
-    known = state.objects()  # a resumed training has these too, and what they hold goes into them
     return [
         [part, key, *([] if gone else [_written(value, f"{part}.{key}", state.stood(part, key))])]
         for part, key, value, gone in state.changed_items()

@@ -31,14 +31,14 @@ def test_a_problem_trains_as_a_plain_loop_trains_it(number: int) -> None:
     assert told(outcomes) == []
 
 
-@pytest.mark.parametrize("number", (5, 37, 44, 77, 82), ids=shown)
+@pytest.mark.parametrize("number", [5, 37, 44, 77, 82], ids=shown)
 @pytest.mark.parametrize("engine", ["eager", "captured"])
 def test_an_interrupted_training_goes_on_bit_by_bit(number: int, engine: str) -> None:
     assert told([resumed(compose(number), engine)]) == []
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", (5, 18, 22), ids=shown)
+@pytest.mark.parametrize("number", [5, 18, 22], ids=shown)
 def test_workers_train_a_problem_as_a_plain_loop_trains_it(number: int) -> None:
     assert told(compared(compose(number), ["jobs", "jobs alone"])) == []
 
