@@ -71,7 +71,7 @@ class Minibatches:
 
     def put_back(self) -> None:
         """Give back the batch that was peeked at and taken since."""
-        self.taken -= 1
+        self.taken -= self.batch_size is not None
 
     def next_alike(self, most: int) -> tuple[Tensor, ...]:
         """Examples of the next minibatches, ``[B]`` each: those of one size, within an epoch and at most ``most``."""
