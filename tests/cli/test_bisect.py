@@ -259,14 +259,14 @@ def test_a_component_is_no_constraint(bisect: Bisect) -> None:
 
 
 COUNTED = """\
-import cpd.errors
+import os
 
-CALLS = []
+import cpd.errors
 
 
 def counted():
-    CALLS.append(0)
-    if len(CALLS) > 60:
+    os.calls = getattr(os, "calls", 0) + 1
+    if os.calls > 60:
         raise cpd.errors.CpdError("enough")
 
 

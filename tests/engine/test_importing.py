@@ -1,8 +1,8 @@
 """What problems import: of their own, not of each other, and nothing that hides what is installed."""
 
 import json
-import multiprocessing
 import pickle
+import subprocess
 import sys
 from pathlib import Path
 
@@ -194,18 +194,15 @@ def test_processes_that_a_problem_starts_know_its_functions(data: str, mean: flo
     assert swept(write_problem(tmp_path / "a-b c", data, POOLED))[0] == mean
 
 
-def _called(pickled: bytes) -> float:
-    return float(pickle.loads(pickled)(3))
-
-
 def test_a_function_of_a_problem_is_read_in_a_new_process(tmp_path: Path) -> None:
     task = write_problem(tmp_path, "1", POOLED, "odd näme.v2.py")
     (tmp_path / "helper.py").write_text("def twice(k):\n    return 2.0 * k\n")
     module = importing.problem_module(load_task(task).problem)
     pickled = pickle.dumps(module.square)
     importing.leave()
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        assert pool.apply(_called, [pickled]) == 9.0
+    reading = "import pickle, sys; print(pickle.load(sys.stdin.buffer)(3))"
+    done = subprocess.run([sys.executable, "-P", "-c", reading], input=pickled, capture_output=True, check=True)
+    assert float(done.stdout) == 9.0
 
 
 def test_a_problem_whose_import_fails_leaves_nothing(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def farthest(case: Case, stepper: str) -> float:
         plain, ours = train_plainly(case, key), flat(run)
         theirs = {**plain.numbers, **plain.curves}
         assert len(theirs) >= 9
-        apart += [np.abs(ours[n] - value).max() / np.abs(value).max() for n, value in theirs.items()]
+        apart += [np.abs(ours[n] - value).max() / max(np.abs(value).max(), 1e-300) for n, value in theirs.items()]
     return float(max(apart))
 
 
