@@ -23,6 +23,8 @@ from cpd.errors import CpdError, SpecError
 
 MOST_COMPARED = 2**24
 """Numbers in the data up to which it is seen whether an evaluation changed them in a way that torch does not notice."""
+OTHERS = 2
+"""Evaluations more in which a generator must have been drawn from: a cluster's own threads draw now and then."""
 GRADIENT_WITHIN = 8
 """Minibatches in which some constraint must show a gradient."""
 SHOWN = 3
@@ -98,7 +100,7 @@ class Trial:
         prepared.surroundings.restore()
         with prepared.counter:
             at = self.alone.evaluate(models.trained(), self.minibatches.copy_of(batch))
-        changes = prepared.surroundings.changes()
+        changes = self._own_changes(models, batch)
         self._refuse_stuck(changes)
         prepared.draws = "torch" in prepared.surroundings.random.drawn_since()
         unchanged = all(b is None or _same(b, t) for b, t in zip(before, data, strict=True))
@@ -118,6 +120,19 @@ class Trial:
                 f"evaluate() {named}: steps run as they are written, neither captured nor compiled; faster: state in a "
                 "buffer of the model, random numbers of torch"
             )
+
+    def _own_changes(self, models: Models, batch: Any) -> list[str]:
+        """What the evaluation that was just made has changed; others of this process may draw from ``random`` too."""
+        changes = self.prepared.surroundings.changes()
+        for _ in range(OTHERS):
+            drawn = [change for change in changes if change.startswith("draws")]
+            if not drawn:
+                break
+            self.prepared.surroundings.restore()
+            self.alone.evaluate(models.trained(), self.minibatches.copy_of(batch))
+            again = self.prepared.surroundings.changes()
+            changes = [change for change in changes if change not in drawn or change in again]
+        return changes
 
     def _refuse_stuck(self, changes: list[str]) -> None:
         """Refuse what no run could start with as a loop of its own would."""
