@@ -161,7 +161,9 @@ def test_a_compiler_that_fails_costs_a_line(monkeypatch: pytest.MonkeyPatch, cac
 
 
 @compiler
-def test_a_compiler_that_is_asked_for_and_fails_fails_no_run(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+def test_a_compiler_that_is_asked_for_and_fails_fails_no_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CPD_CACHE", str(tmp_path))  # nothing is kept there
+
     def fails(*given: object, **options: object) -> None:
         raise ValueError("strides differ")
 
