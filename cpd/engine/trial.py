@@ -100,6 +100,7 @@ class Trial:
         prepared.surroundings.restore()
         with prepared.counter:
             at = self.alone.evaluate(models.trained(), self.minibatches.copy_of(batch))
+        once = _numbers(*_with_gradients(at), 0)  # at once, for the next evaluation writes into the same model
         changes = self._own_changes(models, batch)
         self._refuse_stuck(changes)
         prepared.draws = "torch" in prepared.surroundings.random.drawn_since()
@@ -109,7 +110,7 @@ class Trial:
         self._see_moved(models)
         prepared.models = prepared.models.told_apart(at.buffers)
         added = {n: t.detach().clone() for n, t in named_tensors(self.alone.model).items() if n not in known}
-        once, again = _numbers(*_with_gradients(at), 0), self._plain(0, batch)
+        again = self._plain(0, batch)
         self._refuse_added(added)
         if disagreement(once, again, {}, lambda k: self._plain(0, batch, k)) is not None:
             changes.append("depends on what cannot be seen: called again it gives other numbers")
