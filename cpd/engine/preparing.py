@@ -182,7 +182,9 @@ _first: dict[int, PythonState] = {}
 
 def _first_state(problem: Problem) -> PythonState:
     """What the problem kept in Python when its data had been read: every run starts from it."""
-    return _first.setdefault(id(problem), PythonState(problem))  # a problem stays as long as its process
+    if id(problem) not in _first:  # a problem stays as long as its process
+        _first[id(problem)] = PythonState(problem)
+    return _first[id(problem)]
 
 
 def check_device(name: str, option: str = "--device") -> torch.device:

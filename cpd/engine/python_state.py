@@ -86,16 +86,19 @@ class PythonState:
 
 def stuck_names(problem: Problem, model: nn.Module) -> list[str]:
     """Where user code keeps iterators that nothing can set back."""
-    parts = PythonState(problem, model).parts.items()
-    found = ((name, value) for where, kept in parts for name, value in kept.leaves(where))
+    found = _leaves(problem, model)
     return [name for name, value in found if is_iterator(value) and copied_iterator(value) is None]
 
 
 def batched_names(problem: Problem, model: nn.Module) -> list[str]:
     """Where an evaluation under ``vmap`` has left tensors of several runs."""
-    parts = PythonState(problem, model).parts.items()
-    found = ((name, value) for where, kept in parts for name, value in kept.leaves(where))
-    return [name for name, value in found if isinstance(value, Tensor) and is_batched(value)]
+    return [n for n, value in _leaves(problem, model) if isinstance(value, Tensor) and is_batched(value)]
+
+
+def _leaves(problem: Problem, model: nn.Module) -> Iterator[tuple[str, Any]]:
+    """All that user code keeps in Python, by name."""
+    for where, kept in PythonState(problem, model).parts.items():
+        yield from kept.leaves(where)
 
 
 def _registered(module: nn.Module) -> frozenset[str]:

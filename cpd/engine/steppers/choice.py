@@ -19,6 +19,7 @@ from cpd.engine.steppers.cuda_graph import Graphed
 from cpd.engine.steppers.packaging import compile_seconds, missing_compiler
 from cpd.engine.steppers.stepper import Eager, Stepper
 from cpd.engine.training import Training
+from cpd.engine.trial import first_line
 from cpd.errors import CpdError
 
 CAPTURE_FROM = 200
@@ -173,8 +174,7 @@ class Auto:
         try:
             compiled.prepare(state, batches)
         except Exception as error:
-            first = (str(error).strip() or type(error).__name__).splitlines()[0]
-            self.note = f"not compiled: {first}"
+            self.note = f"not compiled: {first_line(error)}"
             return False
         return True
 

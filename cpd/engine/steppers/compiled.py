@@ -17,6 +17,7 @@ from cpd.engine.steppers.captured import Captured, Trace
 from cpd.engine.steppers.draws import Draw
 from cpd.engine.steppers.packaging import HISTORY, Layout, load, package
 from cpd.engine.tree import leaves, named
+from cpd.engine.trial import first_line
 
 DRAWN_BYTES = 2**25
 """Random numbers and places of examples that are kept for the steps of one call."""
@@ -105,8 +106,7 @@ class Compiled:
         except Exception as error:
             if out_of_memory(error):
                 raise
-            first = (str(error).strip() or type(error).__name__).splitlines()[0]
-            self.note = f"captured instead of compiled: {first}"
+            self.note = f"captured instead of compiled: {first_line(error)}"
             return None
 
     def _load(self, size: Size, state: State, batches: Minibatches) -> _Program | None:
