@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cpd.errors import CpdError
-    from cpd.problem import Evaluation, Problem
+    from cpd.problem import Evaluation, Problem, observed, share
     from cpd.results.frames import load_runs
     from cpd.results.result import Result
     from cpd.run.commands import bisect, compare, sweep
@@ -23,6 +23,8 @@ __all__ = [
     "bisect",
     "compare",
     "load_runs",
+    "observed",
+    "share",
     "sweep",
 ]
 
@@ -34,6 +36,8 @@ _HOME = {
     "bisect": "cpd.run.commands",
     "compare": "cpd.run.commands",
     "load_runs": "cpd.results.frames",
+    "observed": "cpd.problem",
+    "share": "cpd.problem",
     "Options": "cpd.run.options",
     "Overrides": "cpd.spec.overrides",
     "sweep": "cpd.run.commands",

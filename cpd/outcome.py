@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, SupportsFloat, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, SupportsFloat, TypedDict
 
 if TYPE_CHECKING:
     import numpy as np
@@ -120,12 +121,27 @@ class Diagnosis(StrEnum):
     VANISHING_CONSTRAINT_GRADIENT = "vanishing_constraint_gradient"
 
 
+SECTIONS = ("train.", "arguments.")
+"""What the dotted keys of a setting begin with: they stand for values of the recipe and of the problem's arguments."""
+
+
+def is_dotted(name: str) -> bool:
+    """Whether a part of a setting is a value of ``train`` or ``arguments``, and no hyperparameter of the method."""
+    return name.startswith(SECTIONS)
+
+
+def hyperparameters_of(setting: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a setting that is its method's."""
+    return {name: value for name, value in setting.items() if not is_dotted(name)}
+
+
 @dataclass(frozen=True)
 class RunKey:
     """One training to do: a method's setting at given constraint levels with a seed.
 
     Attributes:
-        setting: The hyperparameters as given (defaults left out), e.g. ``{"coefficient": 0.1}``.
+        setting: The hyperparameters as given (defaults left out), e.g. ``{"coefficient": 0.1}``, and by dotted keys the
+            values of grids over the recipe and the problem's arguments, e.g. ``{"train.optimizer.lr": 0.01}``.
         levels: Every constraint's level.
         id: Hash of all that changes the run's number, or None where there is no store.
     """
@@ -135,6 +151,16 @@ class RunKey:
     levels: Mapping[str, float]
     seed: int
     id: str | None = None
+
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        """The part of the setting that is the method's."""
+        return hyperparameters_of(self.setting)
+
+    @property
+    def dotted(self) -> dict[str, Any]:
+        """The part of the setting that is the recipe's and the problem's, by dotted key."""
+        return {name: value for name, value in self.setting.items() if is_dotted(name)}
 
 
 @dataclass(frozen=True)
@@ -163,6 +189,16 @@ class ConstraintOutcome:
     tolerance: float | None = None
 
 
+class RecordedMeasures(TypedDict):
+    """:class:`MeasuredCurves` as plain lists."""
+
+    steps: list[int]
+    objective: list[float | None]
+    constraints: dict[str, list[Number]]
+    surrogates: dict[str, list[Number]]
+    metrics: dict[str, list[float | None]]
+
+
 class Recorded(TypedDict):
     """:class:`Curves` as plain lists: what views, exports and trackers read."""
 
@@ -170,6 +206,36 @@ class Recorded(TypedDict):
     objective: list[float | None]
     constraints: dict[str, list[Number]]
     multipliers: dict[str, list[Number]]
+    measured: NotRequired[RecordedMeasures | None]
+
+
+@dataclass(frozen=True)
+class MeasuredCurves:
+    """What was measured of a run along the way, on all training data, thinned to at most about 500 points.
+
+    Attributes:
+        steps: Steps done at each point, ``[points]``, ascending.
+        objective: ``[points]``.
+        constraints: Strict value by name, ``[points]`` or ``[points][k]``.
+        surrogates: Differentiable value, likewise.
+        metrics: By name, ``[points]``.
+    """
+
+    steps: Sequence[int]
+    objective: Sequence[float | None]
+    constraints: Mapping[str, Sequence[Any]]
+    surrogates: Mapping[str, Sequence[Any]]
+    metrics: Mapping[str, Sequence[float | None]]
+
+    def plain(self) -> RecordedMeasures:
+        """The same as lists."""
+        return {
+            "steps": list(self.steps),
+            "objective": list(self.objective),
+            "constraints": {name: list(points) for name, points in self.constraints.items()},
+            "surrogates": {name: list(points) for name, points in self.surrogates.items()},
+            "metrics": {name: list(points) for name, points in self.metrics.items()},
+        }
 
 
 @dataclass(frozen=True)
@@ -181,12 +247,29 @@ class Curves:
         objective: ``[points]``.
         constraints: Strict value by name, ``[points]`` or ``[points][k]``.
         multipliers: Likewise; empty for methods without multipliers.
+        measured: What was measured along the way; None where nothing was.
     """
 
     steps: Sequence[int]
     objective: Sequence[float | None]
     constraints: Mapping[str, Sequence[Any]]
     multipliers: Mapping[str, Sequence[Any]]
+    measured: MeasuredCurves | None = None
+
+    def until(self, done: int) -> Curves:
+        """The points of the first ``done`` steps alone."""
+        end = bisect_left(self.steps, done)
+        return replace(
+            self,
+            steps=self.steps[:end],
+            objective=_part(self.objective, slice(end)),
+            constraints={name: _part(points, slice(end)) for name, points in self.constraints.items()},
+            multipliers={name: _part(points, slice(end)) for name, points in self.multipliers.items()},
+        )
+
+    def last_tenth(self, name: str, done: int) -> Sequence[Any]:
+        """A constraint's points in the last tenth of so many steps."""
+        return _part(self.constraints[name], slice(bisect_left(self.steps, done - max(1, done // 10)), None))
 
     def plain(self) -> Recorded:
         """The same as lists."""
@@ -195,12 +278,25 @@ class Curves:
             "objective": list(self.objective),
             "constraints": {name: list(points) for name, points in self.constraints.items()},
             "multipliers": {name: list(points) for name, points in self.multipliers.items()},
+            "measured": None if self.measured is None else self.measured.plain(),
         }
+
+
+def _part(points: Sequence[Any], part: slice) -> Sequence[Any]:
+    """Some of the points, packed where they were."""
+    return Series(points.numbers[part].copy()) if isinstance(points, Series) else points[part]
 
 
 @dataclass(frozen=True)
 class Run:
-    """One finished training: key, status and plain numbers. Verdicts are computed when shown: :mod:`cpd.verdict`."""
+    """One finished training: key, status and plain numbers. Verdicts are computed when shown: :mod:`cpd.verdict`.
+
+    Attributes:
+        steps: Steps done.
+        error: Why it failed or diverged; of a completed run, that it diverged after the iterate that is judged.
+        selected_step: Steps done at the iterate that is judged, where that need not be the last one; else None.
+        ended_early: Whether it ended before all steps were done, for it had been feasible long enough.
+    """
 
     key: RunKey
     status: Status
@@ -211,3 +307,5 @@ class Run:
     seconds: float = 0.0
     error: str | None = None
     curves: Curves | None = None
+    selected_step: int | None = None
+    ended_early: bool = False

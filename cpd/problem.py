@@ -1,14 +1,187 @@
-"""Contract 1: what a user writes in Python, for ONE model."""
+"""Contracts 1 and 4: what a user writes in Python, for ONE model."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch import Tensor
 
-Values = Mapping[str, torch.Tensor]
+from cpd.errors import CpdError
+
+THIRD = 2
+"""The place of the first parameter of ``evaluate`` after the model and the batch."""
+OFFERED = ("progress", "constraint_batch")
+"""What ``evaluate`` may take beside them, by name."""
+
+
+@dataclass(frozen=True, eq=False)
+class Share:
+    """A share of examples, as the two sums that it is made of: see :func:`share`.
+
+    Attributes:
+        numerator: ``sum(p * of)``, a scalar or ``[k]``.
+        denominator: ``sum(of)``, of the same shape; without ``of`` the number of examples.
+        whole: Whether it is of all examples, so that it always has a value.
+    """
+
+    numerator: Tensor
+    denominator: Tensor
+    whole: bool = False
+
+    @property
+    def shape(self) -> torch.Size:
+        """Of the value."""
+        return self.numerator.shape
+
+    @property
+    def there(self) -> Tensor | None:
+        """Whether it has a value, bool of its shape: not where its group is empty. None where it always has."""
+        return None if self.whole else self.denominator != 0
+
+    @property
+    def value(self) -> Tensor:
+        """Numerator over denominator; 0, without a gradient, where the group is empty."""
+        there = self.there
+        if there is None:
+            return self.numerator / self.denominator
+        share = self.numerator / torch.where(there, self.denominator, torch.ones_like(self.denominator))
+        return torch.where(there, share, torch.zeros_like(share))
+
+    def _refused(self, other: Any = None) -> Any:
+        hint = (
+            "return it as it is, or calculate with its value, which is 0 where the group is empty: cpd.share(...).value"
+        )
+        raise CpdError("is two sums, no number to calculate with", place="cpd.share()", hint=hint)
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __neg__ = _refused
+
+
+def share(p: Tensor, of: Tensor | None = None, *, dim: int | tuple[int, ...] | None = 0) -> Share:
+    r"""Return the share of a group of examples, which may be empty in a minibatch.
+
+    .. math:: \frac{\sum_i p_i \, \mathrm{of}_i}{\sum_i \mathrm{of}_i}
+
+    Both ``p`` and ``of`` lead with the examples; the one with fewer dimensions gets some of size 1 at its end, and
+    the two are broadcast. So ``share(p, of=y)`` of two ``[n]`` is a recall, and ``share(p, of=onehot)`` with a ``[n]``
+    and a ``[n, k]`` is k shares, as is ``share(p[:, None], of=onehot)``. A share over an empty group is not observed in
+    that step: it has no gradient, its multiplier stays, and it counts neither as held nor as violated. Where a model
+    is judged it is an error.
+
+    Args:
+        p: What is counted: probabilities, decisions (bool) or numbers, ``[n]`` or ``[n, ...]``.
+        of: The group: members (bool) or weights >= 0; default: every example.
+        dim: Dimensions that are summed over: the examples; None for all, so that the result is a scalar.
+
+    Returns:
+        A value for ``constraints``, ``strict`` and ``metrics``; a scalar, or ``[k]``.
+
+    Raises:
+        CpdError: The shapes do not fit together.
+    """
+    dtype = torch.promote_types(p.dtype, torch.get_default_dtype())  # a sum of bool or bfloat16 would lose counts
+    if of is None:
+        numerator, examples = p.to(dtype), torch.ones((), dtype=dtype, device=p.device).expand(p.shape)
+    else:
+        dtype = torch.promote_types(of.dtype, dtype)
+        numerator, examples = _broadcast(p.to(dtype), of.to(dtype))
+        numerator = numerator * examples
+    dims = tuple(range(numerator.dim())) if dim is None else dim
+    total = numerator.sum(dims) if numerator.dim() else numerator
+    if of is None:
+        count = numerator.numel() // max(1, total.numel())
+        return Share(total, torch.full_like(total, float(count)).detach(), whole=count > 0)
+    return Share(total, examples.sum(dims) if examples.dim() else examples)
+
+
+def _broadcast(p: Tensor, of: Tensor) -> tuple[Tensor, Tensor]:
+    """Both with all dimensions, the first of which are the same."""
+    most = max(p.dim(), of.dim())
+    try:
+        p, of = torch.broadcast_tensors(*(t.reshape(*t.shape, *[1] * (most - t.dim())) for t in (p, of)))
+    except RuntimeError:
+        shapes = f"p has shape {list(p.shape)}, of has {list(of.shape)}"
+        raise CpdError(shapes, place="cpd.share()", hint="let the first dimension of both be the examples") from None
+    return p, of
+
+
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """Some entries of a vector constraint: see :func:`observed`.
+
+    Attributes:
+        values: ``[k]``.
+        index: Where they belong, ``[k]``, int64.
+        size: n, entries of the vector.
+    """
+
+    values: Tensor
+    index: Tensor
+    size: int
+
+    @property
+    def shape(self) -> torch.Size:
+        """Of the whole vector."""
+        return torch.Size([self.size])
+
+    @property
+    def outside(self) -> Tensor:
+        """Which of the values belong nowhere, ``[k]`` bool."""
+        return (self.index < 0) | (self.index >= self.size)
+
+    @property
+    def spread(self) -> tuple[Tensor, Tensor]:
+        """The vector ``[n]``, 0 where nothing was seen, and where something was, bool; NaN for what belongs nowhere."""
+        outside = self.outside
+        place = self.index.clamp(0, self.size - 1)
+        values = torch.where(outside, torch.full_like(self.values, math.nan), self.values)
+        # Each run adds to zeros of its own: where vmap expands those of all, torch's compiler adds the runs together.
+        both = torch.stack([values, torch.ones_like(values)])
+        total, count = both.new_zeros(2, self.size).index_add(1, place, both)
+        there = count > 0
+        return total / torch.where(there, count, torch.ones_like(count)), there
+
+
+def observed(values: Tensor, index: Tensor, size: int) -> Observed:
+    r"""Return those entries of a vector constraint that a minibatch shows.
+
+    .. math:: v_j = \mathrm{mean}_{i: \mathrm{index}_i = j} \mathrm{values}_i
+
+    The other entries are not observed in that step: their multipliers stay, they have no gradient, and they count
+    neither as held nor as violated. For one constraint per example put ``torch.arange(n)`` into ``data()``; the batch
+    then holds the ``index``.
+
+    Args:
+        values: ``[k]``, differentiable.
+        index: Where they belong, ``[k]`` whole numbers from 0 up to ``size - 1``; entries named twice are averaged.
+        size: n: how many constraints the vector has.
+
+    Returns:
+        A value for ``constraints`` and ``strict``, of n entries.
+
+    Raises:
+        CpdError: The index is not of whole numbers, or not one for each value.
+    """
+    place = "cpd.observed()"
+    if index.dtype.is_floating_point or index.dtype.is_complex or index.dtype is torch.bool:
+        kind = str(index.dtype).removeprefix("torch.")
+        raise CpdError(f"index is of {kind}", place=place, hint="give whole numbers, such as torch.arange(n) in data()")
+    values, index = torch.atleast_1d(values), torch.atleast_1d(index)
+    if values.dim() != 1 or values.shape != index.shape:
+        shapes = f"values has shape {list(values.shape)}, index has {list(index.shape)}"
+        raise CpdError(shapes, place=place, hint="give one whole number for each value")
+    if not isinstance(size, int) or size < 1:
+        raise CpdError(f"size is {size!r}", place=place, hint="give the number of constraints, an integer >= 1")
+    floats = values if values.dtype.is_floating_point else values.to(torch.get_default_dtype())
+    return Observed(floats, index.long(), size)
+
+
+Values = Mapping[str, Any]
+"""By name a tensor, or what :func:`share` or :func:`observed` gives: not a union, which nobody could calculate with."""
 
 
 @dataclass(frozen=True)
@@ -17,14 +190,15 @@ class Evaluation:
 
     Args:
         objective: Scalar f to minimise, differentiable.
-        constraints: Measured values by name, each a scalar or ``[k]`` (k constraints under one name).
-            Values, not violations: level, sense and tolerance live in the YAML. Differentiable (the surrogate).
+        constraints: Measured values by name, each a scalar or ``[k]`` (k constraints under one name), or what
+            :func:`share` and :func:`observed` give. Values, not violations: level, sense and tolerance live in the
+            YAML. Differentiable (the surrogate).
         strict: True values by name where they differ from the surrogate; same shapes. They drive the multipliers and
             the verdict and need no gradient.
         metrics: Scalars to report, by name.
     """
 
-    objective: torch.Tensor
+    objective: Tensor
     constraints: Values
     strict: Values | None = None
     metrics: Values = field(default_factory=dict)
@@ -34,10 +208,28 @@ class Problem:
     """A training problem with constraints, written for one model; cpd trains many copies of it at once.
 
     Arguments of ``__init__`` come from ``arguments`` in the YAML.
+
+    Attributes:
+        collate: Optional, a method or a function: makes a batch of a list of items, where these are not stacked as they
+            are (texts of several lengths, which it pads). Items are those of the Dataset or list that ``data()`` gives.
     """
 
+    collate: Any = None
+
     def data(self) -> Any:
-        """Return all training data: a tuple of tensors (first dimension = examples), a torch Dataset, or None."""
+        """Return all training data: tensors that lead with the examples, in tuples, lists and dicts; or a Dataset.
+
+        One whose items differ each time (a random transform), or that does not fit into memory, is read anew each
+        epoch. None stands for no data.
+        """
+        return None
+
+    def constraint_data(self) -> Any:
+        """Return a second stream of examples, for the constraints alone, like :meth:`data`'s; default: None.
+
+        Its minibatches, of ``train.constraint_batch_size`` examples, are what ``evaluate`` gets as
+        ``constraint_batch``; where a finished model is judged, all of it.
+        """
         return None
 
     def model(self) -> torch.nn.Module:
@@ -49,14 +241,34 @@ class Problem:
 
         Args:
             model: What :meth:`model` returned, with one run's parameters.
-            batch: A tuple shaped like :meth:`data`'s, or None when it is None.
+            batch: Of the shape of :meth:`data`'s: its tuples, lists and dicts; None when it is None.
+
+        A third parameter without a default, or one named ``progress``, gets the share of the training that is done: a
+        scalar from 0 to 1 of the run's dtype; 1 where a finished model is judged. A parameter named
+        ``constraint_batch`` gets examples of :meth:`constraint_data`.
         """
         raise NotImplementedError(f"{type(self).__name__}.evaluate() is not written")
 
     def measure(self, model: torch.nn.Module, batch: Any) -> Evaluation:
         """Judge a finished model (in ``eval()`` mode, on all data). Default: :meth:`evaluate`."""
-        return self.evaluate(model, batch)
+        done = {name: torch.ones(()) for name, what in takes(self.evaluate).items() if what == "progress"}
+        return self.evaluate(model, batch, **done)
 
-    def project(self, parameters: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    def project(self, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the parameters projected on the feasible set, ``[x]_X``, after each step. Default: as they are."""
         return parameters
+
+
+def takes(method: Callable[..., Any]) -> dict[str, str]:
+    """Return what a method of a problem takes beside the model and the batch: ``{parameter: what it gets}``.
+
+    It gets the ``progress`` under that name, or as a third parameter without a default; the ``constraint_batch`` under
+    that name.
+    """
+    found = {}
+    for place, one in enumerate(inspect.signature(method).parameters.values()):
+        if one.name in OFFERED and one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY):
+            found[one.name] = one.name
+        elif place == THIRD and one.kind is one.POSITIONAL_OR_KEYWORD and one.default is one.empty:
+            found[one.name] = "progress"
+    return found

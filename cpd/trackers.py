@@ -12,6 +12,10 @@ from cpd.errors import CpdError
 Plain = Mapping[str, Any]
 
 
+NOTHING: Plain = {"steps": [], "objective": []}
+"""Points where nothing was recorded."""
+
+
 class Tracker:
     """Told what happens in a sweep; override what you need. All calls come from one process and one thread.
 
@@ -41,6 +45,8 @@ class Tracker:
             run: As for :meth:`run_start`.
             points: ``steps`` (``[points]``), ``objective`` (``[points]``), and ``constraints`` and ``multipliers`` by
                 name (``[points]``, or ``[points][k]`` for a vector constraint); None where a number is missing.
+                ``measured`` has ``steps``, ``objective``, ``constraints``, ``surrogates`` and ``metrics`` of what was
+                measured along the way, likewise; None where nothing was.
         """
 
     def run_end(self, run: Plain) -> None:
@@ -82,12 +88,13 @@ class TensorBoard(Tracker):
         self._task = folder_name(sweep["task"])
 
     def points(self, run: Plain, points: Plain) -> None:
-        """Write each curve under ``objective``, ``constraints/NAME`` and ``multipliers/NAME``."""
+        """Write each curve under ``objective``, ``constraints/NAME`` and ``multipliers/NAME``, or ``measured/...``."""
         writer = self._open(run)
-        for tag, values in curves(points):
-            for step, value in zip(points["steps"], values, strict=True):
-                if value is not None:
-                    writer.add_scalar(tag, value, step)
+        for prefix, part in (("", points), ("measured/", points.get("measured") or NOTHING)):
+            for tag, values in curves(part):
+                for step, value in zip(part["steps"], values, strict=True):
+                    if value is not None:
+                        writer.add_scalar(prefix + tag, value, step)
 
     def run_end(self, run: Plain) -> None:
         """Write the hyperparameters and what came of them."""
@@ -124,8 +131,8 @@ class TensorBoard(Tracker):
 def curves(points: Plain) -> Iterator[tuple[str, list[float | None]]]:
     """Each curve of a run's points with its name; a vector's components are ``constraints/NAME/0`` and so on."""
     yield "objective", points["objective"]
-    for kind in ("constraints", "multipliers"):
-        for name, values in points[kind].items():
+    for kind in ("constraints", "multipliers", "surrogates", "metrics"):
+        for name, values in points.get(kind, {}).items():
             size = max((len(value) for value in values if isinstance(value, list)), default=0)
             if not size:
                 yield f"{kind}/{name}", values

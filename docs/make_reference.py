@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from cpd.methods.growth import GROWTH
 from cpd.methods.hyperparameter import Hyperparameter
 from cpd.methods.method import Method
 from cpd.methods.registry import REGISTRY
-from cpd.spec.schema import file_schema
+from cpd.spec.schema import GRID_TITLE, file_schema
 from cpd.verdict.diagnosis import DIAGNOSES
 
 DOCS = Path(__file__).resolve().parent
@@ -89,13 +90,28 @@ def hyperparameters(declared: Mapping[str, Hyperparameter]) -> str:
     return table(("name", "value", "default", "what it does"), rows)
 
 
+def growth() -> str:
+    """The keys of a rule by which a penalty grows."""
+    rows = [(f"`{name}`", values(one), one.meaning) for name, one in GROWTH.fields.items()]
+    return table(("key", "value", "what it does"), rows)
+
+
 def values(one: Hyperparameter) -> str:
     """The values that a hyperparameter takes."""
-    if one.choices:
-        return " or ".join(code(choice) for choice in one.choices)
+    if one.schedule:
+        return " or ".join([*map(code, one.words), "a schedule"])
+    words = [code(choice) for choice in (*one.choices, *one.words)]
+    others = [*(words if len(words) < 5 else ["a name"]), *(["a mapping"] if one.fields else [])]
+    return " or ".join([*([] if one.choices else [numbers(one)]), *others])
+
+
+def numbers(one: Hyperparameter) -> str:
+    """The numbers that it takes."""
     sign = "above" if one.exclusive else "from"
     bound = "" if one.minimum == float("-inf") else f" {sign} {one.minimum:g}" + ("" if one.exclusive else " on")
-    return f"number{bound}" + (", or one per constraint" if one.per_constraint else "")
+    below = "" if one.below == float("inf") else f", below {one.below:g}"
+    kind = "whole number" if one.whole else "number"
+    return f"{kind}{bound}{below}" + (", or one per constraint" if one.per_constraint else "")
 
 
 def diagnoses() -> str:
@@ -103,15 +119,26 @@ def diagnoses() -> str:
     return table(("diagnosis", "what it means, and what to do"), [(f"`{n}`", text) for n, text in DIAGNOSES.items()])
 
 
+def refusals() -> str:
+    """Every operation that keeps runs from being fused, and what to write instead."""
+    from cpd.engine.refusals import CHECKPOINT, REFUSALS
+
+    rows = [(each.what.format("another operation"), each.instead) for each in [*REFUSALS, CHECKPOINT]]
+    return table(("operation", "what to write instead"), rows)
+
+
 def kinds(part: Mapping[str, Any]) -> str:
     """The values that a schema allows, in words."""
     if "anyOf" in part:
-        return " or ".join(dict.fromkeys(kinds(one) for one in part["anyOf"]))
+        values = [one for one in part["anyOf"] if one.get("title") != GRID_TITLE and one != {"type": "null"}]
+        return " or ".join(dict.fromkeys(kinds(one) for one in values))
     if "enum" in part:
         return ", ".join(code(value) for value in part["enum"]) if len(part["enum"]) < 5 else "a name"
     if "const" in part:
         return code(part["const"])
-    names = {"integer": "whole number", "object": "mapping", "string": "word"}
+    if "maximum" in part:
+        return f"number above {part['exclusiveMinimum']}, up to {part['maximum']}"
+    names = {"integer": "whole number", "object": "mapping", "string": "word", "array": "list"}
     text = names.get(part["type"], part["type"])
     if "minimum" in part:
         return f"{text} from {part['minimum']} on"
@@ -150,7 +177,9 @@ GENERATED: dict[str, Callable[[], str]] = {
     "search": search,
     "optimizers": optimizers,
     "methods": methods,
+    "growth": growth,
     "diagnoses": diagnoses,
+    "refusals": refusals,
 }
 
 

@@ -62,7 +62,7 @@ def test_the_wheel_carries_its_license(wheel: zipfile.ZipFile) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("words", "last"),
+    ("words", "said"),
     [
         (("--help",), None),
         (("tasks", "--format", "csv"), None),
@@ -71,7 +71,7 @@ def test_the_wheel_carries_its_license(wheel: zipfile.ZipFile) -> None:
     ],
 )
 def test_the_wheel_works_from_any_folder(
-    wheel: zipfile.ZipFile, words: tuple[str, ...], last: str | None, tmp_path: Path
+    wheel: zipfile.ZipFile, words: tuple[str, ...], said: str | None, tmp_path: Path
 ) -> None:
     wheel.extractall(tmp_path / "site")
     elsewhere = tmp_path / "elsewhere"
@@ -89,7 +89,7 @@ def test_the_wheel_works_from_any_folder(
     assert done.stderr.splitlines() == [str(tmp_path / "site" / "cpd" / "__init__.py")]
     assert done.returncode == (3 if words[0] == "sweep" else 0)
     assert done.stdout
-    assert last is None or " ".join(done.stdout.splitlines()[-1].split()) == last
+    assert said is None or said in [" ".join(line.split()) for line in done.stdout.splitlines()]
 
 
 def test_the_source_distribution_builds_and_tests_itself(built: Path) -> None:

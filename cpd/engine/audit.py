@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from cpd.engine.agreement import disagreement, shake
+from cpd.engine.bound import named_tensors
 from cpd.engine.counting import out_of_memory
 from cpd.engine.recorder import Record
-from cpd.engine.stacked import named_tensors
 from cpd.engine.step import State, Step
 from cpd.engine.surroundings import Surroundings
-from cpd.engine.tree import named, take
+from cpd.engine.tree import row_of, take
 from cpd.engine.trial import first_line
 from cpd.errors import CpdError
 from cpd.outcome import RunKey
@@ -91,7 +91,8 @@ def audit(asked: Asked, row: int, new: State, record: Record) -> Finding | None:
     before = _leaves(asked.state, row)
 
     def differs(made: State, recorded: Record) -> str | None:
-        return disagreement(_numbers(made, recorded, row), right, before, lambda k: _alone(asked, row, k))
+        coarse = asked.step.stack.autocast
+        return disagreement(_numbers(made, recorded, row), right, before, lambda k: _alone(asked, row, k), coarse)
 
     what = differs(new, record)
     if what is None:
@@ -114,7 +115,7 @@ def _alone(asked: Asked, row: int, k: int | None = None) -> dict[str, Tensor]:
     step = asked.step.alone(asked.keys[row], row)
     state = take(asked.state, [row])
     if k is not None:
-        state = state._replace(parameters=shake(state.parameters, k))
+        state = state._replace(parameters=shake(state.parameters, k, step.stack.autocast))
     new, record = step.advance(state, asked.batch())
     _refuse_changed(step, asked)
     return _numbers(new, record, 0)
@@ -124,7 +125,8 @@ def _refuse_changed(step: Step, asked: Asked) -> None:
     """Refuse a change of what no evaluation had changed at first, and no step keeps therefore."""
     now = named_tensors(step.stack.model)
     for name, fixed in step.fixed.items():
-        if not torch.equal(now[name].detach().nan_to_num(), fixed[0].nan_to_num()):
+        left = now.get(name)
+        if left is None or left.dtype != fixed.dtype or not torch.equal(left.nan_to_num(), fixed[0].nan_to_num()):
             raise CpdError(
                 f"changes the model's '{name}', which its first evaluation left alone",
                 place=asked.place,
@@ -139,4 +141,4 @@ def _numbers(state: State, record: Record, row: int) -> dict[str, Tensor]:
 
 def _leaves(state: State, row: int) -> dict[str, Tensor]:
     """What the state holds of one run, by name."""
-    return {name.replace("/", " "): leaf[0] if leaf.dim() else leaf for name, leaf in named(take(state, [row]))}
+    return {name.replace("/", " "): leaf.detach() for name, leaf in row_of(state, row)}

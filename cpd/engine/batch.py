@@ -11,10 +11,12 @@ from cpd.spec.models import Constraint, ProblemSource, Train
 
 @dataclass(frozen=True)
 class Batch:
-    """Runs of one task that are trained as one fused program.
+    """Runs of one task that are trained as one fused program: they differ in no part of a recipe that decides it.
 
     Attributes:
+        problem: With the arguments of all of its runs.
         constraints: By name, in the order of the spec; the levels of a run are in its key.
+        train: The recipe; the numbers by which one run's differs are in its key, see :mod:`cpd.spec.recipes`.
         keys: The runs; the result keeps their order.
         device: A torch device, e.g. ``"cpu"`` or ``"cuda:0"``.
         fuse: Whether runs are trained as one program; otherwise one at a time.
@@ -22,6 +24,7 @@ class Batch:
         uses: How often a compiled step is expected to be used: it is kept, and a sweep is seldom run once.
         prune: Which runs are given up early; None for none.
         searched: The constraint that a search goes by, which must be a single value; None in a sweep.
+        loader_workers: Processes that read a Dataset ahead of the steps; None for as many as help.
         checkpoint: Folder for checkpoints of this batch, or None to keep none.
         checkpoint_every: Seconds of work that may be lost when the machine dies.
     """
@@ -36,6 +39,7 @@ class Batch:
     uses: int = 3
     prune: Prune | None = None
     searched: str | None = None
+    loader_workers: int | None = None
     checkpoint: str | None = None
     checkpoint_every: float = 60.0
 

@@ -129,6 +129,7 @@ def checkpoint(training: Training) -> tuple[dict[str, Tensor], dict[str, Any]]:
         "taken": taken,
         "stepper": training.chosen,
         "splits": training.splits,
+        "shapes": list(training.shapes),
         "notes": list(training.notes),
         "random": written_random(random),
         "python": written_state(prepared.surroundings.python),
@@ -153,6 +154,7 @@ def resume(training: Training, tensors: dict[str, Tensor], meta: dict[str, Any])
     training.prepared.batches.restore(order, meta["taken"])
     training.done, training.seconds, training.chosen = meta["done"], meta["seconds"], meta["stepper"]
     training.notes = list(meta["notes"])
+    training.shapes = list(meta.get("shapes", ()))  # a checkpoint of an earlier version has none
     training.prepared.surroundings.python.restore()
     resume_state(training.prepared.surroundings.python, meta["python"])
     random.restore()

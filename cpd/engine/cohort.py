@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
+from cpd.engine.measuring import Along
 from cpd.engine.recorder import Recorded
 from cpd.engine.step import State, Step
 from cpd.outcome import RunKey
@@ -18,14 +20,23 @@ class Tree(NamedTuple):
     Attributes:
         state: What a step changes.
         recorded: The curves and the last tenth.
-        norms: Norms of the constraints' gradients, ``[R, points, names]``; NaN where not taken yet.
+        norms: Norms of the constraints' gradients, ``[R, points, names]``; NaN where not taken yet, -1 where
+            the minibatch shows nothing of the constraint.
         pruned: ``[R]`` bool: the runs that were given up.
+        along: What measures along the way have come to; None where there are none.
     """
 
     state: State
     recorded: Recorded
     norms: Tensor
     pruned: Tensor
+    along: Along | None = None
+
+    @property
+    def ended(self) -> Tensor:
+        """``[R]`` bool: the runs that have ended early, and well."""
+        streak = None if self.along is None else self.along.streak
+        return torch.zeros_like(self.state.active) if streak is None else streak.ended
 
 
 @dataclass(frozen=True)

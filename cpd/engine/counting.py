@@ -16,12 +16,14 @@ class Counter:
     Attributes:
         operations: Additions and multiplications of matrix products and convolutions.
         numbers: Numbers that operations gave.
+        calls: Tensors that operations gave.
         kept: Bytes that they take, which the gradient keeps in memory.
     """
 
     def __init__(self) -> None:
         self.operations = 0
         self.numbers = 0
+        self.calls = 0
         self.kept = 0
         self._mode = OperationMode(self._count)
 
@@ -37,6 +39,7 @@ class Counter:
     def _count(self, given: Tensor, products: int) -> None:
         self.operations += products
         self.numbers += given.numel()
+        self.calls += 1
         self.kept += given.numel() * given.element_size()
 
 

@@ -1,84 +1,136 @@
-"""What ``data()`` returns, as tensors in memory: tensors, numpy's arrays, lists of numbers, a torch Dataset."""
+"""What ``data()`` returns, as a tree of tensors in memory or a stream: tensors, arrays, lists of numbers, Datasets."""
 
 from __future__ import annotations
 
 import itertools
 import numbers
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, IterableDataset, TensorDataset, default_collate
 
+from cpd.engine.datasets import Asked, are_items, is_dataset, read_dataset
+from cpd.engine.items import Collate, Stream, placed
+from cpd.engine.tree import leaves, mapped, of_its_kind
 from cpd.errors import CpdError
 
-HINT = "return a tuple of tensors, a torch Dataset, or None"
-
-LOOKED_AT = 16
-"""Examples of a Dataset that are read a second time, to see whether they are the same."""
-
-RANDOM = (
-    "the Dataset of data() gives other values each time it is read, and is read once: a random transform in it is "
-    "frozen; draw it in evaluate()"
-)
+HINT = "return tensors in a tuple, a list or a dict, a torch Dataset, or None"
 
 
-def as_tensors(raw: Any, place: str, notes: list[str]) -> tuple[Tensor, ...] | None:
-    """Read what a problem returned into memory.
+def as_tensors(raw: Any, place: str, notes: list[str], collate: Collate | None = None) -> Any:
+    """Read what a problem returned: a tree of tensors in memory, a :class:`Stream` of items, or None.
 
     Args:
         raw: As ``data()`` returned it.
         place: Named in errors.
         notes: What the user should know is added.
+        collate: The problem's own, or None.
 
     Raises:
         CpdError: It holds something that is no tensor, or not the same number of examples everywhere.
     """
     if raw is None:
         return None
-    if isinstance(raw, Dataset):
-        raw = _read_dataset(raw, place, notes)
+    if is_dataset(raw) or are_items(raw) or (collate is not None and isinstance(raw, list)):
+        raw = read_dataset(raw, Asked(place, collate, notes))
+    elif collate is not None:
+        raise CpdError(f"returned {_kind(raw)}, and collate() takes items", place=place, hint="return a list of items")
+    if isinstance(raw, Stream):
+        return raw
     if isinstance(raw, Tensor) or _is_array(raw) or _are_numbers(raw):
         raw = (raw,)
-    if not isinstance(raw, tuple | list) or not raw:
+    if not isinstance(raw, tuple | list | Mapping) or not raw:
         raise CpdError(f"returned {_kind(raw)}", place=place, hint=_fix(raw))
-    tensors = tuple(_tensor(entry, number, place) for number, entry in enumerate(raw, start=1))
-    sizes = [tuple(t.shape) for t in tensors]
+    tree = _tree(raw, (), place, _examples(raw))
+    _check_sizes(tree, place)
+    return tree
+
+
+def _check_sizes(tree: Any, place: str) -> None:
+    sizes = [tuple(t.shape) for t in leaves(tree)]
     if any(not shape for shape in sizes) or len({shape[0] for shape in sizes}) != 1 or sizes[0][0] == 0:
         raise CpdError(
             f"tensors of shapes {', '.join(map(str, sizes))} do not hold the same number of examples",
             place=place,
             hint="the first dimension of each is the examples",
         )
-    return tensors
 
 
-def _tensor(entry: Any, number: int, place: str) -> Tensor:
-    """An entry of the tuple: numpy's integers become int64, as torch indexes and classifies by."""
+def _tree(entry: Any, path: tuple[Any, ...], place: str, count: int | None) -> Any:
+    """The tree of tensors that was returned, in its own containers, but for lists of numbers and of examples."""
+    if isinstance(entry, Mapping) and entry:
+        return of_its_kind(entry, {key: _tree(each, (*path, key), place, count) for key, each in entry.items()})
+    if isinstance(entry, tuple | list) and not (path and _is_one(entry, count)):
+        parts = [_tree(each, (*path, k), place, count) for k, each in enumerate(entry, start=1)]
+        return type(entry)._make(parts) if hasattr(entry, "_make") else type(entry)(parts)
+    return _tensor(entry, path, place)
+
+
+def _is_one(entry: Any, count: int | None) -> bool:
+    """Whether a list or a tuple is one entry, example by example; otherwise each of its parts is an entry."""
+    if not all(isinstance(part, Tensor) or _is_array(part) for part in entry) or hasattr(entry, "_fields"):
+        return not any(_holds_tensors(part) for part in entry)
+    shapes = {tuple(part.shape) for part in entry}
+    if len(shapes) != 1 or shapes == {()}:
+        return shapes == {()} or len({shape[:1] for shape in shapes}) != 1
+    leading = shapes.pop()[0]
+    as_examples, as_entries = count in (None, len(entry)), count in (None, leading)
+    return as_examples and not (as_entries and isinstance(entry, tuple))
+
+
+def _holds_tensors(part: Any) -> bool:
+    if isinstance(part, tuple | list):
+        return any(_holds_tensors(each) for each in part)
+    return isinstance(part, Tensor | Mapping) or (_is_array(part) and part.ndim > 0)
+
+
+def _examples(raw: Any) -> int | None:
+    """How many examples there are by what can be read in one way alone; None where nothing can, or it differs."""
+    counts = set(_counts(raw, inside=False))
+    return counts.pop() if len(counts) == 1 else None
+
+
+def _counts(entry: Any, *, inside: bool) -> Iterator[int]:
+    if isinstance(entry, Mapping):
+        for each in entry.values():
+            yield from _counts(each, inside=True)
+    elif isinstance(entry, Tensor) or _is_array(entry):
+        yield from entry.shape[:1]
+    elif isinstance(entry, tuple | list):
+        tensors = all(isinstance(part, Tensor) or _is_array(part) for part in entry)
+        if inside and (_are_numbers(entry) or (tensors and all(not part.shape for part in entry))):
+            yield len(entry)
+        elif not (inside and tensors):
+            for each in entry:
+                yield from _counts(each, inside=True)
+
+
+def _tensor(entry: Any, path: tuple[Any, ...], place: str) -> Tensor:
+    """One entry: numpy's integers become int64, as torch indexes and classifies by."""
     if isinstance(entry, Tensor):
         return entry
     if isinstance(entry, list | tuple) and entry and all(isinstance(each, Tensor) for each in entry):
-        return torch.stack(tuple(entry)) if len({t.shape for t in entry}) == 1 else _refused(entry, number, place)
+        return torch.stack(tuple(entry)) if len({t.shape for t in entry}) == 1 else _refused(entry, path, place)
     if _is_array(entry) or isinstance(entry, list | tuple):
         import numpy as np
 
         try:
             array = np.asarray(entry)
         except ValueError:  # rows of several lengths
-            return _refused(entry, number, place)
+            return _refused(entry, path, place)
         pixels = array.dtype == np.uint8 and array.ndim > 1
         if array.dtype.kind in "iu" and not pixels:
             return torch.from_numpy(array.astype(np.int64))
         if array.dtype.kind in "bfcu":
             # A copy where torch could not write to it, or reads only its own order of bytes.
             return torch.from_numpy(np.array(array, array.dtype.newbyteorder("=")))
-    return _refused(entry, number, place)
+    return _refused(entry, path, place)
 
 
-def _refused(entry: Any, number: int, place: str) -> Tensor:
-    raise CpdError(f"entry {number} is {_kind(entry)}", place=place, hint=_fix(entry))
+def _refused(entry: Any, path: tuple[Any, ...], place: str) -> Tensor:
+    where = ", ".join(repr(part) for part in path)
+    raise CpdError(f"entry {where} is {_kind(entry)}", place=place, hint=_fix(entry))
 
 
 def _is_array(value: Any) -> bool:
@@ -105,60 +157,10 @@ def _fix(value: Any) -> str:
     return "write torch.tensor(TABLE.to_numpy())" if hasattr(value, "to_numpy") else HINT
 
 
-def _read_dataset(dataset: Any, place: str, notes: list[str]) -> tuple[Any, ...]:
-    """Read a map-style dataset into memory: workers and fused runs index tensors, they start no loader processes."""
-    if isinstance(dataset, TensorDataset):
-        return tuple(dataset.tensors)
-    if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__len__"):
-        raise CpdError(
-            "an iterable Dataset has no length and no order",
-            place=place,
-            hint="return a map-style Dataset or a tuple of tensors",
-        )
-    count = len(dataset)
-    if count == 0:
-        raise CpdError("the Dataset is empty", place=place, hint="it needs at least one example")
-    _check_memory(_entries([dataset[0]]), count, place)
-    read = _entries([dataset[k] for k in range(count)])
-    some = sorted({round(k * (count - 1) / (LOOKED_AT - 1)) for k in range(LOOKED_AT)})
-    if not _same(_entries([dataset[k] for k in some]), read, some):
-        notes.append(RANDOM)
-    return read
-
-
-def _entries(examples: Sequence[Any]) -> tuple[Any, ...]:
-    read = default_collate(list(examples))
-    return tuple(read) if isinstance(read, tuple | list) else (read,)
-
-
-def _same(again: Sequence[Any], read: Sequence[Any], places: Sequence[int]) -> bool:
-    """Whether these examples are those that were read at their places."""
-    pairs = [(a, r[list(places)]) for a, r in zip(again, read, strict=True) if isinstance(r, Tensor)]
-    return all(a.shape == r.shape and bool(torch.isclose(a, r, rtol=0, atol=0, equal_nan=True).all()) for a, r in pairs)
-
-
-def _check_memory(first: Sequence[Any], count: int, place: str) -> None:
-    size = sum(t.element_size() * t.numel() for t in first if isinstance(t, Tensor)) * count
-    free = _free_memory()
-    if size > free / 2:
-        raise CpdError(
-            f"the Dataset needs {size / 2**30:.1f} GiB in memory and {free / 2**30:.1f} GiB are free",
-            place=place,
-            hint="return fewer or smaller examples (e.g. uint8 images, cast in evaluate)",
-        )
-
-
-def _free_memory() -> int:
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return 2**34
-    kib = next((int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")), 2**24)
-    return kib * 1024
-
-
-def on_device(data: tuple[Tensor, ...] | None, device: torch.device, dtype: torch.dtype) -> Any:
-    """The same on a device, floats in the run's precision."""
+def on_device(data: Any, device: torch.device, dtype: torch.dtype) -> Any:
+    """The same on a device, floats in the run's precision and complex numbers in pairs of it."""
     if data is None:
         return None
-    return tuple(t.to(device, dtype if t.is_floating_point() else None) for t in data)
+    if isinstance(data, Stream):
+        return data.to(device, dtype)
+    return mapped(lambda tensor: placed(tensor, device, dtype), data)

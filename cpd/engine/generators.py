@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import random
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -28,8 +30,7 @@ class RandomState(NamedTuple):
     def now(cls, device: torch.device) -> RandomState:
         """Take the state as it is."""
         cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
-        words: tuple[Any, ...] = np.random.get_state()  # type: ignore[assignment]
-        return cls(device, torch.get_rng_state(), cuda, random.getstate(), words)
+        return cls(device, torch.get_rng_state(), cuda, random.getstate(), _numpys.now())
 
     def restore(self) -> None:
         """Set the generators back to this state."""
@@ -37,7 +38,7 @@ class RandomState(NamedTuple):
         if self.cuda is not None:
             torch.cuda.set_rng_state(self.cuda, self.device)
         random.setstate(self.python)
-        np.random.set_state(self.numpy)
+        _numpys.restore(self.numpy)
 
     def drawn_since(self) -> tuple[str, ...]:
         """Which generators have moved on since: ``torch``, ``random``, ``numpy.random``."""
@@ -57,7 +58,47 @@ class RandomState(NamedTuple):
         return tuple(name for name, has in moved.items() if has)
 
 
-def _plain(numpy: tuple[Any, ...]) -> list[Any]:
+class _NumPys:
+    """NumPy's own generator, of which a look at its memory tells where it stands: to ask it takes ten times as long."""
+
+    def __init__(self) -> None:
+        self._memory = b""
+        self._words: Any = ()
+
+    def now(self) -> Any:
+        """Its state."""
+        if not self._words or self._seen() != self._memory:
+            own = type(np.random.get_bit_generator()) is np.random.MT19937  # type: ignore[attr-defined]
+            self._remember(np.random.get_state(legacy=own))  # type: ignore[call-overload]
+        return self._words
+
+    def restore(self, words: Any) -> None:
+        """Set it back."""
+        if self._words is words and self._seen() == self._memory:
+            return
+        np.random.set_state(words)
+        self._remember(words)
+
+    def _remember(self, words: Any) -> None:
+        # A number that is kept for the next draw stands elsewhere; what else sets the generator keeps none.
+        own = isinstance(words, tuple) and words[0] == "MT19937" and not words[3]
+        known = own and self._seen() == words[1].tobytes() + words[2].to_bytes(4, sys.byteorder)
+        self._memory, self._words = (self._seen(), words) if known else (b"", words)
+
+    @staticmethod
+    def _seen() -> bytes:
+        """The memory of the generator that stands; of another kind than NumPy's own, nothing that equals it."""
+        generator = np.random.get_bit_generator()  # type: ignore[attr-defined]
+        kind = type(generator) is np.random.MT19937
+        return ctypes.string_at(generator.ctypes.state_address, 625 * 4) if kind else b"another"
+
+
+_numpys = _NumPys()
+
+
+def _plain(numpy: Any) -> list[Any]:
+    if isinstance(numpy, dict):  # of a generator that a user put in the place of NumPy's own
+        return [str(numpy)]
     kind, words, *rest = numpy
     return [kind, words.tolist(), *rest]
 

@@ -40,12 +40,24 @@ class Holding(NamedTuple):
         low, high = (None if end is None else end[row : row + 1] for end in (self.low, self.high))
         return Holding(low, high, self.members)
 
-    def held(self, values: Tensor) -> Tensor:
-        """Whether each constraint holds, every component of it: ``[R, names]`` bool from finite values ``[R, C]``."""
+    def held(self, values: Tensor, observed: Tensor | None = None) -> Tensor:
+        """Whether each constraint holds, every component of it: ``[R, names]`` bool from finite values ``[R, C]``.
+
+        Of the components that are observed, ``[R, C]`` bool, where some are not; where none is, it does not.
+        """
         inside = None if self.high is None else values <= self.high
         if self.low is not None:
             inside = values >= self.low if inside is None else inside & (values >= self.low)
         assert inside is not None
+        if observed is not None:
+            return self._all(inside | ~observed) & self.some(observed)
+        return self._all(inside)
+
+    def some(self, components: Tensor) -> Tensor:
+        """For each constraint whether it is so of any of its components: ``[R, names]`` bool from ``[R, C]`` bool."""
+        return ~self._all(~components)
+
+    def _all(self, inside: Tensor) -> Tensor:
         if self.members is None:
             return inside
         return (inside.logical_not().to(self.members.dtype) @ self.members) == 0

@@ -28,6 +28,7 @@ MOST_FOREIGN = 1_000
 """Of these, objects within those of installed packages."""
 
 _UNCHANGING = int | float | complex | str | bytes | bool | type | range | FunctionType | BuiltinFunctionType
+_PLAIN = _UNCHANGING | None | ModuleType
 
 
 class Kept:
@@ -267,7 +268,7 @@ class Looker:
 
     def keep(self, value: Any) -> Kept:
         """Remember a value; what is met again, or beyond the most items, is told by its identity alone."""
-        if isinstance(value, _UNCHANGING | None | ModuleType) and not keeps(value):
+        if isinstance(value, _PLAIN) and not keeps(value):
             return Kept(value)
         known = self.seen.get(id(value))
         if isinstance(known, _Iterator):

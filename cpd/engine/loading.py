@@ -11,9 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.utils.data import DataLoader
 
+from cpd.engine.datasets import collate_of
 from cpd.engine.examples import as_tensors, on_device
 from cpd.engine.importing import enter, forget, module_key, problem_module
+from cpd.engine.items import Stream
+from cpd.engine.tracebacks import user_traceback as user_traceback
 from cpd.errors import CpdError, SpecError, closest
 from cpd.problem import Problem
 from cpd.spec.identity import digest
@@ -21,12 +25,10 @@ from cpd.spec.inputs import Inputs, inputs, unchanged
 from cpd.spec.models import ProblemSource
 from cpd.spec.watching import watching
 
-_INSIDE = (str(Path(__file__).parent), str(Path(torch.__file__).parent), "<frozen")
-"""Where frames of a traceback are that say nothing about the user's code."""
-
 _problems: dict[str, Problem] = {}
 _data: dict[tuple[str, str, torch.dtype], Any] = {}
 _notes: dict[str, list[str]] = {}
+_loaders: dict[str, DataLoader[Any] | None] = {}
 _inputs: dict[str, dict[str, tuple[str, tuple[int, ...]]]] = {}
 """What each problem has read, by its key."""
 _of_module: dict[str, dict[str, tuple[str, tuple[int, ...]]]] = {}
@@ -55,15 +57,6 @@ class ProblemRaised(CpdError):
 
 def _raised_again(where: str, text: str, place: str | None, hint: str | None) -> ProblemRaised:
     return ProblemRaised(where, text, place=place, hint=hint)
-
-
-def user_traceback(error: BaseException) -> str:
-    """The traceback from the first frame of the user's own code on (all of it if there is none)."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [k for k, frame in enumerate(frames) if not frame.filename.startswith(_INSIDE)]
-    kept = traceback.StackSummary.from_list(frames[own[0] :] if own else frames)
-    lines = ["Traceback (most recent call last):\n", *kept.format(), *traceback.format_exception_only(error)]
-    return "".join(lines)
 
 
 def load_problem(source: ProblemSource) -> Problem:
@@ -129,14 +122,15 @@ def problem_key(source: ProblemSource) -> str:
 
 
 def load_data(source: ProblemSource, device: torch.device, dtype: torch.dtype) -> Any:
-    """Return ``problem.data()`` as a tuple of tensors on the device, read into memory once per process, or None."""
+    """Return ``problem.data()`` on the device: a tree of tensors, read once per process, or a stream, or None."""
     problem = load_problem(source)
     name = (problem_key(source), str(device), dtype)
     if name not in _data:
         notes: list[str] = []
         try:
             with reading(source):
-                data = as_tensors(problem.data(), f"{source.target}.data()", notes)
+                raw = problem.data()
+                data = as_tensors(raw, f"{source.target}.data()", notes, collate_of(problem))
         except CpdError as error:
             raise _of_the_spec(error) from error
         except Exception as error:
@@ -144,12 +138,52 @@ def load_data(source: ProblemSource, device: torch.device, dtype: torch.dtype) -
             raise ProblemRaised(where, error, place=source.target, hint=_no_children(error)) from error
         _data[name] = on_device(data, device, dtype)
         _notes[problem_key(source)] = notes
+        _loaders[problem_key(source)] = raw if isinstance(raw, DataLoader) else None
+    return _data[name]
+
+
+def load_constraint_data(source: ProblemSource, device: torch.device, dtype: torch.dtype) -> Any:
+    """Return ``problem.constraint_data()`` likewise."""
+    problem = load_problem(source)
+    name = (problem_key(source), f"{device}, of the constraints", dtype)
+    if name not in _data:
+        notes: list[str] = []
+        try:
+            with reading(source):
+                place = f"{source.target}.constraint_data()"
+                data = as_tensors(problem.constraint_data(), place, notes, collate_of(problem))
+            if isinstance(data, Stream):
+                message = "gives examples that are read while they are trained on"
+                raise CpdError(message, place=place, hint="return tensors, or a Dataset that fits into memory")
+        except CpdError as error:
+            raise _of_the_spec(error) from error
+        except Exception as error:
+            where = f"{type(problem).__name__}.constraint_data()"
+            raise ProblemRaised(where, error, place=source.target, hint=_no_children(error)) from error
+        _data[name] = on_device(data, device, dtype)
+        _notes[problem_key(source)] = [*data_notes(source), *notes]
     return _data[name]
 
 
 def data_notes(source: ProblemSource) -> list[str]:
     """What the user should know of the data that was read."""
     return list(_notes.get(problem_key(source), ()))
+
+
+def check_batch_size(source: ProblemSource, batch_size: int | None) -> None:
+    """Refuse a recipe whose minibatches are not those of the DataLoader that ``data()`` returned.
+
+    Raises:
+        SpecError: It returned one that says otherwise.
+    """
+    loader = _loaders.get(problem_key(source))
+    if loader is None or loader.batch_size in (1, batch_size):  # 1 is what a DataLoader has where nobody says
+        return
+    said = "all" if batch_size is None else str(batch_size)
+    message, hint = f"is {said}, and the DataLoader of data() has {loader.batch_size}", f"{loader.batch_size}"
+    if loader.batch_size is None:
+        message, hint = f"is {said}, and each item of the DataLoader of data() is a batch", "all"
+    raise SpecError(message, place="train.batch_size", hint=f"write batch_size: {hint}")
 
 
 def _no_children(error: Exception) -> str | None:

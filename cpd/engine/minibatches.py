@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 from collections.abc import Iterator
@@ -10,6 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cpd.engine.items import Stream
+from cpd.engine.tree import leaves, mapped
+from cpd.errors import SpecError
 from cpd.spec.models import Train
 
 
@@ -18,27 +22,50 @@ def steps_per_epoch(examples: int, batch_size: int | None) -> int:
     return 1 if batch_size is None else max(1, math.ceil(examples / batch_size))
 
 
+def count(data: Any) -> int:
+    """How many examples a tree of tensors in memory, or a stream, has; 0 where there are none, or nobody knows."""
+    if isinstance(data, Stream):
+        return data.examples or 0
+    return 0 if data is None else len(leaves(data)[0])
+
+
 def total_steps(train: Train, data: Any) -> int:
-    """Number of steps of a training: ``steps``, or ``epochs`` times the steps of one."""
+    """Number of steps of a training: ``steps``, or ``epochs`` times the steps of one.
+
+    Raises:
+        SpecError: It has epochs, and nobody knows how many examples there are.
+    """
     if train.steps is not None:
         return train.steps
-    examples = 0 if data is None else len(data[0])
-    return max(1, round((train.epochs or 0) * steps_per_epoch(examples, train.batch_size)))
+    if isinstance(data, Stream) and data.examples is None:
+        message = "an IterableDataset does not say how many examples an epoch has"
+        raise SpecError(message, place="train.epochs", hint="write steps: NUMBER")
+    size = data.size(train.batch_size) if isinstance(data, Stream) else train.batch_size
+    windows = math.ceil(steps_per_epoch(count(data), size) / train.accumulate)
+    return max(1, round((train.epochs or 0) * windows))
 
 
 class Minibatches:
     """Batches of ``data``: all of it each time, or shuffled minibatches in an order that only the seed decides.
 
     Args:
-        data: Tuple of tensors, or None.
+        data: A tree of tensors that lead with the examples (tuples, lists, dictionaries), or None.
         batch_size: Examples in a minibatch, or None for all.
         seed: Seeds a generator of its own, so that the order does not depend on what the model draws.
+
+    Attributes:
+        streamed: Whether examples are read while they are trained on; otherwise they are in memory.
     """
+
+    streamed = False
 
     def __init__(self, data: Any, batch_size: int | None, seed: int) -> None:
         self.data = data
         self.batch_size = batch_size if data is not None else None
+        self.seed = seed
         self.generator = torch.Generator().manual_seed(seed)
+        self._examples = 0 if self.batch_size is None else count(data)
+        self._flat = type(data) is tuple and all(isinstance(t, Tensor) for t in data)
         self._begin_epoch()
 
     def __iter__(self) -> Iterator[Any]:
@@ -54,7 +81,7 @@ class Minibatches:
         return self.at(index)
 
     def peek(self) -> Any:
-        """The next batch, without moving on."""
+        """The next batch, without moving on; user code gets a :meth:`copy_of` it."""
         if self.batch_size is None:
             return self.data
         if self.taken == len(self._order):
@@ -67,7 +94,7 @@ class Minibatches:
 
     def copy_of(self, batch: Any) -> Any:
         """A batch for one evaluation more: user code may change a minibatch in place, which is its own."""
-        return batch if batch is self.data else tuple(t.clone() for t in batch)
+        return batch if batch is self.data else copied(batch)
 
     def put_back(self) -> None:
         """Give back the batch that was peeked at and taken since."""
@@ -84,7 +111,19 @@ class Minibatches:
 
     def at(self, index: Tensor) -> Any:
         """The minibatch of these examples."""
-        return tuple(t[index] for t in self.data)
+        if self._flat:  # a few microseconds of each step
+            return tuple(t[index] for t in self.data)
+        return mapped(lambda t: t[index], self.data)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the last minibatch that was taken ends its epoch."""
+        return self.batch_size is None or self.taken == len(self._order)
+
+    @property
+    def in_program(self) -> bool:
+        """Whether a compiled program can pick them itself."""
+        return True
 
     @property
     def in_epoch(self) -> int:
@@ -107,7 +146,16 @@ class Minibatches:
         """A fixed batch, taken without moving on: the first examples, ``size`` or as many as a minibatch has."""
         if self.batch_size is None:
             return self.data
-        return tuple(t[: size or self.batch_size].clone() for t in self.data)  # user code may change it in place
+        few = size or self.batch_size
+        return mapped(lambda t: t[:few].clone(), self.data)  # user code may change it in place
+
+    def judged(self, most: int | None = None) -> Iterator[tuple[int, Any]]:
+        """What a finished model is judged on, with the number of its examples: all data at once.
+
+        Args:
+            most: Parts that are wanted, where there are several; None for all.
+        """
+        yield 1, self.data
 
     def state(self) -> tuple[Tensor, int]:
         """What :meth:`restore` needs: the generator at the start of the epoch, and the minibatches taken since."""
@@ -119,10 +167,24 @@ class Minibatches:
         self._begin_epoch()
         self.taken = taken
 
+    def begin(self) -> None:
+        """Let what reads ahead begin."""
+
+    def close(self) -> None:
+        """Give back what reads ahead."""
+
     def _begin_epoch(self) -> None:
         self.epoch_start = self.generator.get_state()
         self.taken = 0
         self._order: tuple[Tensor, ...] = ()
         if self.batch_size is not None:
-            order = torch.randperm(len(self.data[0]), generator=self.generator).to(self.data[0].device)
-            self._order = order.split(self.batch_size)
+            self._order = self._shuffled().split(self.batch_size)
+
+    def _shuffled(self) -> Tensor:
+        """All examples in the order of the epoch that begins."""
+        return torch.randperm(self._examples, generator=self.generator).to(leaves(self.data)[0].device)
+
+
+def copied(batch: Any) -> Any:
+    """A batch whose tensors are its own."""
+    return mapped(lambda leaf: leaf.clone() if isinstance(leaf, Tensor) else copy.deepcopy(leaf), batch)

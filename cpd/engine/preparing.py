@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -10,23 +11,41 @@ import torch
 from torch import nn
 
 from cpd.engine.batch import Batch
+from cpd.engine.calling import Calls
 from cpd.engine.counting import out_of_memory
 from cpd.engine.generators import DATA_SEED, seed_all
+from cpd.engine.handing_over import workers_for
+from cpd.engine.items import Stream
 from cpd.engine.lazy import is_lazy, materialise
-from cpd.engine.loading import ProblemRaised, data_notes, load_data, load_problem, reading, user_traceback
+from cpd.engine.loading import (
+    ProblemRaised,
+    check_batch_size,
+    data_notes,
+    load_constraint_data,
+    load_data,
+    load_problem,
+    reading,
+    user_traceback,
+)
 from cpd.engine.method_groups import group_name
-from cpd.engine.minibatches import Minibatches
+from cpd.engine.minibatches import Minibatches, total_steps
+from cpd.engine.paired import Paired
 from cpd.engine.prepared import Prepared, Refused, pads
 from cpd.engine.python_state import PythonState
 from cpd.engine.stacked import Models, Stack, default_dtype
+from cpd.engine.streams import minibatches
 from cpd.engine.surroundings import Surroundings
+from cpd.engine.tracebacks import ItemRaised
 from cpd.engine.tree import named, take
 from cpd.engine.trial import Trial
-from cpd.errors import CpdError, DeviceError
+from cpd.engine.windows import Windows
+from cpd.errors import CpdError, DeviceError, SpecError
 from cpd.outcome import RunKey
 from cpd.problem import Problem
+from cpd.spec.models import ONE_BY_ONE
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
+AUTOCAST = {None: None, "bfloat16": torch.bfloat16}
 
 
 class Built(NamedTuple):
@@ -64,8 +83,31 @@ class Builder:
         self.problem: Problem = load_problem(batch.problem)
         seed_all(DATA_SEED)
         self.data = load_data(batch.problem, self.device, self.dtype)
+        self.constraint_data = load_constraint_data(batch.problem, self.device, self.dtype)
+        Calls(self.problem).refuse_unpaired(self.constraint_data, batch.problem.target)
+        if self.constraint_data is None and batch.train.constraint_batch_size is not None:
+            message, hint = "the problem has no constraint_data()", "leave it out, or write that method"
+            raise SpecError(message, place="train.constraint_batch_size", hint=hint)
         self.start = _first_state(self.problem)
         self.notes: list[str] = data_notes(batch.problem)
+        self.searches = batch.train.optimizer.name in ONE_BY_ONE
+        if self.searches and batch.fuse:
+            said = f"{batch.train.optimizer.name} evaluates several times a step"
+            self.notes.append(f"{said}: runs train one at a time")
+        check_batch_size(batch.problem, batch.train.batch_size)
+        self.workers = self._stream(self.data) if isinstance(self.data, Stream) else 0
+
+    def _stream(self, stream: Stream) -> int:
+        """Learn how a stream is read, and by how many processes."""
+        train = self.batch.train
+        if stream.too_large and train.batch_size is None and not stream.batched:
+            message = f"is all, and the Dataset of {stream.place} {stream.too_large}"
+            raise SpecError(message, place="train.batch_size", hint="write batch_size: NUMBER")
+        self.data = replace(stream, most=min(stream.most, total_steps(train, stream) * train.accumulate))
+        size = stream.size(train.batch_size) or stream.examples or 1
+        workers, note = workers_for(stream, size, self.batch.loader_workers)
+        self.notes += [note] if note else []
+        return workers
 
     def groups(self) -> Iterable[Prepared | Refused]:
         """The runs of the batch, cut into groups that can train as one program, one group at a time.
@@ -93,7 +135,7 @@ class Builder:
             where = f"{type(self.problem).__name__}.model()"
             raise ProblemRaised(where, refused[0].error, place=self.batch.problem.target)
         yield from refused
-        together = self.batch.train.batch_size is None or self.data is None
+        together = self._minibatches(0).batch_size is None
         for seeds in _sharing(models) if together else [[seed] for seed in models]:
             own = [key for key in keys if key.seed in seeds]
             yield from self._seeds_group(own, {seed: models[seed] for seed in seeds})
@@ -118,23 +160,28 @@ class Builder:
         if not isinstance(model, nn.Module):
             message = f"returned {type(model).__name__}"
             raise CpdError(message, place=place, hint="return a torch.nn.Module")
-        model = model.to(self.device, self.dtype)
+        model = _placed(model, self.device, self.dtype)
         if is_lazy(model):
             self._materialise(model)
         if not any(p.requires_grad for p in model.parameters()):
             message = f"returned a {type(model).__name__} without trainable parameters"
             raise CpdError(message, place=place, hint="give it parameters with requires_grad=True")
+        strange = next((n for n, p in model.named_parameters() if p.requires_grad and p.is_complex()), None)
+        if strange is not None:
+            hint = "keep real and imaginary part as two parameters, and use torch.complex(a, b) of them"
+            raise CpdError(f"returned the complex parameter '{strange}'", place=place, hint=hint)
         surroundings = Surroundings.now(self.device, self.problem, model)
         return Built(model, Models.stacked([model]), surroundings)
 
     def _materialise(self, model: nn.Module) -> None:
         """Let a lazy model take its shapes, and its first numbers, from a minibatch, as it would at its first step."""
-        batch = self._minibatches(0).sample()
+        batch = self._sample()
         model.train()
-        python = PythonState(self.problem, model)
+        python, calls = PythonState(self.problem, model), Calls(self.problem)
+        first = {"progress": torch.zeros((), dtype=self.dtype, device=self.device)}
         try:
             with default_dtype(self.dtype):
-                alike = materialise(model, lambda: self.problem.evaluate(model, batch), self.device)
+                alike = materialise(model, lambda: calls("evaluate", model, batch, first), self.device)
         except Exception as error:
             if isinstance(error, CpdError) or out_of_memory(error):
                 raise
@@ -144,24 +191,59 @@ class Builder:
         if not alike:
             self.notes.append("random numbers are drawn before a lazy module takes its shape: a loop draws others")
 
-    def _minibatches(self, seed: int) -> Minibatches:
-        return Minibatches(self.data, self.batch.train.batch_size, seed)
+    def _sample(self) -> Any:
+        try:
+            return self._minibatches(0).sample()
+        except ItemRaised as error:
+            raise ProblemRaised(error.what, error.text, place=self.batch.problem.target) from error
+
+    def _minibatches(self, seed: int, workers: int = 0) -> Minibatches:
+        batches = minibatches(self.data, self.batch.train.batch_size, seed, workers)
+        if self.constraint_data is None:
+            return batches
+        return Paired.of(batches, self.constraint_data, self.batch.train.constraint_batch_size, seed)
 
     def _prepare(self, keys: Sequence[RunKey], models: dict[int, Built], fused: bool | None = None) -> Prepared | None:
         """Stack the models of these runs; None where they cannot be fused and ``fused`` is not False."""
-        fused = self.batch.fuse if fused is None else fused
+        fused = self.batch.fuse and not self.searches if fused is None else fused
         if not fused and len(keys) > 1:
             return None
         first = models[keys[0].seed]
-        stack = Stack(self.problem, first.model, list(self.batch.constraints), fused, self.batch.problem.target)
+        autocast = AUTOCAST[self.batch.train.autocast]
+        stack = Stack(
+            self.problem, first.model, list(self.batch.constraints), fused, self.batch.problem.target, autocast
+        )
         tensors = Models.joined([models[k.seed].tensors for k in keys])
-        batches = self._minibatches(keys[0].seed)
+        batches = self._minibatches(keys[0].seed, self.workers)
+        if self.batch.train.accumulate > 1:
+            batches = Windows(batches, self.batch.train.accumulate)
         prepared = Prepared(tuple(keys), False, stack, tensors, first.surroundings, batches, self.data)
-        if not Trial(prepared, self._minibatches(keys[0].seed), self.batch.problem.target, self.notes).passed():
-            return None
+        trial = Trial(prepared, self._minibatches(keys[0].seed), self.batch.problem.target, self.notes)
+        with ExitStack() as closers:
+            closers.callback(batches.close)
+            batches.begin()
+            try:
+                if not trial.passed():
+                    return None
+            except ItemRaised as error:
+                raise ProblemRaised(error.what, error.text, place=self.batch.problem.target) from error
+            closers.pop_all()
         if fused and len(keys) == 1 and pads(prepared.run_size):
             return replace(prepared, keys=prepared.keys * 2, padded=True, models=take(prepared.models, [0, 0]))
         return prepared
+
+
+def _placed(model: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
+    """A model on the device, its floating numbers of the dtype; complex ones stay complex."""
+    if not any(t.is_complex() for t in [*model.parameters(), *model.buffers()]):
+        return model.to(device, dtype)
+    kinds = {True: dtype.to_complex(), False: dtype}
+
+    def place(t: torch.Tensor) -> torch.Tensor:
+        return t.to(device, kinds[t.is_complex()]) if t.is_complex() or t.is_floating_point() else t.to(device)
+
+    placed: nn.Module = model._apply(place)
+    return placed
 
 
 def _sharing(models: Mapping[int, Built]) -> list[list[int]]:

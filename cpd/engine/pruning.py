@@ -48,8 +48,8 @@ def given_up(violations: Tensor, left: float, margin: Tensor, counts_below: Tens
         ``[R]`` bool.
     """
     span = max(1, len(violations) // 10)
-    now = violations[-span:].mean(0)
-    pace = (now - violations[-2 * span : -span].mean(0)) / span
+    now = violations[-span:].nanmean(0)  # NaN where nothing was observed
+    pace = (now - violations[-2 * span : -span].nanmean(0)) / span
     above = (now > margin) & (now + PACE * pace.clamp(max=0) * left > margin)
     below = (now < -margin) & (now + PACE * pace.clamp(min=0) * left < -margin)
     return (above | (below & counts_below)).any(-1)

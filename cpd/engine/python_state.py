@@ -23,6 +23,8 @@ from cpd.problem import Problem
 
 _TORCHS = frozenset(vars(nn.Module()))
 """Attributes in which a module keeps what it registers."""
+_RECURRENT = frozenset(["_flat_weights", "_flat_weight_refs"])
+"""Attributes in which a recurrent layer has its parameters once more: it renews them where they have changed."""
 
 
 class PythonState:
@@ -104,7 +106,7 @@ def _leaves(problem: Problem, model: nn.Module) -> Iterator[tuple[str, Any]]:
 def _registered(module: nn.Module) -> frozenset[str]:
     """Attributes of a module of the model that are torch's: what it registers, and weights that hooks make of that."""
     made = {n.removesuffix(end) for n in module._parameters for end in ("_orig", "_g") if n.endswith(end)}
-    return _TORCHS | made
+    return _TORCHS | made | (_RECURRENT if isinstance(module, nn.RNNBase) else frozenset())
 
 
 def _classes(kinds: list[type]) -> list[type]:

@@ -145,7 +145,7 @@ def _scattered(number: int) -> int:
 
 def on_host(recorded: Recorded) -> dict[str, Tensor]:
     """All that was kept, on the host in single or double precision."""
-    kind = torch.promote_types(recorded["tail"].dtype, torch.float32)
+    kind = torch.promote_types(recorded["strict"].dtype, torch.float32)
     return {name: kept.to("cpu", kind) for name, kept in recorded.items()}
 
 

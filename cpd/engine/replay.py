@@ -14,6 +14,7 @@ from cpd.engine.recorder import Record, Recorder
 from cpd.engine.step import State
 from cpd.engine.steppers.stepper import Stepper
 from cpd.engine.surroundings import Surroundings
+from cpd.engine.tracebacks import ItemRaised
 from cpd.engine.tree import mapped
 from cpd.engine.trial import first_line
 from cpd.errors import CpdError
@@ -102,18 +103,22 @@ class Replay:
         training.recorder.keep_many(training.going.tree.recorded, training.done - len(records.objective), records)
         self.agreed = moment or self.agreed
 
-    def settle(self) -> None:
-        """Audit the training as it stands, for it is to be saved or has ended; go back where it does not agree."""
+    def settle(self, row: int | None = None) -> None:
+        """Audit the training as it stands, for it, or a run, is to be saved or has ended; go back where it differs."""
         if not self.compares or not self.confirmed():
             return
         before = self._moment()
-        made = self._made(1, before)
+        made = self._made(1, before, row)
         self.training.prepared.batches.put_back()
         before.surroundings.restore()
         if isinstance(made, Finding):
             self._go_back(made)
         else:
             self.agreed = before
+
+    def settled_here(self) -> None:
+        """What was settled has been changed since: the training would start again from how it stands now."""
+        self.agreed = self._moment()
 
     def tried(self, stepper: Stepper, steps: int) -> Finding | None:
         """What audits find of the next steps as a stepper makes them."""
@@ -136,7 +141,8 @@ class Replay:
             return True
         before = at.cohorts[-1].tree.state.active.tolist()
         now, steps = training.state.active.tolist(), training.state.steps.tolist()
-        lost = [row for row, on in enumerate(now) if before[row] and not on]
+        ended = training.going.tree.ended.tolist()
+        lost = [row for row, on in enumerate(now) if before[row] and not on and not ended[row]]
         if not lost:
             return True
         row = min(lost, key=lambda r: steps[r])
@@ -167,7 +173,7 @@ class Replay:
         before = training.state
         try:
             state, records = training.stepper(before, batches, n)
-        except CpdError:
+        except (CpdError, ItemRaised):
             raise
         except Exception as error:
             if out_of_memory(error) or not self.compares:

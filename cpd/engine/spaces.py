@@ -193,10 +193,15 @@ def _is_pythons(kind: type) -> bool:
 
 def keeps(value: Any) -> bool:
     """Whether a value is a function of the user's that keeps something between two calls."""
-    if not isinstance(value, FunctionType) or _PACKAGES.search(value.__code__.co_filename):
+    if not isinstance(value, FunctionType) or _is_installed(value.__code__.co_filename):
         return False
     changing = any(_may_change(default) for default in value.__defaults__ or ())
     return bool(value.__closure__ or vars(value) or changing)
+
+
+@cache  # the files of a process are few
+def _is_installed(file: str) -> bool:
+    return _PACKAGES.search(file) is not None
 
 
 def _filled(cell: Any) -> bool:
@@ -208,12 +213,19 @@ def _filled(cell: Any) -> bool:
 
 def _may_change(value: Any) -> bool:
     """Whether an attribute of a class, or a global, is a number, a text or a container of some: not code."""
-    if isinstance(value, bool | int | float | complex | str | bytes | None):
-        return True
-    if isinstance(value, Tensor | np.ndarray):
-        return True
-    generators = torch.Generator | np.random.Generator | np.random.RandomState | random.Random
-    return isinstance(value, generators | list | dict | set | deque) or hasattr(value, "__next__")
+    kind: Any = type(value)
+    return _changes(kind) or (isinstance(value, type) and hasattr(value, "__next__"))
+
+
+_CHANGING = (
+    *(bool, int, float, complex, str, bytes, type(None), Tensor, np.ndarray, list, dict, set, deque),
+    *(torch.Generator, np.random.Generator, np.random.RandomState, random.Random),
+)
+
+
+@cache  # classes stay as long as the process
+def _changes(kind: type) -> bool:
+    return issubclass(kind, _CHANGING) or hasattr(kind, "__next__")
 
 
 def is_foreign(kind: type) -> bool:

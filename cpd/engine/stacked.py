@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -11,10 +11,15 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from cpd.errors import CpdError, SpecError
-from cpd.problem import Evaluation, Problem
+from cpd.engine.bound import Bound, Tensors, named_tensors
+from cpd.engine.calling import Calls, progress_of
+from cpd.engine.casting import Casting
+from cpd.engine.contract import check_evaluation
+from cpd.engine.rewriting import Rewriting
+from cpd.engine.seen import metric, refuse_outside, together, valued
+from cpd.errors import CpdError
+from cpd.problem import Evaluation, Observed, Problem, Share
 
-Tensors = dict[str, Tensor]
 Gradients = dict[str, Tensor | None]
 
 
@@ -60,7 +65,7 @@ class Models(NamedTuple):
 
         Where it changed one registered buffer it may change others later, so all of them stay buffers.
         """
-        same = {n for n, t in self.buffers.items() if torch.equal(t, after[n])}
+        same = {n for n, t in self.buffers.items() if t.dtype == after[n].dtype and torch.equal(t, after[n])}
         if len(same) < len(self.buffers):
             return self
         return Models(self.parameters, {}, {**self.fixed, **self.buffers})
@@ -77,6 +82,7 @@ class Stacked(NamedTuple):
         buffers: The models' buffers as the evaluation left them, ``[R, ...]`` each.
         reached: What gradients are taken for: the stacked parameters, or the parameters of the one model itself.
         parameters: As the evaluation left them: user code may change those of the one model in place.
+        observed: ``[R, C]`` bool: which values the batch shows, the others are 0; None where every value always is.
     """
 
     objective: Tensor
@@ -86,6 +92,14 @@ class Stacked(NamedTuple):
     buffers: Tensors
     reached: Tensors
     parameters: Tensors
+    observed: Tensor | None = None
+
+    @property
+    def recorded(self) -> Tensor:
+        """The strict values ``[R, C]``, NaN where not observed."""
+        if self.observed is None:
+            return self.strict
+        return torch.where(self.observed, self.strict, torch.full_like(self.strict, float("nan")))
 
     def gradients(self, total: Tensor, *, retain_graph: bool = False) -> Gradients:
         """Gradient of a sum over the runs for each parameter, ``[R, ...]``; None where it does not depend on it."""
@@ -105,20 +119,6 @@ class Stacked(NamedTuple):
         return gradients
 
 
-class _Bound(nn.Module):
-    """A problem's methods as a module, so that ``functional_call`` reaches the model's tensors inside them."""
-
-    def __init__(self, problem: Problem, model: nn.Module) -> None:
-        super().__init__()
-        self.problem = problem
-        self.model = model
-
-    def forward(self, method: str, batch: Any) -> tuple[Evaluation, Tensors]:
-        """The evaluation, and what is not trained as it stands afterwards, whether changed in place or assigned."""
-        result = getattr(self.problem, method)(self.model, batch)
-        return result, named_tensors(self.model)
-
-
 class Stack:
     """R models of one architecture, evaluated together.
 
@@ -130,16 +130,27 @@ class Stack:
         names: The constraints in the order of the spec.
         fused: Map with ``vmap``; otherwise there is one model, filled with the run's tensors and called as any other.
         target: Where the problem is, for errors: ``file.py:Class``; default: its class.
+        autocast: In which precision operations of a step are done where torch deems that safe; None for the
+            parameters' own.
 
     Attributes:
         sizes: Components of each constraint, known after the first evaluation.
         without_gradient: Constraints whose value had no gradient in the last evaluation, where it was of one model.
         measures: How the finished models are judged.
         moves: Whether an evaluation changes the parameters of the one model in place.
+        partial: Whether an evaluation may show but some of the values: some constraint is a share, or observed.
+        calls: How the problem's methods are called.
+        rewrites: Whether operations that ``vmap`` refuses are written otherwise where that is known how.
     """
 
     def __init__(
-        self, problem: Problem, model: nn.Module, names: Sequence[str], fused: bool = True, target: str | None = None
+        self,
+        problem: Problem,
+        model: nn.Module,
+        names: Sequence[str],
+        fused: bool = True,
+        target: str | None = None,
+        autocast: torch.dtype | None = None,
     ) -> None:
         self.problem = problem
         self.model = model
@@ -148,23 +159,44 @@ class Stack:
         self.fused = fused
         self.sizes: dict[str, int] = {}
         self.without_gradient: list[str] = []
+        self.autocast = autocast
         self.moves = False
+        self.partial = False
+        self.rewrites = False
         self.measures = Measures(fused=fused)
+        self.calls = Calls(problem)
         self._checked: set[str] = set()
-        self._bound = _Bound(problem, model)
+        self._bound = Bound(self.calls, model)
         self.projects = type(problem).project is not Problem.project
 
     def alone(self) -> Stack:
         """The same problem and architecture, for one run: plain PyTorch."""
-        stack = Stack(self.problem, self.model, self.names, fused=False, target=self.target)
-        stack.sizes, stack._checked = self.sizes, self._checked
+        stack = Stack(self.problem, self.model, self.names, False, self.target, self.autocast)
+        stack.sizes, stack._checked, stack._bound = self.sizes, self._checked, self._bound
         stack.measures, stack.moves = Measures(False, self.measures.gradients), self.moves
+        stack.partial = self.partial
         return stack
 
-    def evaluate(self, models: Models, batch: Any) -> Stacked:
-        """Evaluate every run on ``batch`` in training mode, without metrics."""
+    def evaluate(self, models: Models, batch: Any, progress: Tensor | None = None) -> Stacked:
+        """Evaluate every run on ``batch`` in training mode, without metrics.
+
+        Args:
+            models: Of the runs.
+            batch: The minibatch.
+            progress: The share of the training that is done, a scalar, where the problem takes it; default: 0.
+        """
         self.model.train()
-        return self._apply("evaluate", models, batch, metrics=False)
+        if self.autocast is None:
+            return self._apply("evaluate", models, batch, progress, metrics=False)
+        like = next(iter(models.parameters.values()))
+        with torch.autocast(like.device.type, self.autocast, cache_enabled=False):
+            at = self._apply("evaluate", models, batch, progress, metrics=False)
+        objective, surrogate, strict = (t.to(like.dtype) for t in (at.objective, at.surrogate, at.strict))
+        return at._replace(objective=objective, surrogate=surrogate, strict=strict)
+
+    def put_back(self) -> None:
+        """Let the one model have its own buffers, where evaluations have assigned others."""
+        self._bound.put_back()
 
     def measure(self, models: Models, batch: Any) -> Stacked:
         """Judge every run on ``batch`` in evaluation mode, as :attr:`measures` says; nothing in it has a gradient."""
@@ -173,7 +205,7 @@ class Stack:
         with torch.set_grad_enabled(self.measures.gradients):
             at = self._apply("measure", models, batch, metrics=True)
         plain = (at.objective.detach(), at.surrogate.detach(), at.strict.detach())
-        return Stacked(*plain, {n: m.detach() for n, m in at.metrics.items()}, at.buffers, {}, {})
+        return Stacked(*plain, {n: m.detach() for n, m in at.metrics.items()}, at.buffers, {}, {}, at.observed)
 
     def project(self, parameters: Tensors) -> Tensors:
         """Project every run's parameters on the problem's feasible set."""
@@ -184,54 +216,94 @@ class Stack:
         projected = self.problem.project({n: p[0] for n, p in parameters.items()})
         return {n: p[None] for n, p in projected.items()}
 
-    def _apply(self, method: str, models: Models, batch: Any, metrics: bool) -> Stacked:
-        with default_dtype(next(iter(models.parameters.values())).dtype):
+    def _apply(
+        self, method: str, models: Models, batch: Any, progress: Tensor | None = None, *, metrics: bool
+    ) -> Stacked:
+        like = next(iter(models.parameters.values()))
+        offered = {}
+        if "progress" in self.calls.taken[method].values():
+            offered["progress"] = progress_of(method, like) if progress is None else progress
+        with default_dtype(like.dtype):
             if self.fused:
-                return self._mapped(method, models, batch, metrics)
-            return self._plain(method, models, batch, metrics)
+                return self._mapped(method, models, batch, offered, metrics)
+            return self._plain(method, models, batch, offered, metrics)
 
-    def _mapped(self, method: str, models: Models, batch: Any, metrics: bool) -> Stacked:
-        def one(tensors: Tensors) -> tuple[Tensor, Tensor, Tensor, Tensors, Tensors]:
-            named = {f"model.{n}": t for n, t in tensors.items()}
-            result, after = functional_call(self._bound, named, (method, batch))
-            return *self._flatten(result, method, metrics), {n: after[n].detach() for n in models.buffers}
+    def _mapped(self, method: str, models: Models, batch: Any, offered: Mapping[str, Any], metrics: bool) -> Stacked:
+        lower = self.autocast if method == "evaluate" else None
+        cast: Any = nullcontext() if lower is None else Casting(lower)
+
+        def one(tensors: Tensors) -> tuple[Tensor, Tensor, Tensor, Tensors, Tensors, Tensors]:
+            named = self._bound.everywhere(tensors)
+            with cast, Rewriting(_of_the_run(tensors)) if self.rewrites else nullcontext():
+                result, after = functional_call(self._bound, named, (method, batch, offered), tie_weights=False)
+                objective, surrogate, strict, shown, seen = self._flatten(result, method, metrics)
+            kept = self._kept(models.buffers if method == "evaluate" else {}, after)
+            return objective, surrogate, strict, shown, kept, seen
 
         # Buffers of its own, for the user's code changes them in place.
         tensors = {**models.parameters, **{n: t.clone() for n, t in models.buffers.items()}, **models.fixed}
-        return Stacked(*vmap(one, randomness="same")(tensors), models.parameters, models.parameters)
+        objective, surrogate, strict, shown, buffers, seen = vmap(one, randomness="same")(tensors)
+        own = models.parameters
+        return Stacked(objective, surrogate, strict, shown, buffers, own, own, seen.get("observed"))
 
-    def _plain(self, method: str, models: Models, batch: Any, metrics: bool) -> Stacked:
+    def _plain(self, method: str, models: Models, batch: Any, offered: Mapping[str, Any], metrics: bool) -> Stacked:
         """One model, as a loop of the user's own would call it."""
+        self._bound.put_back()
         own = named_tensors(self.model)
         with torch.no_grad():
             for name, tensor in {**models.parameters, **models.buffers, **models.fixed}.items():
                 own[name].copy_(tensor[0])
-        result = getattr(self.problem, method)(self.model, batch)
-        objective, surrogate, strict, shown = self._flatten(result, method, metrics)
+        result = self.calls(method, self.model, batch, offered)
+        objective, surrogate, strict, shown, seen = self._flatten(result, method, metrics)
+        for name, value in [*result.constraints.items(), *(result.strict or {}).items()]:
+            refuse_outside(value, name, f"{self.target}.{method}()")
         after = named_tensors(self.model)
-        buffers = {n: after[n].detach().clone()[None] for n in models.buffers}
+        kept = self._kept(models.buffers if method == "evaluate" else {}, after)
+        buffers = {n: t.clone()[None] for n, t in kept.items()}
         reached = {n: own[n] for n in models.parameters}
         moved = {n: p.detach().clone()[None] for n, p in reached.items()} if self.moves else models.parameters
         shown = {n: v[None] for n, v in shown.items()}
-        return Stacked(objective[None], surrogate[None], strict[None], shown, buffers, reached, moved)
+        observed = seen["observed"][None] if seen else None
+        return Stacked(objective[None], surrogate[None], strict[None], shown, buffers, reached, moved, observed)
 
-    def _flatten(self, result: Evaluation, method: str, metrics: bool) -> tuple[Tensor, Tensor, Tensor, Tensors]:
+    def _kept(self, buffers: Tensors, after: Tensors) -> Tensors:
+        """One run's buffers after an evaluation.
+
+        Raises:
+            CpdError: One has another shape, or a type that is not cast to its own: runs have them for good.
+        """
+        for name, before in buffers.items():
+            now = after.get(name)
+            if now is None or now.shape != before.shape[1:] or not torch.can_cast(now.dtype, before.dtype):
+                was = f"{list(before.shape[1:])} {str(before.dtype).removeprefix('torch.')}"
+                made = f"{list(now.shape)} {str(now.dtype).removeprefix('torch.')}" if now is not None else "nothing"
+                hint = "register it in the shape and type that it will have, and write into its parts"
+                raise CpdError(
+                    f"makes {made} of the buffer '{name}', which is {was}", place=f"{self.target}.evaluate()", hint=hint
+                )
+        return {name: after[name].detach() for name in buffers}
+
+    def _flatten(
+        self, result: Evaluation, method: str, metrics: bool
+    ) -> tuple[Tensor, Tensor, Tensor, Tensors, Tensors]:
         place = f"{self.target}.{method}()"
         if method not in self._checked:
             check_evaluation(result, self.names, place)
             self._checked.add(method)
         strict = result.strict or {}
         objective = result.objective
-        values = [result.constraints[n] for n in self.names]
-        true = [strict.get(n, result.constraints[n]) for n in self.names]
-        self.sizes = {n: max(1, v.numel()) for n, v in zip(self.names, values, strict=True)}
-        self.without_gradient = [n for n, v in zip(self.names, values, strict=True) if not v.requires_grad]
-        shown = {n: torch.as_tensor(v) for n, v in result.metrics.items()} if metrics else {}
+        self.partial |= any(isinstance(v, Share | Observed) for v in (*result.constraints.values(), *strict.values()))
+        values = {n: valued(result.constraints[n]) for n in self.names}
+        true = {n: valued(strict[n]) if n in strict else value for n, value in values.items()}
+        self.sizes = {n: max(1, v.value.numel()) for n, v in values.items()}
+        self.without_gradient = [n for n, v in values.items() if not v.value.requires_grad]
+        shown = {n: metric(v) for n, v in result.metrics.items()} if metrics else {}
         return (
             objective,
-            _row(values, objective),
-            _row(true, objective).detach(),
+            _row([v.value for v in values.values()], objective),
+            _row([v.value for v in true.values()], objective).detach(),
             {n: v.detach().to(objective.dtype) for n, v in shown.items()},
+            together(list(values.values()), list(true.values())),
         )
 
 
@@ -258,12 +330,15 @@ def stacked_rows(rows: Sequence[Stacked]) -> Stacked:
         buffers={n: torch.cat([row.buffers[n] for row in rows]) for n in rows[0].buffers},
         reached={},
         parameters={},
+        observed=_stacked_observed(rows),
     )
 
 
-def named_tensors(model: nn.Module) -> Tensors:
-    """All tensors of a model by name, those that are trained and those that are not."""
-    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
+def _stacked_observed(rows: Sequence[Stacked]) -> Tensor | None:
+    if all(row.observed is None for row in rows):
+        return None
+    all_of_it = (torch.ones_like(r.strict, dtype=torch.bool) if r.observed is None else r.observed for r in rows)
+    return torch.cat(list(all_of_it))
 
 
 @contextmanager
@@ -277,71 +352,14 @@ def default_dtype(dtype: torch.dtype) -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
+def _of_the_run(tensors: Tensors) -> Tensor:
+    """A scalar of the run that is mapped over."""
+    return next(iter(tensors.values())).detach().reshape(-1)[0]
+
+
 def _row(values: Sequence[Tensor], like: Tensor) -> Tensor:
     """Concatenate scalars and vectors to ``[C]``."""
     if not values:
         return like.new_zeros(0)
     flat = [v.reshape(-1).to(like.dtype) for v in values]
     return flat[0] if len(flat) == 1 else torch.cat(flat)
-
-
-def check_evaluation(result: Any, names: Sequence[str], place: str) -> None:
-    """Check that what the user's method returned keeps contract 1.
-
-    Raises:
-        SpecError: The spec has a constraint that is not returned, or the other way round.
-        CpdError: Wrong types or shapes.
-    """
-    if not isinstance(result, Evaluation):
-        raise CpdError(f"returned {type(result).__name__}", place=place, hint="return cpd.Evaluation(objective, ...)")
-    _check_scalar(result.objective, "objective", place)
-    for part in ("constraints", "strict", "metrics"):
-        _check_mapping(getattr(result, part), part, place)
-    _check_names(list(result.constraints), names, place)
-    for name, value in result.constraints.items():
-        _check_value(value, f"constraints['{name}']", place)
-    for name, value in (result.strict or {}).items():
-        if name not in names:
-            raise CpdError(
-                f"strict names '{name}', which is no constraint", place=place, hint=f"valid: {', '.join(names)}"
-            )
-        _check_value(value, f"strict['{name}']", place)
-        expected = tuple(result.constraints[name].shape)
-        if tuple(value.shape) != expected:
-            raise CpdError(
-                f"strict['{name}'] has shape {list(value.shape)}, constraints['{name}'] has {list(expected)}",
-                place=place,
-                hint="give both the same shape",
-            )
-    for name, value in result.metrics.items():
-        _check_scalar(torch.as_tensor(value), f"metrics['{name}']", place)
-
-
-def _check_mapping(value: Any, part: str, place: str) -> None:
-    if not isinstance(value, Mapping) and not (part == "strict" and value is None):
-        message = f"{part} must be a dict of tensors by name, got {type(value).__name__}"
-        raise CpdError(message, place=place, hint=f"write {part}={{'NAME': VALUE}}")
-
-
-def _check_names(returned: Sequence[Any], names: Sequence[str], place: str) -> None:
-    """Check that the problem's constraints are those of the spec."""
-    if missing := [n for n in names if n not in returned]:
-        message = f"{place} does not return '{missing[0]}'"
-        hint = f"return it there or remove it here; it returns: {', '.join(map(str, returned)) or 'none'}"
-        raise SpecError(message, place=f"constraints.{missing[0]}", hint=hint)
-    if extra := [n for n in returned if n not in names]:
-        message = f"{place} returns '{extra[0]}', which is not among them"
-        hint = f'add {extra[0]}: {{level: VALUE, sense: "<="}}; they are: {", ".join(names)}'
-        raise SpecError(message, place="constraints", hint=hint)
-
-
-def _check_scalar(value: Any, name: str, place: str) -> None:
-    if not isinstance(value, Tensor) or value.dim() != 0:
-        got = f"shape {list(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
-        raise CpdError(f"{name} must be a scalar tensor, got {got}", place=place, hint="reduce it, e.g. with .mean()")
-
-
-def _check_value(value: Any, name: str, place: str) -> None:
-    if not isinstance(value, Tensor) or value.dim() > 1 or value.numel() == 0:
-        got = f"shape {list(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
-        raise CpdError(f"{name} must be a scalar or [k] tensor, got {got}", place=place, hint="reduce or flatten it")

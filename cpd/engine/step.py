@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from cpd.engine.accumulation import Means, gradients_of, means_of, passed
+from cpd.engine.bound import Tensors
+from cpd.engine.closures import Value, searched
 from cpd.engine.holding import Holding
+from cpd.engine.levels import Moving
 from cpd.engine.method_groups import MethodGroups, States
-from cpd.engine.optimizers import RULES, Kept, Moment, full_options, initial, scalar_dtype
+from cpd.engine.minibatches import copied
+from cpd.engine.optimizers import Kept, Moment, scalar_dtype
+from cpd.engine.recipe import Recipe
 from cpd.engine.recorder import Record
-from cpd.engine.stacked import Models, Stack, Tensors
+from cpd.engine.stacked import Gradients, Models, Stack, Stacked
+from cpd.engine.surroundings import Surroundings
 from cpd.engine.tree import take
 from cpd.outcome import RunKey
-from cpd.spec.models import Optimizer
 
 
 class State(NamedTuple):
@@ -27,7 +33,7 @@ class State(NamedTuple):
         buffers: Likewise.
         optimizer: What the models' optimizer keeps, by parameter.
         methods: What each group's method remembers.
-        recipe: The recipe's values that may change from step to step, ``[R]`` each: ``lr``.
+        recipe: The recipe's numbers by name, ``[R]`` each or one for all, as :attr:`cpd.engine.recipe.Recipe.start`.
         step: Steps that the training has done, for all runs the same.
         active: ``[R]`` bool; a run whose evaluation was not finite is frozen for good.
         steps: ``[R]`` steps done while active.
@@ -35,6 +41,9 @@ class State(NamedTuple):
         cause: ``[R]``: for a frozen run, which of the objective, the C surrogate and the C strict values was not
             finite first, in this order.
         held: ``[R, names]`` of these, those at which each constraint held, since the last tenth began.
+        average: Sums of the parameters whose mean is judged, ``[R, ...]`` in double precision; none where the last are.
+        seen: ``([R, names],)``, those at which a value of each constraint was observed, since then; empty where all
+            always are.
     """
 
     parameters: Tensors
@@ -48,6 +57,8 @@ class State(NamedTuple):
     late: Tensor
     cause: Tensor
     held: Tensor
+    average: Tensors
+    seen: tuple[Tensor, ...] = ()
 
 
 class Step:
@@ -57,16 +68,16 @@ class Step:
         stack: The architecture and the problem.
         groups: The methods.
         sign: ``[C]``: -1 for ``>=``, else 1.
-        levels: ``[R, C]``.
+        levels: ``[R, C]``: those at which runs are judged.
+        moving: How levels come there; None where they are there from the start.
         fixed: Tensors of the models that no step changes, ``[R, ...]``.
-        optimizer: Recipe of the models' optimizer.
+        recipe: Of the models' optimizer.
         holding: At which values the constraints hold.
+        total: Steps of the whole training, ``[1]``: what a problem that takes its progress is told of it.
 
     Attributes:
         without: Parameters that had no gradient in some step.
-
-    Raises:
-        SpecError: The optimizer refuses its options.
+        again: Takes generators and Python's state, for a step that evaluates twice; None where it draws no numbers.
     """
 
     def __init__(
@@ -75,45 +86,52 @@ class Step:
         groups: MethodGroups,
         sign: Tensor,
         levels: Tensor,
+        moving: Moving | None,
         fixed: Tensors,
-        optimizer: Optimizer,
+        recipe: Recipe,
         holding: Holding,
+        total: Tensor,
     ) -> None:
         self.stack = stack
         self.groups = groups
         self.sign = sign
         self.levels = levels
+        self.moving = moving
         self.fixed = fixed
-        self.recipe = optimizer
+        self.recipe = recipe
         self.holding = holding
-        self.options = full_options(optimizer)
-        self.rule = RULES[optimizer.name]
+        self.total = total
         self.without: set[str] = set()
+        self.again: Callable[[], Surroundings] | None = None
 
     def start(self, models: Models) -> State:
         """The state before the first step."""
         runs, like = len(self.levels), self.levels
-        lr = like.new_full((runs,), self.options["lr"], dtype=scalar_dtype(like.device))
+        summed = models.parameters if self.recipe.averages else {}
+        held = torch.zeros(runs, len(self.stack.names), dtype=torch.long, device=like.device)
         return State(
             parameters=models.parameters,
             buffers=models.buffers,
-            optimizer=initial(self.recipe, models.parameters, lr),
+            optimizer=self.recipe.initial(models.parameters),
             methods=self.groups.init(like),
-            recipe={"lr": lr},
+            recipe=dict(self.recipe.start),
             step=torch.zeros((), dtype=torch.long, device=like.device),
             active=torch.ones(runs, dtype=torch.bool, device=like.device),
             steps=torch.zeros(runs, dtype=torch.long, device=like.device),
             late=torch.zeros(runs, len(models.parameters), dtype=torch.long, device=like.device),
             cause=torch.zeros(runs, dtype=torch.long, device=like.device),
-            held=torch.zeros(runs, len(self.stack.names), dtype=torch.long, device=like.device),
+            held=held,
+            average={n: torch.zeros_like(p, dtype=scalar_dtype(p.device)) for n, p in summed.items()},
+            seen=(held.clone(),) if self.stack.partial else (),
         )
 
     def alone(self, key: RunKey, row: int) -> Step:
         """The step of one of the runs, as plain PyTorch does it."""
         step = copy.copy(self)
         step.stack, step.fixed, step.levels = self.stack.alone(), take(self.fixed, [row]), self.levels[row : row + 1]
+        step.moving = None if self.moving is None else self.moving.of(row)
         step.holding = self.holding.of(row)
-        step.groups = MethodGroups([key], self.stack.sizes, self.groups.equality, self.levels)
+        step.groups = MethodGroups([key], self.stack.sizes, self.groups.equality, self.levels, self.groups.clock)
         step.without = set(self.without)
         return step
 
@@ -121,26 +139,46 @@ class Step:
         """The models as they stand."""
         return Models(state.parameters, state.buffers, self.fixed)
 
+    def judged(self, state: State) -> Models:
+        """The models that are judged: the last ones, or those of the mean of their last parameters."""
+        models = self.models(state)
+        if not state.average:
+            return models
+        count = (state.steps - state.recipe["average.start"]).clamp(min=0)
+        mean = {n: total / _rows(count.clamp(min=1), total) for n, total in state.average.items()}
+        return models._replace(parameters=_where(count > 0, mean, state.parameters))
+
     @property
     def tensors(self) -> list[Tensor]:
         """All that the step reads besides its state and batch: levels, senses, hyperparameters, what is not trained."""
-        settings = [v for part in self.groups.parts for v in part.setting.values() if isinstance(v, Tensor)]
-        return [self.levels, self.sign, self.groups.equality, *self.holding.tensors, *settings, *self.fixed.values()]
+        settings = [tensor for part in self.groups.parts for tensor in part.tensors]
+        own = [self.levels, self.sign, self.groups.equality, *self.holding.tensors, *self.recipe.tensors]
+        return [*own, *settings, *(self.moving or ()), *self.fixed.values(), self.total]
 
     @property
     def structure(self) -> tuple[Any, ...]:
         """What decides which operations a step consists of, shapes of tensors aside."""
-        words = [
-            (part.method.name, part.rows, part.alternating, [(n, _word(v)) for n, v in part.setting.items()])
-            for part in self.groups.parts
-        ]
-        sides = [tensor is not None for tensor in self.holding]
-        recipe = (self.recipe.model_dump_json(), str(sorted(self.without)), str(sides))
-        return (self.stack.names, str(self.stack.sizes), self.stack.fused, *recipe, str(words))
+        words = [part.structure for part in self.groups.parts]
+        sides = [tensor is not None for tensor in (*self.holding, self.moving)]
+        recipe = (self.recipe.structure, str(sorted(self.without)), str(sides))
+        how = f"{self.stack.fused} {self.stack.rewrites} {self.stack.autocast}"
+        return (self.stack.names, str(self.stack.sizes), how, *recipe, str(words))
 
-    def violation(self, values: Tensor) -> Tensor:
-        """Oriented violation ``[R, C]``: ``value - level``, or ``level - value`` for ``>=``."""
-        return (values - self.levels) * self.sign
+    def violation(self, values: Tensor, step: Tensor | None = None, observed: Tensor | None = None) -> Tensor:
+        """Oriented violation ``[R, C]``: ``value - level``, or ``level - value`` for ``>=``; 0 where not observed.
+
+        The level is that of a step, where so many have been done; by default the one that is judged at.
+        """
+        levels = self.levels if self.moving is None or step is None else self.moving.at(self.levels, step)
+        violation = (values - levels) * self.sign
+        return violation if observed is None else torch.where(observed, violation, torch.zeros_like(violation))
+
+    def evaluate(self, state: State, batch: Any) -> Stacked:
+        """Evaluate the models as they stand."""
+        progress = None
+        if self.stack.calls.takes_progress:
+            progress = (state.step.to(self.levels.dtype) / self.total)[0]
+        return self.stack.evaluate(self.models(state).trained(), batch, progress)
 
     def advance(self, state: State, batch: Any) -> tuple[State, Record]:
         r"""One step; nothing that is given changes.
@@ -152,20 +190,32 @@ class Step:
         Source: the paper, equations (8)-(10).
         """
         with torch.enable_grad():
-            models = self.models(state).trained()
-            at = self.stack.evaluate(models, batch)
+            means = None if self.recipe.window == 1 else self._means(state, batch)
+            at = self.evaluate(state, batch) if means is None else means.at
             objective, surrogate = at.objective.detach(), at.surrogate.detach()
             finite = torch.isfinite(torch.cat([objective.unsqueeze(1), surrogate, at.strict], 1))
             active = state.active & finite.all(1)
-            methods = self.groups.update(self.violation(at.strict), state.methods, active)
-            term = self.groups.penalty_term(self.violation(at.surrogate), state.methods, methods)
-            total = (at.objective + term).sum()
-            gradients = at.gradients(total)
+            violation = self.violation(at.strict, state.step)
+            methods = self.groups.update(violation, state.methods, active, state.step, at.observed)
+
+            def added(values: Tensor) -> Tensor:
+                violation = self.violation(values, state.step, at.observed)
+                return self.groups.penalty_term(violation, state.methods, methods)
+
+            if means is None:
+                gradients = at.gradients((at.objective + added(at.surrogate)).sum())
+            else:
+                gradients, at = gradients_of(passed(self.evaluate, state, batch), means, len(batch), added)
         with torch.no_grad():
             state = state._replace(parameters=at.parameters)
-            moved, optimizer, late = self._descend(state, gradients)
+            if self.recipe.closure is None:
+                moved, optimizer, late = self._descend(state, gradients)
+            else:
+                moved, optimizer, at = self._search(state, batch, at, gradients, added)
+                late = state.late
+            parameters = _where(active, moved, state.parameters)
             new = state._replace(
-                parameters=_where(active, moved, state.parameters),
+                parameters=parameters,
                 buffers=_where(active, at.buffers, state.buffers),
                 optimizer=optimizer,
                 methods=methods,
@@ -174,54 +224,99 @@ class Step:
                 steps=state.steps + active,
                 late=late,
                 cause=torch.where(state.active, finite.long().argmin(1), state.cause),
-                held=state.held + (self.holding.held(at.strict) & active.unsqueeze(1)),
+                held=state.held + (self.holding.held(at.strict, at.observed) & active.unsqueeze(1)),
+                average=self._averaged(state, parameters, active),
+                seen=tuple(seen + self._shown(at, active) for seen in state.seen),
             )
-            record = Record(objective, at.strict, self.groups.multipliers(methods, at.strict))
+            record = Record(objective, at.recorded, self.groups.multipliers(methods, at.strict))
         return new, record
 
-    def _descend(self, state: State, gradients: Mapping[str, Tensor | None]) -> tuple[Tensors, dict[str, Kept], Tensor]:
+    def _means(self, state: State, window: Any) -> Means:
+        """Means over a window's minibatches; generators and Python's state stand as before."""
+        before = None if self.again is None else self.again()
+        means = means_of(passed(self.evaluate, state, copied(window)))
+        if before is not None:
+            before.restore()
+        return means
+
+    def _shown(self, at: Stacked, active: Tensor) -> Tensor:
+        """Whether a step counts for each constraint: some component of it is observed, ``[R, names or 1]`` bool."""
+        counts = active.unsqueeze(1)
+        return counts if at.observed is None else self.holding.some(at.observed) & counts
+
+    def _descend(self, state: State, gradients: Gradients) -> tuple[Tensors, dict[str, Kept], Tensor]:
         """The models' parameters after the optimizer's step and the projection, and what the optimizer keeps.
 
         A parameter without a gradient stays as it is, decay and momentum included, and this is no step of its own.
         """
-        lr = state.recipe["lr"]
-        t = (state.step + 1).to(lr.dtype)
+        t = (state.step + 1).to(scalar_dtype(self.levels.device))
+        gradients = self.recipe.clipped(gradients, state.recipe)
+        options = self.recipe.options(state.recipe, state.step)
         moved, kept = dict(state.parameters), dict(state.optimizer)
         without = {name for name, gradient in gradients.items() if gradient is None}
         for k, (name, p) in enumerate(state.parameters.items()):
             gradient = gradients[name]
             if gradient is None:
                 continue
-            g = -gradient if self.options["maximize"] else gradient
             own = t - state.late[0, k].to(t.dtype) if name in self.without else t
-            at = Moment(p.detach(), g, lr, own)
-            moved[name], kept[name] = self.rule.update(at, state.optimizer[name], self.options)
+            at = Moment(p.detach(), gradient, own, options[self.recipe.group_of[name]])
+            moved[name], kept[name] = self.recipe.moved(at, state.optimizer[name])
         self.without |= without
         late = state.late
         if without:
             late = late + late.new_tensor([name in without for name in state.parameters])
         return self.stack.project(moved), kept, late
 
+    def _search(
+        self, state: State, batch: Any, at: Stacked, gradients: Gradients, added: Callable[[Tensor], Tensor]
+    ) -> tuple[Tensors, dict[str, Kept], Stacked]:
+        """The parameters of one run after a step that evaluates several times, its multipliers fixed.
+
+        What is recorded of the step is its first evaluation; buffers are as the last one leaves them.
+        """
+        left = at
+
+        def there(parameters: Tensors) -> Value:
+            nonlocal left
+            now = self.evaluate(state._replace(parameters=parameters, buffers=left.buffers), batch)
+            left = at._replace(buffers=now.buffers)
+            total = now.objective + added(now.surrogate)
+            return Value(total.detach(), now.gradients(total.sum()))
+
+        lr = self.recipe.options(state.recipe, state.step)[0]["lr"].item()
+        options = {**(self.recipe.closure or {}), "lr": lr}
+        here = Value((at.objective + added(at.surrogate)).detach(), gradients)
+        moved, kept = searched(state.parameters, state.optimizer, options, here, there)
+        return self.stack.project(moved), kept, left
+
+    def _averaged(self, state: State, parameters: Tensors, active: Tensor) -> Tensors:
+        """The sums with these parameters, for the runs whose mean has begun."""
+        if not state.average:
+            return state.average
+        begun = active & (state.step >= state.recipe["average.start"])
+        sums = {n: total + parameters[n] for n, total in state.average.items()}
+        return _where(begun, sums, state.average)
+
     def gradient_norms(self, state: State, batch: Any) -> Tensor:
-        """Norm of each component's surrogate gradient, grouped by constraint name: ``[R, names]``."""
-        models = self.models(state).trained()
-        at = self.stack.evaluate(models, batch)
+        """Norm of each component's surrogate gradient, grouped by constraint name: ``[R, names]``.
+
+        -1 where the batch shows nothing of a constraint.
+        """
+        at = self.evaluate(state, batch)
         groups = torch.split(at.surrogate.sum(0), list(self.stack.sizes.values()))
         norms = []
         for group in groups:
             gradients = at.gradients(group.sum(), retain_graph=True)
             squares = [g.reshape(len(g), -1).square().sum(1) for g in gradients.values() if g is not None]
             norms.append(torch.stack(squares).sum(0).sqrt() if squares else at.objective.detach() * 0)
-        return torch.stack(norms, dim=1).detach()
+        found = torch.stack(norms, dim=1).detach()
+        return found if at.observed is None else torch.where(self.holding.some(at.observed), found, -1.0)
 
 
 def _where(active: Tensor, new: Tensors, old: Tensors) -> Tensors:
     """The new tensors of active runs; the others keep theirs, whatever the new ones hold."""
-    return {
-        n: torch.where(active.view(-1, *[1] * (old[n].dim() - 1)), new[n].to(old[n].dtype), old[n].detach())
-        for n in old
-    }
+    return {n: torch.where(_rows(active, old[n]), new[n].to(old[n].dtype), old[n].detach()) for n in old}
 
 
-def _word(value: Any) -> Any:
-    return tuple(value.shape) if isinstance(value, Tensor) else value
+def _rows(values: Tensor, like: Tensor) -> Tensor:
+    return values.view(-1, *[1] * (like.dim() - 1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -80,7 +80,7 @@ def train(batch: Batch, hooks: Hooks | None = None) -> Trained:
         keeper = Keeper(batch, tell)
         try:
             for group in builder.groups():
-                with threads_for(group):
+                with threads_for(group), closing(group.batches) if isinstance(group, Prepared) else nullcontext():
                     runs = _train_group(batch, group, keeper, hooks, builder.notes)
                 done |= {identity(run.key): run for run in runs}
         except RuntimeError as error:
@@ -144,6 +144,7 @@ def _train_group(batch: Batch, group: Prepared | Refused, keeper: Keeper, hooks:
     try:
         keeper.resume(training)
         notes += run_spans(training, choose(batch, training, hooks.say), hooks, keeper)
+        group.batches.close()
         keeper.ended(training)
         return finished_runs(training)
     except (CpdError, Interrupted):

@@ -9,17 +9,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cpd.engine.along import measure
+from cpd.engine.bound import Tensors
 from cpd.engine.cohort import Cohort, Tree
 from cpd.engine.counting import out_of_memory
+from cpd.engine.dual import Clock
 from cpd.engine.holding import holding
+from cpd.engine.levels import moving
+from cpd.engine.measuring import Measuring, has_feasible
 from cpd.engine.method_groups import MethodGroups, resolved
 from cpd.engine.minibatches import total_steps
 from cpd.engine.prepared import Prepared, pads
 from cpd.engine.pruning import START, Prune, given_up, margins
 from cpd.engine.python_checkpoint import CannotKeep
+from cpd.engine.python_state import PythonState
+from cpd.engine.recipe import Recipe
 from cpd.engine.recorder import Recorder
 from cpd.engine.replay import Replay
-from cpd.engine.stacked import Tensors
 from cpd.engine.step import State, Step
 from cpd.engine.steppers.alone import Alone
 from cpd.engine.steppers.stepper import Eager, Stepper
@@ -28,6 +34,7 @@ from cpd.errors import CpdError
 from cpd.methods.registry import REGISTRY
 from cpd.outcome import RunKey
 from cpd.spec.models import Constraint, Train
+from cpd.spec.recipes import train_of
 
 LOOKS = 20
 """Times in a training at which a step is audited and it is looked which runs have ended, or are to be given up."""
@@ -52,10 +59,12 @@ class Training:
         seconds: Time spent, earlier parts of a resumed training included.
         chosen: The stepper that goes on, by name, where that is decided: by ``auto``, or by an audit; None before.
         notes: What audits found.
+        shapes: Of the minibatches for which steps were captured, in words.
         stepper: What executes the steps.
         replay: Audits its steps.
         prune: Which runs are given up; None for none.
         margin: How far from its level a constraint is far, ``[C]``; infinite where it does not count.
+        measuring: When models are measured along the way; None for never.
     """
 
     prepared: Prepared
@@ -70,10 +79,12 @@ class Training:
     seconds: float = 0.0
     chosen: str | None = None
     notes: list[str] = field(default_factory=list)
+    shapes: list[str] = field(default_factory=list)
     stepper: Stepper = field(init=False)
     replay: Replay = field(init=False)
     prune: Prune | None = None
     margin: Tensor = field(default_factory=lambda: torch.zeros(0))
+    measuring: Measuring | None = None
 
     @classmethod
     def begin(
@@ -81,20 +92,28 @@ class Training:
     ) -> Training:
         """Set up a training at its first step."""
         stack, keys = prepared.stack, prepared.keys
-        step = _step(prepared, keys, prepared.models.fixed, constraints, recipe)
         steps = total_steps(recipe, prepared.data)
+        recipes = [train_of(recipe, key.setting) for key in keys]
+        own = Recipe(recipes, prepared.models.parameters, steps, prepared.batches.in_epoch)
+        clock = Clock(steps, prepared.batches.in_epoch)
+        step = _step(prepared, keys, prepared.models.fixed, constraints, own, clock)
         recorder = Recorder(steps, sum(stack.sizes.values()))
         state, like = step.start(prepared.models), step.levels
         points = len(range(0, steps, norm_interval(steps))) + 1
         norms = like.new_full((len(keys), points, len(stack.names)), float("nan"))
-        tree = Tree(state, recorder.start(like), norms, torch.zeros_like(state.active))
+        in_epoch = prepared.batches.in_epoch
+        measuring = Measuring.asked(recipe, steps, in_epoch, recorder.components, prepared.metrics)
+        along = None if measuring is None else measuring.start(step, state)
+        tree = Tree(state, recorder.start(like), norms, torch.zeros_like(state.active), along)
         by_name = [constraints[n] for n in stack.names]
         counts = [prune is not None and prune.constraint in (None, n) for n in stack.names]
         margin = margins(
             _spread([c.tolerance for c in by_name], stack.sizes, like), _spread(counts, stack.sizes, like).bool()
         )
         going = Cohort(keys, step, tree)
-        training = cls(prepared, recipe, constraints, recorder, steps, going, prune=prune, margin=margin)
+        training = cls(
+            prepared, recipe, constraints, recorder, steps, going, prune=prune, margin=margin, measuring=measuring
+        )
         training.stepper = training.written()
         return training
 
@@ -125,6 +144,8 @@ class Training:
         self.stepper = stepper
         replay = self.replay = Replay(self)
         while self.done < self.steps:
+            if self._all_ended and replay.confirmed():
+                break
             at_look = self.done % look_interval(self.steps) == 0
             if at_look and not replay.confirmed():
                 continue
@@ -133,14 +154,28 @@ class Training:
                 if not self.state.active.any():
                     break
             if self.done % norm_interval(self.steps) == 0:
-                self._compare_gradients(self.done // norm_interval(self.steps))
+                self.compare_gradients(self.done // norm_interval(self.steps))
             if self.done == self.recorder.tail_start:
-                self.put(state=self.state._replace(held=torch.zeros_like(self.state.held)))
+                seen = tuple(map(torch.zeros_like, self.state.seen))
+                self.put(state=self.state._replace(held=torch.zeros_like(self.state.held), seen=seen))
+            before = self.done
             replay.advance(1 if at_look else self._span(self.stepper.history), audited=at_look)
             if self.done == self.steps:
                 replay.settle()
+            if self.measuring is not None and self.done > before and self.measuring.due(self.done):
+                measure(self, self.measuring)
             yield self.stepper
-        self._compare_gradients(-1)
+        self.compare_gradients(-1)
+
+    @property
+    def python(self) -> list[PythonState] | None:
+        """What each of the runs that go on keeps in Python, where that is not the same."""
+        return self.stepper.python if isinstance(self.stepper, Alone) else None
+
+    @property
+    def _all_ended(self) -> bool:
+        """Whether runs may end early, and none goes on."""
+        return self.measuring is not None and self.measuring.stop is not None and not self.state.active.any()
 
     @property
     def look(self) -> int:
@@ -180,11 +215,26 @@ class Training:
         late = (self.state.late > 0).any(0).tolist()
         self.going.step.without = {name for name, has in zip(self.state.parameters, late, strict=True) if has}
 
+    def compare_gradients(self, slot: int, rows: Tensor | None = None) -> None:
+        """Take the norms of the constraints' gradients, leaving no trace; of these rows, ``[R]`` bool, or of all.
+
+        Runs that have ended early keep those of their end.
+        """
+        sample = self.prepared.batches.sample()
+        tree = self.going.tree
+        with self.prepared.untouched():
+            norms = self._norms(sample)
+        if self.measuring is not None and self.measuring.stop is not None:
+            rows = ~tree.ended if rows is None else rows
+            norms = torch.where(rows.unsqueeze(1), norms, tree.norms[:, slot])
+        tree.norms[:, slot] = norms
+
     def _part(self, rows: list[int]) -> Cohort:
         """The cohort of these rows alone, at the same step."""
         keys = tuple(self.going.keys[r] for r in rows)
         fixed = take(self.going.step.fixed, rows)
-        step = _step(self.prepared, keys, fixed, self.constraints, self.recipe)
+        whole = self.going.step
+        step = _step(self.prepared, keys, fixed, self.constraints, whole.recipe, whole.groups.clock)
         step.without = set(self.going.step.without)
         return Cohort(keys, step, take(self.going.tree, rows))
 
@@ -205,15 +255,17 @@ class Training:
         return rebuild(self.going.step)
 
     def _give_up(self, prune: Prune) -> None:
-        """Freeze the runs with a fixed penalty that will not come near their level any more."""
+        """Freeze the runs with a fixed penalty that will not come near their level any more, and have nothing kept."""
         tree, step = self.going.tree, self.going.step
+        if step.moving is not None:  # what is far from a level may be on its way with it
+            return
         kept = self.recorder.kept(tree.recorded, self.done)
         equality = step.groups.equality
         counts_below = torch.ones_like(equality) if prune.both_sides else equality
         left = (self.steps - self.done) / self.recorder.stride
         far = given_up(step.violation(kept), left, self.margin, counts_below)
         unmoved = [not REGISTRY[key.method].moves(resolved(key)) for key in self.going.keys]
-        new = far & self.state.active & torch.tensor(unmoved, device=far.device)
+        new = far & self.state.active & torch.tensor(unmoved, device=far.device) & ~has_feasible(tree.along, self.state)
         self.put(pruned=tree.pruned | new, state=self.state._replace(active=self.state.active & ~new))
 
     def _span(self, history: int) -> int:
@@ -222,13 +274,8 @@ class Training:
         last = max(k for k in range(first, min(first + history, self.steps)) if self.recorder.wants(k))
         stops = (norm_interval(self.steps), look_interval(self.steps))
         to_tail = [left] if (left := self.recorder.tail_start - self.done) > 0 else []
-        return min(last + 1 - self.done, *to_tail, *(every - self.done % every for every in stops))
-
-    def _compare_gradients(self, slot: int) -> None:
-        """Take the norms of the constraints' gradients, leaving no trace."""
-        sample = self.prepared.batches.sample()
-        with self.prepared.untouched():
-            self.going.tree.norms[:, slot] = self._norms(sample)
+        to_measure = [] if self.measuring is None else [self.measuring.left(self.done)]
+        return min(last + 1 - self.done, *to_tail, *to_measure, *(every - self.done % every for every in stops))
 
     def _norms(self, sample: Any) -> Tensor:
         step, state = self.going.step, self.state
@@ -264,7 +311,8 @@ def _step(
     keys: tuple[RunKey, ...],
     fixed: Tensors,
     constraints: Mapping[str, Constraint],
-    recipe: Train,
+    recipe: Recipe,
+    clock: Clock,
 ) -> Step:
     """The step of some runs of a training."""
     stack = prepared.stack
@@ -273,8 +321,14 @@ def _step(
     sign = _spread([-1.0 if c.sense == ">=" else 1.0 for c in by_name], stack.sizes, like)
     equality = _spread([c.sense == "==" for c in by_name], stack.sizes, like).bool()
     levels = torch.stack([_spread([k.levels[n] for n in stack.names], stack.sizes, like) for k in keys])
-    groups = MethodGroups(keys, stack.sizes, equality, like)
-    return Step(stack, groups, sign, levels, fixed, recipe.optimizer, holding(keys, constraints, stack.sizes, like))
+    groups = MethodGroups(keys, stack.sizes, equality, like, clock)
+    path = moving(keys, constraints, stack.sizes, clock.steps, like)
+    total = like.new_tensor([clock.steps])
+    held = holding(keys, constraints, stack.sizes, like)
+    step = Step(stack, groups, sign, levels, path, fixed, recipe, held, total)
+    if recipe.window > 1 and (prepared.draws or prepared.stateful):
+        step.again = prepared.surroundings_now
+    return step
 
 
 def _spread(values: list[Any], sizes: Mapping[str, int], like: Tensor) -> Tensor:

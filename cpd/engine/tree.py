@@ -6,8 +6,10 @@ A tree is made of dictionaries, named tuples, tuples and :class:`Part`; its leav
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from functools import cache
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -66,6 +68,8 @@ def mapped(function: Callable[[Any], Any], tree: Tree) -> Tree:
 
 def take(tree: Tree, rows: Sequence[int]) -> Tree:
     """What a tree holds of these rows alone, ascending or repeated; what all runs share stays as it is."""
+    if _kind(tree) == "leaf":
+        return _rows(tree, rows)  # type: ignore[no-any-return]
     if isinstance(tree, Part):
         own = [row - tree.first for row in rows if tree.first <= row < tree.first + tree.rows]
         before = sum(row < tree.first for row in rows)
@@ -119,27 +123,71 @@ def _joined_part(part: Part, rows: Sequence[tuple[Part]]) -> Part:
     return part._replace(tree=_joined(part.tree, [own.tree for (own,) in rows]))
 
 
+def row_of(tree: Any, row: int, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Every leaf of one row, without the dimension of rows, named as in the tree of this row alone."""
+    if isinstance(tree, Part):
+        yield from row_of(tree.tree, row - tree.first, name)
+    elif (children := _children(tree)) is None:
+        yield name, tree[row] if isinstance(tree, Tensor) and tree.dim() else tree
+    else:
+        if any(type(child) is Part for _, child in children):
+            own = [child for _, child in children if child.first <= row < child.first + child.rows]
+            children = [(str(k), child) for k, child in enumerate(own)]
+        for key, child in children:
+            yield from row_of(child, row, f"{name}{SEPARATOR}{key}" if name else key)
+
+
+Kind = Literal["mapping", "names", "sequence", "leaf"]
+
+
+def _kind(tree: Any) -> Kind:
+    """What a tree is made of."""
+    kind: Any = type(tree)
+    return _kind_of(kind)
+
+
+@cache  # types stay as long as the process
+def _kind_of(kind: type) -> Kind:
+    if issubclass(kind, Mapping):
+        return "mapping"
+    if issubclass(kind, tuple) and hasattr(kind, "_fields"):
+        return "names"
+    return "sequence" if issubclass(kind, tuple | list) else "leaf"
+
+
 def _children(tree: Any) -> list[tuple[str, Any]] | None:
-    if isinstance(tree, Mapping):
+    kind = _kind(tree)
+    if kind == "leaf":
+        return None
+    if kind == "mapping":
         return [(str(key), child) for key, child in tree.items()]
-    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
+    if kind == "names":
         return list(zip(tree._fields, tree, strict=True))
-    if isinstance(tree, tuple | list):
-        return [(str(k), child) for k, child in enumerate(tree)]
-    return None
+    return [(str(k), child) for k, child in enumerate(tree)]
 
 
 def _rebuilt(tree: Any, inner: Callable[[Any], Any], at_leaf: Callable[[Any], Any]) -> Any:
     """The tree with its children, or the leaf, replaced."""
+    kind = _kind(tree)
+    if kind == "leaf":
+        return at_leaf(tree)
     if isinstance(tree, Part):
         return tree._replace(tree=inner(tree.tree))
-    if isinstance(tree, Mapping):
-        return {key: inner(child) for key, child in tree.items()}
-    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        return type(tree)(*map(inner, tree))
-    if isinstance(tree, tuple | list):
-        return type(tree)(map(inner, tree))
-    return at_leaf(tree)
+    if kind == "mapping":
+        return of_its_kind(tree, {key: inner(child) for key, child in tree.items()})
+    if kind == "names":
+        make: Any = type(tree)._make
+        return make(map(inner, tree))  # what checks its arguments, as a PackedSequence, is not asked
+    return type(tree)(map(inner, tree))
+
+
+def of_its_kind(tree: Mapping[Any, Any], new: dict[Any, Any]) -> Any:
+    """New children in a mapping of the same kind, where it has one that can be filled."""
+    if type(tree) is dict or not hasattr(tree, "update"):
+        return new
+    filled = copy.copy(tree)
+    filled.update(new)
+    return filled
 
 
 def _rows(leaf: Any, rows: Sequence[int]) -> Any:

@@ -11,14 +11,18 @@ from typing import Any
 from torch import Tensor
 
 from cpd.engine.agreement import disagreement, shake
+from cpd.engine.bound import Tensors, named_tensors
 from cpd.engine.counting import Counter, out_of_memory
 from cpd.engine.iterators import not_set_back
 from cpd.engine.loading import ProblemRaised
 from cpd.engine.minibatches import Minibatches
 from cpd.engine.prepared import Prepared
 from cpd.engine.python_state import batched_names, stuck_names
-from cpd.engine.stacked import Gradients, Measures, Models, Stacked, Tensors, named_tensors
-from cpd.engine.tree import take
+from cpd.engine.refusals import refusal_of, refused_in_words
+from cpd.engine.stacked import Gradients, Measures, Models, Stacked
+from cpd.engine.tracebacks import ItemRaised
+from cpd.engine.tracebacks import first_line as first_line
+from cpd.engine.tree import leaves, take
 from cpd.errors import CpdError, SpecError
 
 MOST_COMPARED = 2**24
@@ -59,6 +63,7 @@ class Trial:
             ProblemRaised: The user's code raised.
         """
         passed = self._compared()
+        self.prepared.stack.put_back()
         self.prepared.surroundings.restore()
         return passed
 
@@ -85,14 +90,14 @@ class Trial:
         self.prepared.surroundings.restore()
         models = take(self.prepared.models, [row])
         if k is not None:
-            models = models._replace(parameters=shake(models.parameters, k))
+            models = models._replace(parameters=shake(models.parameters, k, self.alone.autocast))
         at = self.alone.evaluate(models.trained(), self.minibatches.copy_of(batch))
         return _numbers(*_with_gradients(at), 0)
 
     def _look_around(self, batch: Any) -> None:
         """Learn what an evaluation draws and changes, and refuse what must not be changed."""
         prepared = self.prepared
-        data = _tensors(prepared.data)
+        data = _tensors(prepared.batches.data)
         before = [t.clone() if t.numel() <= MOST_COMPARED else None for t in data]
         versions = [t._version for t in data]
         models = take(prepared.models, [0])
@@ -112,7 +117,7 @@ class Trial:
         added = {n: t.detach().clone() for n, t in named_tensors(self.alone.model).items() if n not in known}
         again = self._plain(0, batch)
         self._refuse_added(added)
-        if disagreement(once, again, {}, lambda k: self._plain(0, batch, k)) is not None:
+        if disagreement(once, again, {}, lambda k: self._plain(0, batch, k), self.alone.autocast) is not None:
             changes.append("depends on what cannot be seen: called again it gives other numbers")
         prepared.stateful = tuple(changes)
         if changes:
@@ -193,11 +198,21 @@ class Trial:
         """Why the runs cannot train as one program, or None."""
         if self.moved is not None:
             return f"evaluate() changes the parameter {self.moved} in place; project(parameters) can do that for all"
+        refused, again = self._tried(first, second, right)
+        if refused is None or not again:
+            return refused
+        self.prepared.stack.rewrites = True
+        rewritten, _ = self._tried(first, second, right)
+        return rewritten
+
+    def _tried(self, first: Any, second: Any, right: Tensors) -> tuple[str | None, bool]:
+        """Why the runs cannot train as one program, or None; and whether writing operations otherwise may help."""
+        again = self.prepared.draws
         try:
             at = self._fused(first, count=True)
             left = batched_names(self.prepared.stack.problem, self.alone.model)
             if left:
-                return f"evaluate() keeps tensors of its run in {left[0]}"
+                return f"evaluate() keeps tensors of its run in {left[0]}", False
             wrong = self._differs(at, 0, first, right)
             if wrong is None and second is not None:
                 wrong = self._differs(self._fused(second), 0, second, self._plain(0, second))
@@ -209,8 +224,9 @@ class Trial:
         except Exception as error:
             if out_of_memory(error):
                 raise
-            return first_line(error)
-        return None if wrong is None else f"{wrong} of one run alone is another"
+            known = refusal_of(error)
+            return refused_in_words(error, first_line(error)), known is not None and known.rewritten
+        return (None, False) if wrong is None else (f"{wrong} of one run alone is another", again)
 
     def _fused(self, batch: Any, count: bool = False) -> tuple[Stacked, Gradients]:
         """All runs as one, from their start, and their gradients."""
@@ -224,7 +240,7 @@ class Trial:
         return _with_gradients(at)
 
     def _differs(self, at: tuple[Stacked, Gradients], row: int, batch: Any, right: Tensors) -> str | None:
-        return disagreement(_numbers(*at, row), right, {}, lambda k: self._plain(row, batch, k))
+        return disagreement(_numbers(*at, row), right, {}, lambda k: self._plain(row, batch, k), self.alone.autocast)
 
     def _choose_measures(self) -> None:
         """Find how finished models can be judged: all at once or one by one, with gradients where it takes any.
@@ -235,13 +251,13 @@ class Trial:
         stack = self.prepared.stack
         models = take(self.prepared.models, [0, 0] if stack.fused else [0])
         raised: list[Exception] = []
-        versions = [t._version for t in _tensors(self.prepared.data)]
+        versions = [t._version for t in _tensors(self.prepared.batches.data)]
         for fused, gradients in itertools.product([True, False] if stack.fused else [False], [False, True]):
             stack.measures = Measures(fused, gradients)
             try:
-                found = self.prepared.measured(models)
+                found = self.prepared.measured(models, most=1)
                 break
-            except CpdError:
+            except (CpdError, ItemRaised):
                 raise
             except Exception as error:
                 if out_of_memory(error):
@@ -250,10 +266,11 @@ class Trial:
         else:
             where = f"{self.problem}.measure()"
             raise ProblemRaised(where, raised[-1], place=self.target) from raised[-1]
-        if versions != [t._version for t in _tensors(self.prepared.data)]:
+        if versions != [t._version for t in _tensors(self.prepared.batches.data)]:
             raise self._changed_data("measure")
+        self.prepared.metrics = tuple(found.metrics)
         if not stack.measures.fused:
-            reason = first_line(raised[0]) if stack.fused else None
+            reason = refused_in_words(raised[0], first_line(raised[0])) if stack.fused else None
         else:
             reason = self._measured_otherwise(found)
         if reason is not None:
@@ -266,9 +283,9 @@ class Trial:
         alone = replace(self.prepared, stack=self.prepared.stack.alone())
 
         def shaken(k: int) -> Tensors:
-            return judged_numbers(alone.measured(one._replace(parameters=shake(one.parameters, k))), 0)
+            return judged_numbers(alone.measured(one._replace(parameters=shake(one.parameters, k)), most=1), 0)
 
-        wrong = disagreement(judged_numbers(found, 0), judged_numbers(alone.measured(one), 0), {}, shaken)
+        wrong = disagreement(judged_numbers(found, 0), judged_numbers(alone.measured(one, most=1), 0), {}, shaken)
         return None if wrong is None else f"{wrong} of one run alone is another"
 
     @contextmanager
@@ -276,17 +293,12 @@ class Trial:
         """Say where the user's code raised; what cpd itself raises, and a lack of memory, go on as they are."""
         try:
             yield
-        except CpdError:
+        except (CpdError, ItemRaised):
             raise
         except Exception as error:
             if out_of_memory(error):
                 raise
             raise ProblemRaised(f"{self.problem}.{method}()", error, place=self.target) from error
-
-
-def first_line(error: BaseException) -> str:
-    """What an exception says, in one line."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _with_gradients(at: Stacked) -> tuple[Stacked, Gradients]:
@@ -308,7 +320,8 @@ def judged_numbers(at: Stacked, row: int) -> Tensors:
 
 
 def _tensors(data: Any) -> list[Tensor]:
-    return list(data or ())
+    """The tensors of data in memory."""
+    return [leaf for leaf in leaves(data) if isinstance(leaf, Tensor)]
 
 
 def _same(a: Tensor, b: Tensor) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from cpd.methods.growth import GROWTH, checks, grown, nothing_found
 from cpd.methods.hyperparameter import Hyperparameter
 from cpd.methods.lagrangian import DUAL_LR, MULTIPLIER_INIT, UPDATE
 from cpd.methods.method import Method, Setting, project_multiplier
-from cpd.methods.quadratic_penalty import GROWTH, grown
+from cpd.methods.multipliers import DRIVEN, check
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,13 +22,24 @@ class State(NamedTuple):
     grown: Tensor
 
 
-def init(setting: Setting, like: Tensor) -> State:
+class CheckedState(NamedTuple):
+    """The same, and the violation at the last check of the penalty; each ``[..., C]``."""
+
+    multiplier: Tensor
+    penalty: Tensor
+    grown: Tensor
+    last: Tensor
+
+
+def init(setting: Setting, like: Tensor) -> State | CheckedState:
     """Start at ``multiplier_init`` and the setting's penalty."""
-    penalty = setting["penalty"].expand_as(like)
-    return State(setting["multiplier_init"].expand_as(like), penalty, penalty)
+    multiplier, penalty = setting["multiplier_init"].expand_as(like), setting["penalty"].expand_as(like)
+    if checks(setting):
+        return CheckedState(multiplier, penalty, penalty, nothing_found(like))
+    return State(multiplier, penalty, penalty)
 
 
-def penalty_term(g: Tensor, state: State, setting: Setting, equality: Tensor) -> Tensor:
+def penalty_term(g: Tensor, state: State | CheckedState, setting: Setting, equality: Tensor) -> Tensor:
     r"""The augmented part of the objective.
 
     .. math:: \sum_i \frac{1}{2c} ([\lambda_i + c g_i]_+^2 - \lambda_i^2) + \sum_j (\mu_j h_j + \frac{c}{2} h_j^2)
@@ -55,21 +67,36 @@ def penalty_term(g: Tensor, state: State, setting: Setting, equality: Tensor) ->
     return outside.where(slack, inside).sum(-1)
 
 
-def update(g: Tensor, state: State, setting: Setting, equality: Tensor) -> State:
+def update(g: Tensor, state: State | CheckedState, setting: Setting, equality: Tensor) -> State | CheckedState:
     r"""Ascend on the strict violation; let the penalty grow, from the next step on, where the constraint is violated.
 
     .. math:: \lambda \leftarrow [\lambda + \eta g(x)]_+, \qquad c \leftarrow \gamma c \text{ where violated}
 
     The textbook takes eta = c. Here, as in Cooper, eta is ``dual_lr``, which neither follows from the penalty nor grows
-    with it.
+    with it. ``growth`` may be a rule with checks, as for quadratic_penalty; the penalty goes by it, and by the
+    violation of the step, also while the multipliers rest.
 
-    Source: Nocedal and Wright (2006), Algorithm 17.4.
+    Source: Nocedal and Wright (2006), Algorithm 17.4; ``growth`` with ``unless_reduced_to``: Birgin and Martinez,
+    Practical Augmented Lagrangian Methods (2014), Algorithm 4.1, after Conn, Gould and Toint (1991).
     """
-    multiplier = project_multiplier(state.multiplier + setting["dual_lr"] * g, equality)
-    return State(multiplier, state.grown, grown(state.grown, g, setting["growth"], equality))
+    return grow(g, move(g, state, setting, equality), setting, equality)
 
 
-def multipliers(state: State) -> Tensor:
+def move(g: Tensor, state: State | CheckedState, setting: Setting, equality: Tensor) -> State | CheckedState:
+    """The multipliers' part of a step."""
+    return state._replace(multiplier=project_multiplier(state.multiplier + setting["dual_lr"] * g, equality))
+
+
+def grow(g: Tensor, state: State | CheckedState, setting: Setting, equality: Tensor) -> State | CheckedState:
+    """The penalty's part of a step."""
+    if isinstance(state, State):
+        return State(state.multiplier, state.grown, grown(state.grown, g, setting, equality)[0])
+    new, last = grown(state.grown, g, setting, equality, state.last)
+    assert last is not None
+    return CheckedState(state.multiplier, state.grown, new, last)
+
+
+def multipliers(state: State | CheckedState) -> Tensor:
     """The multipliers ``[..., C]``."""
     return state.multiplier
 
@@ -83,9 +110,13 @@ METHOD = Method(
         "growth": GROWTH,
         "update": UPDATE,
         "multiplier_init": MULTIPLIER_INIT,
+        **DRIVEN,
     },
     init=init,
     penalty_term=penalty_term,
     update=update,
     multipliers=multipliers,
+    move=move,
+    grow=grow,
+    check=check,
 )

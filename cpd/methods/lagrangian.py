@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cpd.methods.hyperparameter import Hyperparameter
 from cpd.methods.method import Method, Setting, project_multiplier
+from cpd.methods.multipliers import DRIVEN, DUAL_OPTIMIZER, check
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,13 +39,26 @@ class AdamState(NamedTuple):
     steps: Tensor
 
 
-def init(setting: Setting, like: Tensor) -> State | AdamState:
+class OptimizerState(NamedTuple):
+    """Multipliers ``[..., C]``, and what the optimizer that moves them keeps."""
+
+    multiplier: Tensor
+    kept: Any
+
+
+Moved = State | AdamState | OptimizerState
+
+
+def init(setting: Setting, like: Tensor) -> Moved:
     """Start at ``multiplier_init``."""
     multiplier, zero = setting["multiplier_init"].expand_as(like), like.new_zeros(like.shape)
-    return AdamState(multiplier, zero, zero, zero) if setting["dual_optimizer"] == "Adam" else State(multiplier)
+    optimizer = setting["dual_optimizer"]
+    if not isinstance(optimizer, str):
+        return OptimizerState(multiplier, optimizer.init(like, setting["dual_lr"]))
+    return AdamState(multiplier, zero, zero, zero) if optimizer == "Adam" else State(multiplier)
 
 
-def penalty_term(g: Tensor, state: State | AdamState, setting: Setting, equality: Tensor) -> Tensor:
+def penalty_term(g: Tensor, state: Moved, setting: Setting, equality: Tensor) -> Tensor:
     r"""The multipliers times the violations.
 
     .. math:: \lambda^\top g(x) + \mu^\top h(x)
@@ -63,33 +77,37 @@ def penalty_term(g: Tensor, state: State | AdamState, setting: Setting, equality
     return (state.multiplier * g).sum(-1)
 
 
-def update(g: Tensor, state: State | AdamState, setting: Setting, equality: Tensor) -> State | AdamState:
+def update(g: Tensor, state: Moved, setting: Setting, equality: Tensor) -> Moved:
     r"""Projected gradient ascent on the strict violation.
 
     .. math:: \lambda \leftarrow [\lambda + \eta g(x)]_+, \qquad \mu \leftarrow \mu + \eta h(x)
 
-    With ``dual_optimizer: Adam`` the step is that of ``torch.optim.Adam`` with its default betas and epsilon. With
+    With ``dual_optimizer: Adam`` the step is that of ``torch.optim.Adam`` with its default betas and epsilon, with
+    ``{name: NAME, OPTION: VALUE}`` that of any optimizer of ``torch.optim`` that acts element by element, whose
+    step-size is ``dual_lr``; the multiplier is projected after the step, and what the optimizer keeps is not. With
     ``restart`` the multiplier of an inequality with g < 0 goes back to 0; Adam's moments stay as they are.
 
     Args:
         g: Strict violation ``[..., C]``.
-        state: Multipliers, with Adam's moments where it is Adam that moves them.
+        state: Multipliers, with what the optimizer that moves them keeps.
         setting: ``dual_lr`` eta >= 0, ``[..., 1]`` or ``[..., C]``.
         equality: ``[C]``; multipliers of equalities are free in sign.
 
     Source: the paper, equations (8) and (9); dual restarts: Gallego-Posada et al., "Controlled Sparsity via Constrained
     Optimization" (2022); Adam: Kingma and Ba (2015), Algorithm 1.
     """
-    state = _ascend(g, state, setting["dual_lr"])
+    state = _ascend(g, state, setting["dual_lr"], setting["dual_optimizer"])
     multiplier = project_multiplier(state.multiplier, equality)
     if setting["restart"]:
         multiplier = multiplier.new_zeros(multiplier.shape).where(~equality & (g < 0), multiplier)
     return state._replace(multiplier=multiplier)
 
 
-def _ascend(g: Tensor, state: State | AdamState, dual_lr: Tensor) -> State | AdamState:
+def _ascend(g: Tensor, state: Moved, dual_lr: Tensor, optimizer: Any) -> Moved:
     if isinstance(state, State):
         return State(state.multiplier + dual_lr * g)
+    if isinstance(state, OptimizerState):
+        return OptimizerState(*optimizer.step(state.multiplier, g, state.kept, dual_lr))
     steps = state.steps + 1
     first = BETA1 * state.first_moment + (1 - BETA1) * g
     second = BETA2 * state.second_moment + (1 - BETA2) * g * g
@@ -103,7 +121,7 @@ def _bias_correction(beta: float, steps: Tensor) -> Tensor:
     return -(steps * math.log(beta)).expm1()
 
 
-def multipliers(state: State | AdamState) -> Tensor:
+def multipliers(state: Moved) -> Tensor:
     """The multipliers ``[..., C]``."""
     return state.multiplier
 
@@ -114,20 +132,18 @@ METHOD = Method(
     hyperparameters={
         "dual_lr": DUAL_LR,
         "update": UPDATE,
-        "dual_optimizer": Hyperparameter(
-            default="SGD",
-            choices=("SGD", "Adam"),
-            meaning="what moves the multipliers; SGD is the plain equation",
-        ),
+        "dual_optimizer": DUAL_OPTIMIZER,
         "restart": Hyperparameter(
             default=False,
             choices=(False, True),
             meaning="whether an inequality's multiplier goes back to 0 where its constraint holds",
         ),
         "multiplier_init": MULTIPLIER_INIT,
+        **DRIVEN,
     },
     init=init,
     penalty_term=penalty_term,
     update=update,
     multipliers=multipliers,
+    check=check,
 )

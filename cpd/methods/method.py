@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from cpd.methods.hyperparameter import Hyperparameter
 
@@ -11,10 +11,24 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Setting = Mapping[str, Any]
-"""Numbers as tensors that broadcast against ``[..., C]`` (``[R, 1]`` or ``[R, C]``); words and booleans as they are."""
+"""Numbers as tensors that broadcast against ``[..., C]`` (``[R, 1]`` or ``[R, C]``); words and booleans as they are.
+
+A mapping holds such values by name; an optimizer with options is a :class:`MultiplierOptimizer`. In a step, ``step`` is
+its number, a scalar tensor, 0 for the first one.
+"""
 
 State = Any
 """A named tuple of tensors ``[..., C]``; first-step special cases live in it as tensors, not in Python ``if``."""
+
+
+class MultiplierOptimizer(Protocol):
+    """An optimizer that moves the multipliers, made outside of the methods: these do not know torch."""
+
+    def init(self, like: Tensor, dual_lr: Tensor) -> Any:
+        """What it keeps before the first step, a tree of tensors; ``like`` is ``[..., C]``."""
+
+    def step(self, multiplier: Tensor, g: Tensor, kept: Any, dual_lr: Tensor) -> tuple[Tensor, Any]:
+        """The multipliers ``[..., C]`` after a step of ascent along the violation ``g``, and what it keeps."""
 
 
 class Method(NamedTuple):
@@ -31,6 +45,10 @@ class Method(NamedTuple):
         multipliers: ``state -> [..., C]``, or None for a method without multipliers.
         moves: From a setting as a spec has it, defaults included: whether a coefficient or a multiplier moves while a
             run is trained, so that a constraint which is far from its level may still come back.
+        move: The part of ``update`` that moves multipliers, and all that goes with them; None where that is all of it.
+        grow: The other part: ``update`` is ``move`` and then ``grow`` on the same violation.
+        check: From a setting as a spec has it, only what is given, and the names of the equality constraints: raises a
+            :class:`~cpd.errors.CpdError`, whose place is the hyperparameter, where it makes no sense.
     """
 
     name: str
@@ -41,6 +59,9 @@ class Method(NamedTuple):
     update: Callable[[Tensor, State, Setting, Tensor], State]
     multipliers: Callable[[State], Tensor] | None
     moves: Callable[[Mapping[str, Any]], bool] = lambda setting: True
+    move: Callable[[Tensor, State, Setting, Tensor], State] | None = None
+    grow: Callable[[Tensor, State, Setting, Tensor], State] | None = None
+    check: Callable[[Mapping[str, Any], Sequence[str]], None] = lambda setting, equalities: None
 
 
 def project_multiplier(multiplier: Tensor, equality: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from cpd.methods.hyperparameter import Hyperparameter
 from cpd.methods.lagrangian import DUAL_LR, MULTIPLIER_INIT, UPDATE, penalty_term
 from cpd.methods.method import Method, Setting, project_multiplier
+from cpd.methods.multipliers import DRIVEN, check
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -84,9 +85,11 @@ METHOD = Method(
             meaning="which of the published first steps is taken",
         ),
         "multiplier_init": MULTIPLIER_INIT,
+        **DRIVEN,
     },
     init=init,
     penalty_term=penalty_term,
     update=update,
     multipliers=multipliers,
+    check=check,
 )

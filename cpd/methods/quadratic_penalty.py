@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from cpd.methods.growth import GROWTH, checks, grown, moves, nothing_found
 from cpd.methods.hyperparameter import Hyperparameter
 from cpd.methods.method import Method, Setting
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-GROWTH = Hyperparameter(default=1.0, minimum=1.0, meaning="gamma: c grows by it wherever a step finds a violation")
 
 
 class State(NamedTuple):
@@ -20,13 +19,23 @@ class State(NamedTuple):
     grown: Tensor
 
 
-def init(setting: Setting, like: Tensor) -> State:
+class CheckedState(NamedTuple):
+    """The same, and the violation at the last check; each ``[..., C]``."""
+
+    coefficient: Tensor
+    grown: Tensor
+    last: Tensor
+
+
+def init(setting: Setting, like: Tensor) -> State | CheckedState:
     """Start at the setting's coefficient."""
     coefficient = setting["coefficient"].expand_as(like)
+    if checks(setting):
+        return CheckedState(coefficient, coefficient, nothing_found(like))
     return State(coefficient, coefficient)
 
 
-def penalty_term(g: Tensor, state: State, setting: Setting, equality: Tensor) -> Tensor:
+def penalty_term(g: Tensor, state: State | CheckedState, setting: Setting, equality: Tensor) -> Tensor:
     r"""Half the coefficient times the squared violation.
 
     .. math:: \tfrac{1}{2} \sum_i c_i [g_i(x)]_+^2 + \tfrac{1}{2} \sum_j c_j h_j(x)^2
@@ -46,7 +55,7 @@ def penalty_term(g: Tensor, state: State, setting: Setting, equality: Tensor) ->
     return (state.coefficient * violated.square()).sum(-1) / 2
 
 
-def update(g: Tensor, state: State, setting: Setting, equality: Tensor) -> State:
+def update(g: Tensor, state: State | CheckedState, setting: Setting, equality: Tensor) -> State | CheckedState:
     r"""Let the coefficient grow, from the next step on, where the constraint is strictly violated.
 
     .. math:: c_i \leftarrow \gamma c_i \quad \text{where } g_i > 0 \ (h_i \ne 0)
@@ -55,15 +64,19 @@ def update(g: Tensor, state: State, setting: Setting, equality: Tensor) -> State
     The order is Cooper's, but not its tolerance of 1e-4, nor its return to the first coefficient where an inequality
     holds: an equality is hardly ever met exactly, so its coefficient grows at nearly every step.
 
-    Source: Nocedal and Wright (2006), Framework 17.1.
+    ``growth: {factor: 10, unless_reduced_to: 0.25, every: 100, max: 1.0e+16}`` is a rule with checks: every 100 steps,
+    at the last of them, c grows where the constraint is violated by more than a quarter of what the last check found,
+    up to 1e16. ``{add: 1}`` adds instead. What counts as violation is ``[g]+``, or ``|h|``; the first check finds no
+    earlier one, and leaves c as it is. A c that starts above ``max`` stays where it is.
+
+    Source: Nocedal and Wright (2006), Framework 17.1; ``unless_reduced_to``: Birgin and Martinez, Practical Augmented
+    Lagrangian Methods (2014), Algorithm 4.1, after Conn, Gould and Toint (1991).
     """
-    return State(state.grown, grown(state.grown, g, setting["growth"], equality))
-
-
-def grown(coefficient: Tensor, g: Tensor, growth: Tensor, equality: Tensor) -> Tensor:
-    """The coefficient times ``growth`` where the strict violation ``g`` ``[..., C]`` says violated."""
-    violated = (g != 0).where(equality, g > 0)
-    return (coefficient * growth).where(violated, coefficient)
+    if isinstance(state, State):
+        return State(state.grown, grown(state.grown, g, setting, equality)[0])
+    new, last = grown(state.grown, g, setting, equality, state.last)
+    assert last is not None
+    return CheckedState(state.grown, new, last)
 
 
 METHOD = Method(
@@ -77,5 +90,5 @@ METHOD = Method(
     penalty_term=penalty_term,
     update=update,
     multipliers=None,
-    moves=lambda setting: setting["growth"] != 1,
+    moves=moves,
 )

@@ -12,7 +12,7 @@ from typing import Any
 import pandas
 
 from cpd.errors import CpdError
-from cpd.outcome import Number, Recorded
+from cpd.outcome import Number, Recorded, RecordedMeasures
 from cpd.verdict.document import Document, Plain, Recordings, RunRow
 from cpd.views.output import check_output, write_output
 from cpd.views.tables.records import to_frame
@@ -44,7 +44,10 @@ def export(document: Document, curves: Recordings | None, to: str) -> int:
 
 
 def points(document: Document, curves: Recordings) -> pandas.DataFrame:
-    """One row per recorded point: run, step, objective, and each constraint's value and multiplier."""
+    """One row per recorded point: run, step, objective, and each constraint's value and multiplier.
+
+    What was measured along the way stands in columns of its own, ``measured.objective`` ..., at its own steps.
+    """
     frames = [_points_of(run, curve) for run, curve in zip(document["runs"], curves, strict=True) if curve is not None]
     return pandas.concat(frames, ignore_index=True) if frames else pandas.DataFrame()
 
@@ -55,10 +58,25 @@ def _points_of(run: RunRow, curve: Recorded) -> pandas.DataFrame:
         columns |= _components(f"constraints.{_word(name)}", values)
     for name, values in curve["multipliers"].items():
         columns |= _components(f"multipliers.{_word(name)}", values)
+    frame = pandas.DataFrame(columns)
+    if (measured := curve.get("measured")) is not None:
+        frame = frame.merge(pandas.DataFrame(_measured(measured)), on="step", how="outer", sort=True)
     same: dict[str, Plain] = {"id": run["id"], "method": run["method"], "seed": run["seed"]}
-    same |= {f"setting.{n}": str(v) if isinstance(v, list) else v for n, v in run["setting"].items()}
+    same |= {f"setting.{n}": str(v) if isinstance(v, list | dict) else v for n, v in run["setting"].items()}
     same |= {f"levels.{n}": v for n, v in run["levels"].items()}
-    return pandas.DataFrame({**{name: [value] * len(curve["steps"]) for name, value in same.items()}, **columns})
+    return pandas.concat(
+        [pandas.DataFrame({name: [value] * len(frame) for name, value in same.items()}), frame], axis=1
+    )
+
+
+def _measured(found: RecordedMeasures) -> dict[str, Sequence[Number]]:
+    """The columns of what was measured along the way."""
+    columns: dict[str, Sequence[Number]] = {"step": found["steps"], "measured.objective": found["objective"]}
+    groups = {"constraints": found["constraints"], "surrogates": found["surrogates"]}
+    for group, named in groups.items():
+        for name, values in named.items():
+            columns |= _components(f"measured.{group}.{_word(name)}", values)
+    return columns | {f"measured.metrics.{_word(name)}": values for name, values in found["metrics"].items()}
 
 
 def _components(name: str, points: Sequence[Number]) -> dict[str, Sequence[Number]]:

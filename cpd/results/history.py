@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 from cpd.errors import CpdError, StoreError
+from cpd.outcome import Run
 from cpd.results.result import Result
-from cpd.spec.models import task_from_json
+from cpd.spec.identity import runs
+from cpd.spec.models import Task, task_from_json
 from cpd.store.records import StoredSweep
 from cpd.store.store import open_store
 from cpd.verdict.document import SearchBlock
@@ -54,4 +57,15 @@ def result(stored: StoredSweep, tolerance: float | None = None, gap: float | Non
         task = task.model_copy(update={"constraints": constraints})
     gap = gap if gap is not None else float(stored.record.options.get("gap", GAP))
     search = cast(SearchBlock | None, stored.search)
-    return Result(task, stored.runs, gap, search, found=stored.found, id=stored.info.id)
+    return Result(task, _as_planned(task, stored), gap, search, found=stored.found, id=stored.info.id)
+
+
+def _as_planned(task: Task, stored: StoredSweep) -> list[Run]:
+    """The runs with the dotted keys of this sweep: one that another sweep trained has that one's in the store."""
+    if not task.grids:
+        return [replace(run, key=replace(run.key, setting=run.key.hyperparameters)) for run in stored.runs]
+    planned = dict(enumerate(runs(task)))
+    return [
+        replace(run, key=replace(run.key, setting=planned[place].setting)) if place in planned else run
+        for place, run in zip(stored.positions, stored.runs, strict=True)
+    ]

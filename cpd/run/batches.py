@@ -12,6 +12,7 @@ from cpd.outcome import RunKey
 from cpd.run.options import Options
 from cpd.run.worker import checkpoint_folder
 from cpd.spec.models import Search, Task
+from cpd.spec.recipes import problem_of, train_of
 
 Kind = Literal["sweep", "bisect", "compare"]
 """The commands that train."""
@@ -36,11 +37,12 @@ class Batches:
     pruning: bool
 
     def of(self, keys: tuple[RunKey, ...]) -> Batch:
-        """A batch of these runs."""
+        """A batch of these runs, which are of one program."""
+        setting = keys[0].setting
         return Batch(
-            problem=self.task.problem,
+            problem=problem_of(self.task.problem, setting),
             constraints=self.task.constraints,
-            train=self.task.train,
+            train=train_of(self.task.train, setting),
             keys=keys,
             device=self.options.device,
             fuse=self.options.fuse != 1,
@@ -48,6 +50,7 @@ class Batches:
             uses=USES[self.kind],
             prune=self._prune(),
             searched=self._search.constraint if self._search is not None else None,
+            loader_workers=self.options.loader_workers,
             checkpoint=self._checkpoint(keys),
             checkpoint_every=self.options.checkpoint_every,
         )

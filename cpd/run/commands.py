@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cpd.errors import CpdError, SpecError
@@ -13,11 +14,16 @@ from cpd.spec.identity import runs as expand
 from cpd.spec.models import Search, Task
 from cpd.spec.overrides import Overrides
 from cpd.spec.reader import load_task
+from cpd.spec.validation import shown
 
 if TYPE_CHECKING:
+    from cpd.engine.batch import Batch
     from cpd.engine.checking import Checked
     from cpd.results.result import Result
     from cpd.run.batches import Kind
+
+MOST_CHECKED = 8
+"""Programs of a task that are checked: each is evaluated."""
 
 
 def load(task: str | Task, overrides: Overrides | None = None) -> Task:
@@ -125,24 +131,43 @@ def check(task: str | Task, overrides: Overrides | None = None, device: str = "c
     loaded = load(task, overrides)
 
     from cpd.engine import checking
-    from cpd.engine.batch import Batch
     from cpd.engine.importing import leave
+    from cpd.run.batches import Batches
     from cpd.run.bisection import keys_at
+    from cpd.run.foresight import foretold
+    from cpd.run.programs import Programs
 
     runs = expand(loaded)
-    first = runs[0] if runs else keys_at(loaded, [1.0])[0]
-    batch = Batch(loaded.problem, loaded.constraints, loaded.train, (first,), device)
-    spec = f"{loaded.name}: {_work(loaded, len(runs))}"
+    if loaded.search is not None:
+        aimed(loaded, loaded.search)
+    programs = Programs(loaded)
+    telling, options = programs.telling(), Options(device=device)
+    alike = list(programs.by_structure(runs or keys_at(loaded, [1.0])).values())
+    batches = [Batches("sweep", loaded, options, None, pruning=False).of((own[0],)) for own in alike]
+    found = [checking.Checked("spec", True, f"{loaded.name}: {_work(loaded, len(runs), len(alike), telling)}")]
     try:
-        return [checking.Checked("spec", True, spec), *checking.check(batch)]
+        for number, (batch, own) in enumerate(zip(batches[:MOST_CHECKED], alike, strict=False)):
+            say = partial(foretold, own, options, share_seeds=batch.train.batch_size is None)
+            of_one = checking.check(batch, len(own), say)
+            found += of_one if not number else _others(batch, of_one, found, telling)
     except SpecError as error:
         raise error.located(loaded.at) from error
     finally:
         leave()
+    return found
 
 
-def _work(task: Task, runs: int) -> str:
+def _others(batch: Batch, checked: list[Checked], first: list[Checked], telling: list[str]) -> list[Checked]:
+    """What was found of another program than the first, where that is otherwise, with what tells it apart."""
+    setting = batch.keys[0].setting
+    which = ", ".join(f"{name.rpartition('.')[2]} {shown(setting[name])}" for name in telling)
+    return [replace(one, check=f"{one.check} ({which})") for one in checked if one not in first]
+
+
+def _work(task: Task, runs: int, programs: int, telling: list[str]) -> str:
     """Say what a sweep of a task would do."""
     if task.search is not None:
         return f"search for {task.search.constraint or 'the'} value {task.search.target:g}"
-    return f"{', '.join(task.methods)}; {runs:,} runs"
+    several = f" in {programs:,} programs, by {', '.join(telling)}" if programs > 1 else ""
+    unchecked = f" (the first {MOST_CHECKED} are checked)" if programs > MOST_CHECKED else ""
+    return f"{', '.join(task.methods)}; {runs:,} runs{several}{unchecked}"

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from cpd.engine.batch import Batch
-from cpd.engine.cost import Work, limit_threads, weigh
+from cpd.engine.cost import MOST_WEIGHED, Work, evenly, in_the_mean, limit_threads, weigh
 from cpd.engine.importing import leave
 from cpd.engine.loading import ProblemRaised
 from cpd.engine.preparing import check_device
@@ -25,6 +25,7 @@ from cpd.run.dispatch import Dispatch, Outcome
 from cpd.run.events import BatchEnded, Noted, Planned, RunsEnded, Sink, Sinks, Stepped, SweepEnded, WorkersReady
 from cpd.run.options import Options
 from cpd.run.plan import Plan, plan
+from cpd.run.programs import Programs
 from cpd.run.recording import Recording
 from cpd.run.signals import StopSignals
 from cpd.run.trackers import open_trackers
@@ -74,7 +75,7 @@ def session(kind: Kind, task: Task, options: Options, listener: Sink) -> Iterato
         closers.add(tracking.close)
         tell = Sinks((listener, recording, tracking))
         batches = Batches(kind, task, options, recording.checkpoints, options.prune)
-        yield Session(task, options, tell, notes, closers, stop, recording, batches)
+        yield Session(task, options, tell, notes, closers, stop, recording, batches, Programs(task))
 
 
 def _check_devices(options: Options) -> None:
@@ -96,6 +97,7 @@ class Session:
     stop: StopSignals
     recording: Recording
     batches: Batches
+    programs: Programs
     _dispatch: Dispatch | None = None
     _counted: list[Work | None] = field(default_factory=list)
 
@@ -109,8 +111,8 @@ class Session:
         """
         found = self.recording.known(keys)
         self.tell(Planned(self.recording.sweep, keys, found))
-        share_seeds = self.task.train.batch_size is None
-        chosen = plan(keys, self.options, partial(self._work, keys), found, share_seeds=share_seeds)
+        share, program = self.programs.share_seeds, self.programs.of
+        chosen = plan(keys, self.options, partial(self._work, keys), found, share_seeds=share, program=program)
         for group in chosen.forget:
             forget(self.batches.of(group))
         batches = [self.batches.of(group) for group in chosen.train]
@@ -134,9 +136,11 @@ class Session:
         return result if record.error is result.store_error else replace(result, store_error=record.error)
 
     def _work(self, keys: Sequence[RunKey]) -> Work | None:
-        """Count what a run takes, once: all runs of a command have the same model, data and steps."""
+        """Count what a run takes, once: those of a program have the same model, data and steps."""
         if not self._counted:
-            self._counted.append(weigh(self.batches.of(tuple(keys[:1]))))
+            alike = list(self.programs.by_structure(keys).values())
+            found = [(weigh(self.batches.of((own[0],))), len(own)) for own in evenly(alike, MOST_WEIGHED)]
+            self._counted.append(in_the_mean(found))
         return self._counted[0]
 
     def _trained(self, batches: Sequence[Batch], workers: Dispatch, any_found: bool) -> dict[str, Run]:

@@ -59,6 +59,14 @@ class Options:
         int | None,
         Option("Most runs in one fused program: a number, auto or off [default: auto].", read=read_fuse),
     ] = None
+    loader_workers: Annotated[
+        int | None,
+        Option(
+            "Processes that read the items of a Dataset ahead, where it is read while it trains [default: 2 where that "
+            "is slow].",
+            least=0,
+        ),
+    ] = None
     store: Annotated[
         str | Path | None, Option("The store of runs [default: CPD_STORE, else ./.cpd/runs.sqlite].", read=str)
     ] = None

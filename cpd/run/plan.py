@@ -34,8 +34,17 @@ Group = tuple[RunKey, ...]
 """Runs that share a batch."""
 
 
+Program = Callable[[RunKey], str]
+"""Names the program that a run may be in: equal for runs that may share one."""
+
+
+def one_program(key: RunKey) -> str:
+    """The program of runs that may all share one."""
+    return ""
+
+
 class Work(Protocol):
-    """Time and memory that one run takes."""
+    """Time and memory that one run takes, of several kinds in the mean and at most."""
 
     @property
     def seconds(self) -> float:
@@ -73,6 +82,7 @@ def plan(
     known: Collection[str],
     *,
     share_seeds: bool,
+    program: Program = one_program,
 ) -> Plan:
     """Decide batches and workers.
 
@@ -87,13 +97,14 @@ def plan(
             process may train: a problem that kills its process, or whose data is on the workers alone, is not touched.
         known: Ids of runs that are in the store.
         share_seeds: Whether runs of different seeds may share a program.
+        program: What runs that share a program have in common.
     """
     may_train = options.backend == "local" and options.jobs in (None, 1) and not options.devices
     count = work if may_train and keys else lambda: None
     jobs = _jobs(len(keys), options, count)
     # A number for --fuse alone decides, so that the same batches can be had on any number of workers.
     spread = jobs if options.fuse is None else 1
-    groups = cut(keys, jobs=spread, fuse=_fuse(len(keys), options, count), share_seeds=share_seeds)
+    groups = cut(keys, jobs=spread, fuse=_fuse(len(keys), options, count), share_seeds=share_seeds, program=program)
     left = [tuple(key for key in group if key.id not in known) for group in groups]
     # Killed between storing it and forgetting it; or another sweep has stored it; or nothing old is wanted.
     stale = [group for group, rest in zip(groups, left, strict=True) if rest != group or options.fresh]
@@ -127,7 +138,9 @@ def _where(jobs: int, groups: int, options: Options) -> Where:
     return Where(options.backend, jobs, options.address, options.devices)
 
 
-def cut(keys: Sequence[RunKey], *, jobs: int, fuse: int, share_seeds: bool) -> list[tuple[RunKey, ...]]:
+def cut(
+    keys: Sequence[RunKey], *, jobs: int, fuse: int, share_seeds: bool, program: Program = one_program
+) -> list[tuple[RunKey, ...]]:
     """Cut runs into batches, the largest first.
 
     Only the runs and the options decide, never what is stored already, so that an interrupted sweep meets its own
@@ -138,13 +151,14 @@ def cut(keys: Sequence[RunKey], *, jobs: int, fuse: int, share_seeds: bool) -> l
         jobs: Workers to keep busy; with more than one, the last batches are smaller, so that all end together.
         fuse: Most runs in a batch, 1 for no fusing.
         share_seeds: Whether runs of different seeds may share a program.
+        program: What runs that share a program have in common.
 
     Returns:
         Batches that hold every run exactly once.
     """
-    groups: dict[int, list[RunKey]] = {}
+    groups: dict[tuple[str, int], list[RunKey]] = {}
     for key in keys:
-        groups.setdefault(0 if share_seeds else key.seed, []).append(key)
+        groups.setdefault((program(key), 0 if share_seeds else key.seed), []).append(key)
     batches = [tuple(part) for group in groups.values() for part in _parts(group, fuse)]
     if jobs > 1:
         batches = _spread(batches, jobs)

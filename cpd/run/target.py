@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,8 +48,11 @@ def aimed(task: Task, search: Search) -> Task:
     """A task with its constraint's level at the target, judged with the search's tolerance.
 
     Raises:
-        CpdError: The task has several constraints and none is named, or not the one that is.
+        CpdError: The task has several constraints and none is named, or not the one that is; or it has several recipes.
     """
+    for key, values in task.grids.items():
+        hint = f"keep one of them: --set {shlex.quote(f'{key}={word(values[0])}')}"
+        raise CpdError(f"has {len(values)} values, and a search trains with one", place=task.at(key), hint=hint)
     names = list(task.constraints)
     name = search.constraint or (names[0] if len(names) == 1 else None)
     if name is None:
@@ -59,6 +64,15 @@ def aimed(task: Task, search: Search) -> Task:
     level = task.constraints[name].model_copy(update={"level": search.target, "tolerance": search.tolerance})
     search = search.model_copy(update={"constraint": name})
     return task.model_copy(update={"constraints": {**task.constraints, name: level}, "search": search, "levels": {}})
+
+
+def word(value: Any) -> str:
+    """A value as ``--set`` takes it: quotes keep a word from being read as something else."""
+    from cpd.spec.overrides import grid_words
+
+    plain = value if isinstance(value, str) else json.dumps(value)
+    reads_alike = not isinstance(value, str) or grid_words(plain, "--set") == value
+    return plain if reads_alike else json.dumps(value)
 
 
 def _number(text: str, place: str) -> float:

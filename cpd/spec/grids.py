@@ -16,6 +16,9 @@ DIGITS = 12
 
 RANGE_KEYS = ("min", "max", "num", "scale")
 
+FORMS = ({"values"}, {"min", "max", "num"}, {*RANGE_KEYS})
+"""The keys of a grid, exactly."""
+
 
 @dataclass(frozen=True)
 class Values:
@@ -35,12 +38,17 @@ class Values:
 
 @dataclass(frozen=True)
 class Range:
-    """``num`` values from ``low`` to ``high``, evenly spaced or evenly spaced in their logarithm."""
+    """``num`` values from ``low`` to ``high``, evenly spaced or evenly spaced in their logarithm.
+
+    Attributes:
+        whole: Whether both ends were written as whole numbers.
+    """
 
     low: float
     high: float
     num: int
     log: bool
+    whole: bool = False
 
     @property
     def count(self) -> int:
@@ -63,6 +71,11 @@ class Range:
 
 
 Grid = Values | Range
+
+
+def is_grid(raw: Any) -> bool:
+    """Whether a value has exactly the keys of a grid: then it is one wherever a grid may stand."""
+    return isinstance(raw, dict) and set(raw) in FORMS
 
 
 def read_grid(raw: Any, item: Callable[[Any], Any]) -> Grid:
@@ -107,7 +120,7 @@ def _range(raw: dict[str, Any], item: Callable[[Any], Any]) -> Range:
         raise InvalidError(f"min {low:g} is above max {high:g}", "swap them")
     if log and low <= 0:
         raise InvalidError(f"a log grid cannot start at {low:g}", "start above 0; {values: [0, ...]} may hold 0")
-    return Range(low, high, num, log)
+    return Range(low, high, num, log, all(isinstance(raw[key], int) for key in ("min", "max")))
 
 
 def _named(key: str, check: Callable[[Any], Any], value: Any) -> Any:

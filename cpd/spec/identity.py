@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -26,7 +25,9 @@ from pydantic import BaseModel
 
 from cpd.methods.registry import REGISTRY, with_defaults
 from cpd.outcome import RunKey
-from cpd.spec.models import Task
+from cpd.spec.canonical import canonical_json as canonical_json
+from cpd.spec.models import MovingConstraint, Task
+from cpd.spec.recipes import problem_of, train_of
 
 ENGINE_VERSION = 1
 """Part of every run's id: raised when the engine's numbers change beyond rounding."""
@@ -60,13 +61,19 @@ FIRST_DEFAULTS: Mapping[str, Any] = MappingProxyType({})
 
 
 def runs(task: Task) -> list[RunKey]:
-    """Every run of a task: levels, then methods, then settings, then seeds, the seeds changing fastest."""
+    """Every run of a task: levels, methods, grids of the recipe, settings, then seeds, the seeds changing fastest."""
     own = {name: (c.level,) for name, c in task.constraints.items()}
     swept = {name: task.levels.get(name, level) for name, level in own.items()}
     keys = [
-        RunKey(method, setting, dict(zip(swept, levels, strict=True)), seed)
+        RunKey(
+            method,
+            {**setting, **dict(zip(task.grids, dotted, strict=True))},
+            dict(zip(swept, levels, strict=True)),
+            seed,
+        )
         for levels in itertools.product(*swept.values())
         for method, settings in task.methods.items()
+        for dotted in itertools.product(*task.grids.values())
         for setting in settings
         for seed in task.seeds
     ]
@@ -75,8 +82,8 @@ def runs(task: Task) -> list[RunKey]:
 
 def with_ids(task: Task, keys: Iterable[RunKey]) -> list[RunKey]:
     """The same runs with their ids."""
-    shared = _shared_identity(task)
-    return [replace(key, id=_id(key, shared)) for key in keys]
+    shared = _Shared(task)
+    return [replace(key, id=_id(key, shared.of(key))) for key in keys]
 
 
 def run_id(task: Task, key: RunKey) -> str:
@@ -84,14 +91,40 @@ def run_id(task: Task, key: RunKey) -> str:
 
     Not part of it: tolerance, names, tables, device, and who shares the batch.
     """
-    return _id(key, _shared_identity(task))
+    return _id(key, _Shared(task).of(key))
+
+
+class _Shared:
+    """The part of an id that runs share: those of one recipe and of the same arguments, whatever grid they are from."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._all = _shared_identity(task)
+        self._known: dict[str, dict[str, Any]] = {}
+
+    def of(self, key: RunKey) -> Mapping[str, Any]:
+        """That of a run, made once for all settings of its method."""
+        dotted = key.dotted
+        if not dotted:
+            return self._all
+        name = canonical_json(dotted)
+        if name not in self._known:
+            problem, train = problem_of(self._task.problem, dotted), train_of(self._task.train, dotted)
+            own = {"arguments": problem.arguments, "train": _fields(train, TRAIN, "train")}
+            self._known[name] = self._all | own
+        return self._known[name]
 
 
 def _shared_identity(task: Task) -> dict[str, Any]:
-    """The part of an id that all runs of a task share."""
+    """The part of an id that all runs of a task share where nothing of its recipe is gridded."""
     problem = task.problem
     file, _, name = problem.target.rpartition(":")
-    later = {"modules": {path: _hash(text) for path, text in problem.modules.items()}, "depends": problem.depends}
+    moving = {n: c for n, c in task.constraints.items() if isinstance(c, MovingConstraint)}
+    later = {
+        "modules": {path: _hash(text) for path, text in problem.modules.items()},
+        "depends": problem.depends,
+        "moving": {name: {"from": c.start, "over": c.over} for name, c in moving.items()},
+    }
     return {
         # The name of a file, not its folder: a project that is moved keeps its runs.
         "problem": f"{file.replace(chr(92), '/').rpartition('/')[2]}:{name}",
@@ -112,7 +145,7 @@ def _id(key: RunKey, shared: Mapping[str, Any]) -> str:
 
 def _setting(key: RunKey) -> dict[str, Any]:
     defaults = {name: h.default for name, h in REGISTRY[key.method].hyperparameters.items()}
-    return _written(with_defaults(key.method, key.setting), defaults, METHODS.get(key.method, {}), key.method)
+    return _written(with_defaults(key.method, key.hyperparameters), defaults, METHODS.get(key.method, {}), key.method)
 
 
 def _fields(part: BaseModel, first: Mapping[str, Any], place: str) -> dict[str, Any]:
@@ -149,33 +182,3 @@ def _hash(text: str) -> str:
 def digest(value: Any) -> str:
     """SHA-256 of the canonical JSON of plain values, in hexadecimal digits."""
     return _hash(canonical_json(value))
-
-
-def canonical_json(value: Any) -> str:
-    """JSON with sorted keys and no spaces in which equal values have equal text: 1 is 1.0, -0.0 is 0.0.
-
-    Raises:
-        ValueError: NaN or an infinity.
-        TypeError: Something that is no plain value, such as a set or an array.
-    """
-    return json.dumps(_canonical(value), sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
-
-
-def _canonical(value: Any) -> Any:
-    if isinstance(value, bool | str) or value is None:
-        return value
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        return int(value)
-    if isinstance(value, int | float):
-        return value
-    if isinstance(value, Mapping):
-        return {_canonical_key(k): _canonical(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_canonical(v) for v in value]
-    raise TypeError(f"{type(value).__name__} has no canonical JSON")
-
-
-def _canonical_key(key: Any) -> str:
-    if not isinstance(key, str):
-        raise TypeError(f"a key must be a string, not {key!r}")
-    return key

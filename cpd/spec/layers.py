@@ -12,6 +12,8 @@ from typing import Any
 
 from cpd.errors import CpdError, closest
 from cpd.spec.bundled import find
+from cpd.spec.grids import is_grid
+from cpd.spec.recipes import placed, value_at, ways
 from cpd.spec.validation import shown
 from cpd.spec.yaml import load_yaml, scalar
 
@@ -20,6 +22,9 @@ KEYS = (
     "search",
 )  # fmt: skip
 """Keys that a task may have; a sweep has ``task`` too."""
+
+INSIDE = frozenset({"groups", "schedule", "clip"})
+"""Parts of a recipe in which an option of the command line changes one value."""
 
 _SHORT_FORM = re.compile(r"\s*(<=|>=|==)\s*(\S+)\s*")
 _INDEX = re.compile(r"\[\d+\]")
@@ -128,6 +133,8 @@ def _read(path: Path, place: str) -> Layer:
 
 def _over(below: dict[str, Any], layer: Layer) -> dict[str, Any]:
     """One layer over what the layers under it come to."""
+    if (indexed := _indexed(below, layer)) is not None:
+        return indexed
     result = dict(below)
     for key, value in _written_out(layer).items():
         under = result.get(key)
@@ -136,22 +143,41 @@ def _over(below: dict[str, Any], layer: Layer) -> dict[str, Any]:
         elif key == "train":
             result[key] = _train_over(under, value, bool(layer.option))
         elif key == "methods":
-            result[key] = under | {name: _in_every_block(under.get(name), new) for name, new in value.items()}
+            inside = layer.option.count(".") > 2  # methods.NAME.HYPERPARAMETER.KEY
+            result[key] = under | {name: _in_every_block(under.get(name), new, inside) for name, new in value.items()}
         elif key == "constraints" or (layer.option and key == "arguments"):
             result[key] = _deep(under, value)
+        elif key == "levels" and layer.option:
+            result[key] = under | {name: _part_of_a_level(under.get(name), new) for name, new in value.items()}
         else:
             result[key] = under | value
     return result
 
 
+def _indexed(below: dict[str, Any], layer: Layer) -> dict[str, Any] | None:
+    """With an entry of a list set by an option, ``train.optimizer.betas[0]``; None where it means no such entry."""
+    ends = ways(below, layer.option) if "[" in layer.option else []
+    if len(ends) != 1 or not any(isinstance(key, int) for key in ends[0]):
+        return None
+    (own,) = ways(layer.raw, layer.option)
+    set_to: dict[str, Any] = placed(below, ends[0], value_at(layer.raw, own))
+    return set_to
+
+
 def _written_out(layer: Layer) -> dict[str, Any]:
-    """A layer without short forms: of constraints, and of the optimizer's name alone."""
+    """A layer without short forms: of constraints, and of the optimizer's name alone, or of several."""
     raw = dict(layer.raw)
     if isinstance(constraints := raw.get("constraints"), dict):
         raw["constraints"] = {name: _constraint(layer, name, value) for name, value in constraints.items()}
-    if isinstance(train := raw.get("train"), dict) and isinstance(train.get("optimizer"), str):
+    if isinstance(train := raw.get("train"), dict) and _is_name(train.get("optimizer")):
         raw["train"] = train | {"optimizer": {"name": train["optimizer"]}}
     return raw
+
+
+def _is_name(optimizer: Any) -> bool:
+    """Whether it is written as a name alone, or as a grid of names."""
+    names = optimizer["values"] if is_grid(optimizer) and "values" in optimizer else [optimizer]
+    return isinstance(names, list) and all(isinstance(name, str) for name in names) and bool(names)
 
 
 def _constraint(layer: Layer, name: str, value: Any) -> Any:
@@ -171,24 +197,47 @@ def _train_over(below: dict[str, Any], value: dict[str, Any], option: bool) -> d
     replaced = {"steps", "epochs"} if "steps" in value or "epochs" in value else set()
     kept = {key: entry for key, entry in below.items() if key not in replaced}
     new, old = value.get("optimizer"), kept.get("optimizer")
-    if isinstance(new, dict) and isinstance(old, dict) and (option or "name" not in new):
+    named = isinstance(new, dict) and (is_grid(new) or ("name" in new and (is_grid(old) or not option)))
+    if isinstance(new, dict) and isinstance(old, dict) and not named:
         value = value | {"optimizer": old | new}
-    return kept | value
+    inside = {key: _set_inside(kept.get(key), value[key]) for key in INSIDE & value.keys()} if option else {}
+    return kept | value | inside
 
 
-def _in_every_block(blocks: Any, new: Any) -> Any:
-    """A hyperparameter set in every block of a method; blocks that it makes equal become one."""
+def _set_inside(old: Any, new: Any) -> Any:
+    """What an option changes in a part of a recipe: a name, and how a gradient is clipped, begin it anew."""
+    if not isinstance(old, dict) or not isinstance(new, dict) or is_grid(new) or {"name", "norm", "value"} & new.keys():
+        return new
+    return _deep(old, new)
+
+
+def _in_every_block(blocks: Any, new: Any, inside: bool) -> Any:
+    """A hyperparameter, or a key inside one, set in every block of a method; blocks that it makes equal become one."""
     if isinstance(blocks, list):
-        changed = [_in_every_block(block, new) for block in blocks]
+        changed = [_in_every_block(block, new, inside) for block in blocks]
         return [block for k, block in enumerate(changed) if block not in changed[:k]]
-    return blocks | new if isinstance(blocks, dict) else new
+    if not isinstance(blocks, dict):
+        return new
+    return blocks | ({name: _inside(blocks.get(name), value) for name, value in new.items()} if inside else new)
+
+
+def _part_of_a_level(below: Any, new: Any) -> Any:
+    """What an option says of a level that moves, over the rest of it; any other level in its place."""
+    part = isinstance(new, dict) and isinstance(below, dict) and {"from", "to", "over"} & new.keys()
+    return below | new if part else new
+
+
+def _inside(below: Any, new: Any) -> Any:
+    """A mapping with one key set; a name alone stands for a mapping."""
+    named = {"name": below} if isinstance(below, str) else below
+    return named | new if isinstance(named, dict) and isinstance(new, dict) else new
 
 
 def _deep(below: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
     """A mapping over another, and so on inside."""
     both = {key: (below.get(key), entry) for key, entry in value.items()}
     return below | {
-        key: _deep(old, new) if isinstance(old, dict) and isinstance(new, dict) else new
+        key: _deep(old, new) if isinstance(old, dict) and isinstance(new, dict) and not is_grid(new) else new
         for key, (old, new) in both.items()
     }
 

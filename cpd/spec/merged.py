@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from copy import copy
 from typing import Any, TypeVar
 
 from cpd.errors import CpdError, closest
@@ -32,6 +33,12 @@ class Merged:
     def at(self, key: str) -> str:
         """The place of a key in errors."""
         return self.layers.at(key)
+
+    def replaced(self, section: str, raw: dict[str, Any]) -> Merged:
+        """The same spec with another section in the place of one; it comes from where that came from."""
+        other = copy(self)
+        other.raw = {**self.raw, section: raw}
+        return other
 
     def mapping(self, key: str) -> dict[str, Any]:
         """A key that holds a mapping; empty where it is not there.

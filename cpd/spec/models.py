@@ -5,16 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    WithJsonSchema,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from cpd.errors import closest
+from cpd.spec.measuring import Stop, every
+from cpd.spec.training import Clip, Group, Schedule, groups_of, one_clock, schedules_of, share
 from cpd.spec.validation import Checked, InvalidError, at_least, finite, one_of, shown, whole, word
 
 OPTIMIZERS = ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "Adamax", "NAdam", "RAdam", "ASGD", "Rprop")
 """Optimizers of ``torch.optim`` that act element by element, so that runs stay apart when fused."""
 
-ACROSS_ELEMENTS = ("LBFGS", "SparseAdam", "Adafactor", "Muon")
-"""Optimizers of ``torch.optim`` that do not."""
+ACROSS_ELEMENTS = ("Adafactor", "Muon")
+"""Optimizers of ``torch.optim`` that look across the elements of one run's parameter."""
+
+ONE_BY_ONE = ("LBFGS",)
+"""Optimizers of ``torch.optim`` that evaluate several times a step: each run trains by itself."""
 
 Number = Annotated[float, BeforeValidator(finite)]
 NonNegative = Annotated[float, BeforeValidator(at_least(0)), WithJsonSchema({"type": "number", "minimum": 0})]
@@ -24,6 +37,17 @@ Positive = Annotated[
     WithJsonSchema({"type": "number", "exclusiveMinimum": 0}),
 ]
 Word = Annotated[str, BeforeValidator(word)]
+
+
+def lower_precision(value: Any) -> str:
+    """The precision of ``autocast``.
+
+    Raises:
+        InvalidError: It is another one.
+    """
+    if value == "float16":
+        raise InvalidError("float16 needs its gradients scaled, each run's by a number of its own", "use bfloat16")
+    return str(one_of("bfloat16")(value))
 
 
 class Constraint(Checked):
@@ -40,6 +64,18 @@ class Constraint(Checked):
     tolerance: NonNegative = 1e-3
 
 
+class MovingConstraint(Constraint):
+    """A constraint whose level moves while a run is trained: to the run's level, at which it is judged.
+
+    Attributes:
+        start: The level at the first step; ``from`` in YAML.
+        over: The share of the steps after which it has come to the run's level.
+    """
+
+    start: Number
+    over: Annotated[float, BeforeValidator(share)]
+
+
 class Optimizer(Checked):
     """The models' optimizer: a name of ``torch.optim`` and its options; in YAML ``{name: SGD, lr: 0.02}``."""
 
@@ -48,12 +84,12 @@ class Optimizer(Checked):
 
     @field_validator("name", mode="before")
     @classmethod
-    def _acts_element_by_element(cls, name: Any) -> Any:
-        if name in ACROSS_ELEMENTS:
-            message = f"{name} does not act element by element, so runs cannot be fused"
-            raise InvalidError(message, f"valid: {', '.join(OPTIMIZERS)}")
-        if name not in OPTIMIZERS:
-            raise InvalidError(f"unknown optimizer {shown(name)}", closest(str(name), OPTIMIZERS))
+    def _is_known(cls, name: Any) -> Any:
+        valid = (*OPTIMIZERS, *ACROSS_ELEMENTS, *ONE_BY_ONE)
+        if name == "SparseAdam":
+            raise InvalidError("SparseAdam takes sparse gradients alone", "use Adam")
+        if name not in valid:
+            raise InvalidError(f"unknown optimizer {shown(name)}", closest(str(name), valid))
         return name
 
 
@@ -64,17 +100,53 @@ class Train(Checked):
         steps: Steps of a training; or give ``epochs``.
         epochs: Passes over the data.
         batch_size: Examples in a minibatch; ``all`` of them by default (None here).
+        constraint_batch_size: Examples of ``constraint_data()`` in a minibatch, for a problem that has them; likewise.
         optimizer: The models' optimizer, by its name in ``torch.optim``, with its options.
         dtype: ``float32`` or ``float64``.
+        groups: Options of the optimizer for parameters by name, as patterns; the first that matches counts.
+        schedule: How the step-size changes, by a scheduler's name in ``torch.optim.lr_scheduler`` with its options, or
+            a list of them, one after the other.
+        clip: How large a gradient may be: ``{norm: 1.0}`` or ``{value: 0.5}``.
+        average: The last share of the training whose parameters' mean is judged; the last parameters by default (None
+            here).
+        accumulate: Minibatches that make one step, whose objectives and violations are averaged.
+        measure_every: Steps, or epochs as ``1 epoch``, from one measure on all training data to the next; none by
+            default.
+        select: Which iterate is judged and kept, ``last`` or the best that was measured, ``best_feasible``.
+        stop: When a run ends before all its steps are done.
+        autocast: ``bfloat16``: the precision in which operations of a step are done where torch deems that safe;
+            parameters, optimizer and values stay in ``dtype``.
     """
 
     steps: Annotated[int, BeforeValidator(whole(1))] | None = None
     epochs: Positive | None = None
     batch_size: int | None = None
+    constraint_batch_size: int | None = None
     optimizer: Optimizer = Optimizer()
     dtype: Annotated[Literal["float32", "float64"], BeforeValidator(one_of("float32", "float64"))] = "float32"
+    groups: Annotated[tuple[Group, ...], BeforeValidator(groups_of)] = ()
+    schedule: Annotated[tuple[Schedule, ...] | None, BeforeValidator(schedules_of), AfterValidator(one_clock)] = None
+    clip: Clip | None = None
+    average: Annotated[float, BeforeValidator(share)] | None = None
+    accumulate: Annotated[int, BeforeValidator(whole(1))] = 1
+    measure_every: Annotated[int | str | None, BeforeValidator(every)] = None
+    select: Annotated[Literal["last", "best_feasible"], BeforeValidator(one_of("last", "best_feasible"))] = "last"
+    stop: Stop | None = None
 
-    @field_validator("batch_size", mode="before")
+    @field_serializer("groups")
+    def _by_pattern(self, groups: tuple[Group, ...]) -> dict[str, dict[str, Any]]:
+        """As a file has them."""
+        return {group.pattern: dict(group.options) for group in groups}
+
+    @field_serializer("schedule")
+    def _one_or_several(self, schedule: tuple[Schedule, ...] | None) -> Any:
+        """Likewise."""
+        written = None if schedule is None else [one.model_dump() for one in schedule]
+        return written[0] if written is not None and len(written) == 1 else written
+
+    autocast: Annotated[Literal["bfloat16"], BeforeValidator(lower_precision)] | None = None
+
+    @field_validator("batch_size", "constraint_batch_size", mode="before")
     @classmethod
     def _all_or_some(cls, value: Any) -> int | None:
         if value is None or value == "all":
@@ -84,11 +156,35 @@ class Train(Checked):
         return whole(1)(value)
 
     @model_validator(mode="after")
+    def _one_precision(self) -> Train:
+        if self.autocast is not None and self.dtype != "float32":
+            message = f"{self.autocast} with dtype: {self.dtype}"
+            raise InvalidError(message, "leave out one of them", key="autocast")
+        return self
+
+    @model_validator(mode="after")
     def _one_budget(self) -> Train:
         if self.steps is None and self.epochs is None:
             raise InvalidError("neither steps nor epochs says how long to train", "add steps: 10000 or epochs: 150")
         if self.steps is not None and self.epochs is not None:
             raise InvalidError("both steps and epochs say how long to train", "keep one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _one_iterate(self) -> Train:
+        if self.average is not None and self.select != "last":
+            raise InvalidError("both select and average say which parameters are judged", "keep one of them")
+        if self.average is not None and self.stop is not None:
+            message = "a run that stops early has no last share of the training, which average is of"
+            raise InvalidError(message, "keep average or stop")
+        return self
+
+    @model_validator(mode="after")
+    def _evaluates_once(self) -> Train:
+        given = {"groups": self.groups, "clip": self.clip, "accumulate": self.accumulate > 1}
+        if self.optimizer.name in ONE_BY_ONE and (refused := [name for name, value in given.items() if value]):
+            message = f"{self.optimizer.name} evaluates several times a step, and takes no {refused[0]}"
+            raise InvalidError(message, "leave it out, or use another optimizer", key=refused[0])
         return self
 
 
@@ -178,6 +274,8 @@ class Task(Checked):
         seeds: Each one once.
         methods: Method -> its settings in grid order, as given (defaults left out).
         levels: Swept levels; constraints that are not named keep their own.
+        grids: Values of those dotted keys of ``train`` and ``arguments`` that have several; ``train`` and the problem
+            hold the first of each.
         search: What to search for; None for a sweep.
         notes: What the user should know, e.g. duplicates left out.
         places: Where a dotted key is that ``place`` does not have: an option, or the task's file below a sweep's.
@@ -189,11 +287,12 @@ class Task(Checked):
     description: str = ""
     problem: ProblemSource
     objective: str
-    constraints: dict[str, Constraint]
+    constraints: dict[str, MovingConstraint | Constraint]
     train: Train
     seeds: tuple[int, ...] = (0,)
     methods: dict[str, tuple[dict[str, Any], ...]]
     levels: dict[str, tuple[float, ...]] = Field(default_factory=dict)
+    grids: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
     search: Search | None = None
     notes: tuple[str, ...] = ()
     places: dict[str, str] = Field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,7 +17,10 @@ SETTABLE = ("arguments", "constraints", "levels", "objective", "search", "seeds"
 """Top-level keys that ``--set`` may begin with, besides the methods' names."""
 
 SWEPT = ("methods", "levels")
-"""Keys whose values may be grids."""
+"""Keys of which each value is a number, a word or a grid of them."""
+
+GRIDDED = ("train", "arguments")
+"""Keys whose values may be anything, and grids of it."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class Overrides:
         elif first not in SETTABLE:
             hint = closest(first, (*REGISTRY, *SETTABLE))
             raise CpdError(f"'{first}' is neither a method nor a key that can be set", place=place, hint=hint)
-        return _assigned(_parts(key, names), text, place)
+        return _assigned(_parts(key, names, text), text, place)
 
 
 def _level(assignment: str) -> Layer:
@@ -83,16 +87,28 @@ def _split(assignment: str, option: str) -> tuple[str, str]:
     return key, text
 
 
-def _parts(key: str, names: Sequence[str]) -> list[str]:
-    """A dotted key in parts, the name of a constraint as one of them; the longest names come first."""
+def _parts(key: str, names: Sequence[str], text: str) -> list[str]:
+    """A dotted key in parts, the name of a constraint as one of them; the longest names come first.
+
+    Args:
+        key: The key.
+        names: Of the constraints.
+        text: What is assigned.
+    """
     first, _, below = key.partition(".")
-    if first == "levels" and below in names:
-        return [first, below]
+    if first == "levels":
+        for name in names:
+            if below == name or below in (f"{name}.from", f"{name}.to", f"{name}.over"):
+                return [first, name, *([below[len(name) + 1 :]] if below != name else [])]
     if first == "constraints":
         for name in names:
             if below == name or below.startswith(f"{name}."):
                 rest = below[len(name) + 1 :]
                 return [first, name, *(rest.split(".") if rest else [])]
+    if key.startswith("train.groups."):  # a pattern may hold dots
+        below = key.removeprefix("train.groups.")
+        pattern, dot, option = below.rpartition(".")
+        return ["train", "groups", *([pattern, option] if dot and not text.startswith("{") else [below])]
     return key.split(".")
 
 
@@ -102,8 +118,24 @@ def _assigned(parts: Sequence[str], text: str, place: str) -> Layer:
 
     if parts[0] in SWEPT and len(parts) < 2 + (parts[0] == "methods"):
         raise CpdError(f"'{parts[-1]}' is no single value", place=place, hint=f"write {parts[-1]}.NAME=VALUE")
-    value = grid_words(text, place) if parts[0] in SWEPT else parse_value(text, place)
+    reads = grid_words if parts[0] in SWEPT or (parts[0] in GRIDDED and _gridded(text)) else parse_value
+    value = reads(text, place)
     return Layer(place, nested(parts, value), option=".".join(parts))
+
+
+def _gridded(text: str) -> bool:
+    """Whether a word for any value is a grid: it has commas, or is a range between numbers; quotes hide both."""
+    if text.startswith(("'", '"')):
+        return False
+    low, _, rest = text.partition(":")
+    return "," in text or (":" in rest and all(map(_is_number, (low, rest.partition(":")[0]))))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def grid_words(text: str, place: str) -> Any:

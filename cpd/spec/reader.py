@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ from cpd.spec.grids import Grid
 from cpd.spec.identity import canonical_json
 from cpd.spec.layers import Layers, read_files
 from cpd.spec.merged import Merged
-from cpd.spec.models import Task
+from cpd.spec.models import Task, Train
 from cpd.spec.overrides import Overrides
-from cpd.spec.settings import SettingGrid, read_methods
+from cpd.spec.recipe_grids import take_grids, values_of
+from cpd.spec.recipes import problem_of
+from cpd.spec.settings import SettingGrid, check_settings, read_methods
 from cpd.spec.validation import word
 
 __all__ = ["Overrides", "load_task"]
@@ -46,27 +49,34 @@ def load_task(name: str, overrides: Overrides | None = None) -> Task:
 
 def _task(spec: Merged, overrides: Overrides) -> Task:
     """Check every key, count the runs, and only then build the grids."""
+    spec, gridded = take_grids(spec)
     problem = sections.read_problem(spec).model_copy(update={"depends": sections.read_dependencies(spec)})
     constraints = sections.read_constraints(spec)
     train = sections.read_train(spec)
     search = sections.read_search(spec, constraints)
     blocks = _methods(spec, list(constraints), overrides, optional=search is not None)
     levels = sections.read_levels(spec, constraints)
+    constraints = sections.read_moving(spec, constraints)
     seeds = sections.read_seeds(spec)
-    _count(spec, _runs(blocks, levels, seeds), overrides.max_runs)
+    recipes = math.prod(grid.count for grid in gridded.values())  # of a search, which has no runs yet, as well
+    _count(spec, max(recipes * _runs(blocks, levels, seeds), recipes), overrides.max_runs)
+    for name, grids in blocks.items():
+        check_settings(name, grids, [n for n, one in constraints.items() if one.sense == "=="], spec.at)
     notes: list[str] = []
+    values = {key: _recipes(spec, train, key, grid, notes) for key, grid in gridded.items()}
     return Task(
         name=Path(spec.top.place).stem,
         place=spec.top.place,
         text=_text(spec),
         description=_description(spec),
-        problem=problem,
+        problem=problem_of(problem, {key: own[0] for key, own in values.items()}),
         objective=spec.checked("objective", word, default="objective"),
         constraints=constraints,
         train=train,
         seeds=_unique(seeds, int, "seeds", notes),
         methods={name: _settings(name, grids, notes) for name, grids in blocks.items()},
         levels={name: _unique(grid.expand(), float, f"levels.{name}", notes) for name, grid in levels.items()},
+        grids={key: own for key, own in values.items() if len(own) > 1},
         search=search,
         notes=tuple(notes),
         places=_places(spec),
@@ -105,6 +115,11 @@ def _settings(method: str, grids: Sequence[SettingGrid], notes: list[str]) -> tu
     return _unique(settings, lambda one: canonical_json(with_defaults(method, one)), f"methods.{method}", notes)
 
 
+def _recipes(spec: Merged, train: Train, key: str, grid: Grid, notes: list[str]) -> tuple[Any, ...]:
+    """The values of a grid over the recipe or the arguments."""
+    return tuple(value for value, _ in _unique(values_of(spec, train, key, grid), itemgetter(1), key, notes))
+
+
 def _unique(values: Iterable[Any], identity: Callable[[Any], Any], key: str, notes: list[str]) -> tuple[Any, ...]:
     """Drop what repeats an earlier one, with a note."""
     kept: dict[Any, Any] = {}
@@ -130,11 +145,16 @@ def _description(spec: Merged) -> str:
 
 def _places(spec: Merged) -> dict[str, str]:
     """Keys that are somewhere else than in the top file, of those that only their use shows to be wrong."""
-    optimizer = (spec.raw.get("train") or {}).get("optimizer") or {}
+    train = spec.raw.get("train") or {}
+    optimizer, groups, schedule = (train.get(part) or {} for part in ("optimizer", "groups", "schedule"))
+    schedule = schedule if isinstance(schedule, dict) else {}
     keys = [
         "problem",
         *("arguments", *(f"arguments.{name}" for name in spec.mapping("arguments"))),
         *("constraints", *(f"constraints.{name}" for name in spec.mapping("constraints"))),
         *("train.optimizer", *(f"train.optimizer.{name}" for name in optimizer)),
+        *("train.schedule", *(f"train.schedule.{name}" for name in schedule)),
+        *("train.groups", *(f"train.groups.{pattern}" for pattern in groups)),
+        *(f"train.groups.{pattern}.{name}" for pattern, options in groups.items() for name in options),
     ]
     return {key: at for key in keys if (at := spec.at(key)) != f"{spec.top.place}: {key}"}

@@ -11,7 +11,9 @@ from typing import Any
 from cpd.methods.hyperparameter import Hyperparameter
 from cpd.methods.registry import REGISTRY
 from cpd.spec.layers import KEYS
-from cpd.spec.models import OPTIMIZERS, Constraint, Optimizer, Search, Train
+from cpd.spec.measuring import Stop
+from cpd.spec.models import ACROSS_ELEMENTS, ONE_BY_ONE, OPTIMIZERS, Constraint, Optimizer, Search, Train
+from cpd.spec.training import SCHEDULERS
 from cpd.spec.validation import Checked
 
 Schema = dict[str, Any]
@@ -21,19 +23,23 @@ DRAFT = "http://json-schema.org/draft-07/schema#"
 
 GRID = "one value, {values: [...]}, or {min, max, num, scale}"
 
+GRID_TITLE = "a grid"
+"""The title of the forms that are grids, where they stand beside the values that they are of."""
+
 TEXTS = {
     "task": "A sweep's task: a path from this file's folder, or a bundled name. All other keys override the task's.",
     "description": "One line; default: the first comment line of the file.",
     "problem": "package.module:Class, or file.py:Class relative to this file.",
-    "arguments": "Arguments of the problem's class.",
+    "arguments": "Arguments of the problem's class; each may be a grid.",
     "depends": "What the numbers depend on besides imported code: files, by path from this file's folder (* and ** may "
     "be used), and environment variables, as env:NAME. Where one changes, runs train again.",
     "objective": "What the objective is called in the tables.",
     "constraints": "Level, sense and tolerance of every constraint that the problem returns, by name.",
-    "train": "The training recipe.",
+    "train": "The training recipe; each value may be a grid.",
     "seeds": "A whole number, a list of them, 0:5 (half-open) or 1,2,7. All runs of a seed see the same luck.",
     "methods": "The settings of each method to try: a block of hyperparameters, or a list of blocks.",
-    "levels": "Constraint levels to sweep, by constraint; others keep their own.",
+    "levels": "Constraint levels to sweep, by constraint; others keep their own. One that moves while a run is trained "
+    "is {from: 1, to: 0.5, over: 0.5}: from one level to another over a share of the steps.",
     "search": "The search for a penalty coefficient that brings a constraint's value to a target.",
 }
 """A sentence on each top-level key, by its name."""
@@ -56,7 +62,7 @@ def file_schema() -> Schema:
         "train": _train(),
         "seeds": _seeds(),
         "methods": _methods(),
-        "levels": _by_name({"anyOf": [*_grid({"type": "number"})["anyOf"], _listed({"type": "number"})]}),
+        "levels": _by_name({"anyOf": [*_levels(), _moving()]}),
         "search": _search(),
     }
     assert set(parts) == {"task", *KEYS}, "every key of a file has its schema"
@@ -115,11 +121,43 @@ def _constraint() -> Schema:
     return {"anyOf": [short, _section(Constraint)]}
 
 
+def _levels() -> list[Schema]:
+    return [*_grid({"type": "number"})["anyOf"], _listed({"type": "number"})]
+
+
+def _moving() -> Schema:
+    """A level that moves."""
+    share = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
+    return _exactly({"from": {"type": "number"}, "to": {"anyOf": _levels()}, "over": share}, ["from", "over"])
+
+
 def _train() -> Schema:
     whole = {"type": "integer", "minimum": 1}
     batch = {"anyOf": [whole, {"const": "all"}], "default": "all"}
-    section = _section(Train, steps=whole, batch_size=batch, optimizer=_optimizer())
-    return {**section, "not": {"required": ["steps", "epochs"]}}
+    own: dict[str, Schema] = {"optimizer": _optimizer(), "groups": _groups(), "schedule": _schedule(), "clip": _clip()}
+    along = {"measure_every": _every(whole), "stop": _section(Stop)}
+    share = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
+    sizes: dict[str, Schema] = {"steps": whole, "batch_size": batch, "constraint_batch_size": batch}
+    section = _section(Train, **sizes, **own, **along, average=share, accumulate={**whole, "default": 1})
+    properties = {name: _gridded(part) for name, part in section["properties"].items()}
+    return {**section, "properties": properties, "not": {"required": ["steps", "epochs"]}}
+
+
+def _gridded(part: Schema) -> Schema:
+    """A value of the recipe, or a grid of such values."""
+    said: Schema = {key: part[key] for key in ("description", "default") if key in part}
+    own = {key: value for key, value in part.items() if key not in said}
+    items = own["anyOf"] if set(own) == {"anyOf"} else [own]
+    numbers = [item for item in items if item.get("type") in ("number", "integer")]
+    ranges = [_range({**number, "type": "number"}) for number in numbers]
+    values = _exactly({"values": _listed(items[0] if len(items) == 1 else {"anyOf": items})}, ["values"])
+    return {**said, "anyOf": [*items, *({"title": GRID_TITLE, **grid} for grid in (values, *ranges))]}
+
+
+def _every(whole: Schema) -> Schema:
+    """Steps, or a number of epochs in words."""
+    words = {"type": "string", "pattern": r"^\s*([0-9.eE+-]+\s*)?(epoch|step)s?\s*$"}
+    return {"anyOf": [whole, words]}
 
 
 def _search() -> Schema:
@@ -128,13 +166,41 @@ def _search() -> Schema:
 
 
 def _optimizer() -> Schema:
-    name = {"enum": list(OPTIMIZERS), "default": Optimizer().name}
+    name = {"enum": [*OPTIMIZERS, *ACROSS_ELEMENTS, *ONE_BY_ONE], "default": Optimizer().name}
     options = {
         "type": "object",
-        "properties": {"name": name, "lr": {"type": "number", "minimum": 0}},
+        "properties": {"name": _gridded(name), "lr": _gridded({"type": "number", "minimum": 0})},
         "additionalProperties": True,
     }
     return {"anyOf": [name, options]}
+
+
+def _groups() -> Schema:
+    rate = {"type": "number", "minimum": 0}
+    options = {"type": "object", "properties": {"lr": rate}, "additionalProperties": True}
+    return {"anyOf": [{"type": "object", "additionalProperties": options}, {"type": "null"}]}
+
+
+def _schedule() -> Schema:
+    one = {
+        "type": "object",
+        "properties": {
+            "name": {"enum": list(SCHEDULERS)},
+            "every": {"enum": ["step", "epoch"], "default": "step"},
+            "for": {"type": "number", "exclusiveMinimum": 0},
+        },
+        "required": ["name"],
+        "additionalProperties": True,
+    }
+    return {"anyOf": [one, _listed(one), {"type": "null"}]}
+
+
+def _clip() -> Schema:
+    most = {"type": "number", "exclusiveMinimum": 0}
+    kind = {"anyOf": [most, {"const": "inf"}], "default": 2}
+    properties = {"norm": most, "value": most, "type": kind}
+    clip = {"type": "object", "properties": properties, "additionalProperties": False}
+    return {"anyOf": [clip, {"type": "null"}]}
 
 
 def _seeds() -> Schema:
@@ -170,17 +236,30 @@ def _block(hyperparameters: Mapping[str, Hyperparameter]) -> Schema:
 
 def _items(one: Hyperparameter) -> list[Schema]:
     """The kinds of value that a hyperparameter takes."""
+    if one.schedule:
+        return [{"enum": list(one.words)}, _schedule()]
+    words = [{"enum": [*one.choices, *one.words]}] if one.choices or one.words else []
+    mapping = [_fields(one)] if one.fields else []
     if one.choices:
-        return [{"enum": list(one.choices)}]
+        return [*words, *mapping]
     bound = {} if one.minimum == -math.inf else {"exclusiveMinimum" if one.exclusive else "minimum": one.minimum}
-    number: Schema = {"type": "number", **bound}
-    return [number, _listed(number)] if one.per_constraint else [number]
+    below = {} if one.below == math.inf else {"exclusiveMaximum": one.below}
+    number: Schema = {"type": "integer" if one.whole else "number", **bound, **below}
+    return [number, *([_listed(number)] if one.per_constraint else []), *words, *mapping]
+
+
+def _fields(one: Hyperparameter) -> Schema:
+    """A mapping, each of whose values may be a grid."""
+    inner = {name: {"description": f.meaning, **_grid(*_items(f))} for name, f in one.fields.items()}
+    refused = {name: {"not": {}, "description": why} for name, why in one.refused.items()}
+    either = {"oneOf": [{"required": [name]} for name in one.one_of]} if one.one_of else {}
+    return {"type": "object", "properties": inner | refused, "additionalProperties": one.others, **either}
 
 
 def _grid(*items: Schema) -> Schema:
     """One value, values, or a range of numbers."""
     item = items[0] if len(items) == 1 else {"anyOf": list(items)}
-    ranged = [_range(items[0])] if items[0].get("type") == "number" else []
+    ranged = [_range(items[0])] if items[0].get("type") in ("number", "integer") else []
     return {"anyOf": [*items, _exactly({"values": _listed(item)}, ["values"]), *ranged]}
 
 

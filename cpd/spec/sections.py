@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from cpd.errors import CpdError
+from cpd.errors import CpdError, closest
 from cpd.spec.depends import read_depends
 from cpd.spec.grids import Grid, read_grid
+from cpd.spec.measuring import Stop
 from cpd.spec.merged import Merged
-from cpd.spec.models import Constraint, Optimizer, ProblemSource, Search, Train
+from cpd.spec.models import Constraint, MovingConstraint, Optimizer, ProblemSource, Search, Train
 from cpd.spec.source import find_source
 from cpd.spec.validation import InvalidError, at_least, checked, finite, shown, word
 
 MOST_SEEDS = 2**63
 """Seeds are below this: torch's generators take no larger ones."""
+
+MOVING = ("from", "to", "over")
+"""What is said of a level that moves."""
 
 _SEED = re.compile(r"\s*[+-]?[0-9]{1,40}\s*")
 _SEED_RANGE = re.compile(rf"({_SEED.pattern}):({_SEED.pattern})")
@@ -62,11 +66,21 @@ def read_train(spec: Merged) -> Train:
     raw = dict(spec.mapping("train"))
     if "optimizer" in raw:
         raw["optimizer"] = _read_optimizer(spec, raw["optimizer"])
-    return checked(Train, raw, spec.at, "train")
+    if raw.get("stop") is not None:
+        raw["stop"] = checked(Stop, raw["stop"], spec.at, "train.stop")
+    several = isinstance(raw.get("schedule"), list)
+    return checked(Train, raw, lambda key: spec.at(_written(key, several)), "train")
+
+
+def _written(key: str, several: bool) -> str:
+    """A key as a file has it: a schedule's place in a list in brackets, or none where it is no list."""
+    key = re.sub(r"^(train\.schedule\.\d+)\.lasts$", r"\1.for", key)
+    return re.sub(r"^train\.schedule\.(\d+)", r"train.schedule[\1]" if several else "train.schedule", key)
 
 
 def _read_optimizer(spec: Merged, raw: Any) -> Optimizer:
     key = "train.optimizer"
+    raw = {"name": raw} if isinstance(raw, str) else raw  # a grid's value: short forms elsewhere are written out
     if not isinstance(raw, dict):
         raise CpdError(f"{shown(raw)} is not a mapping", place=spec.at(key), hint="write {name: SGD, lr: 0.02}")
     options = {name: value for name, value in raw.items() if name != "name"}
@@ -87,14 +101,40 @@ def read_search(spec: Merged, constraints: Iterable[str]) -> Search | None:
 
 
 def read_levels(spec: Merged, constraints: Iterable[str]) -> dict[str, Grid]:
-    """``levels``, a grid for each constraint that has some; a list is one too."""
+    """``levels``, a grid for each constraint that has some; a list is one too, and a level that moves has one in it."""
     levels = {}
     for name, raw in spec.mapping("levels").items():
         key = f"levels.{name}"
         spec.known(name, constraints, key)
+        if moves(raw) and "to" not in raw:  # to its own level
+            continue
+        key, raw = (f"{key}.to", raw["to"]) if moves(raw) else (key, raw)
         grid = {"values": raw} if isinstance(raw, list) else raw
         levels[name] = spec.fitting(key, lambda value: read_grid(value, finite), grid)
     return levels
+
+
+def read_moving(spec: Merged, constraints: Mapping[str, Constraint]) -> dict[str, Constraint]:
+    """The constraints, those of which ``levels`` says that their level moves as such."""
+    found = dict(constraints)
+    for name, raw in spec.mapping("levels").items():
+        if not moves(raw):
+            continue
+        if unknown := [key for key in raw if key not in MOVING]:
+            place = spec.at(f"levels.{name}.{unknown[0]}")
+            raise CpdError(f"unknown key '{unknown[0]}'", place=place, hint=closest(str(unknown[0]), MOVING))
+        if missing := [key for key in ("from", "over") if key not in raw]:
+            hint = "write {from: 1, to: 0.5, over: 0.5}"
+            raise CpdError(f"the key '{missing[0]}' is missing", place=spec.at(f"levels.{name}"), hint=hint)
+        start = spec.fitting(f"levels.{name}.from", finite, raw["from"])
+        own = {**constraints[name].model_dump(), "start": start, "over": raw["over"]}
+        found[name] = checked(MovingConstraint, own, spec.at, f"levels.{name}")
+    return found
+
+
+def moves(raw: Any) -> bool:
+    """Whether what ``levels`` gives a constraint is a level that moves."""
+    return isinstance(raw, dict) and bool({"from", "to", "over"} & raw.keys())
 
 
 def read_seeds(spec: Merged) -> Sequence[int]:

@@ -6,23 +6,23 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from cpd.errors import CpdError, closest
 from cpd.methods.hyperparameter import Hyperparameter
 from cpd.methods.registry import REGISTRY
-from cpd.spec.grids import Grid, read_grid
-from cpd.spec.validation import At, InvalidError, at_least, joined, one_of, shown
+from cpd.spec.hyperparameters import AnyGrid, read_values
+from cpd.spec.validation import At, InvalidError, joined, shown
 
 Setting = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class SettingGrid:
-    """One block of a method: a grid for each hyperparameter that it gives."""
+    """One block of a method: a grid for each hyperparameter that it gives, and the block's dotted key."""
 
-    grids: dict[str, Grid]
+    grids: dict[str, AnyGrid]
+    key: str = ""
 
     @property
     def count(self) -> int:
@@ -31,8 +31,15 @@ class SettingGrid:
 
     def expand(self) -> Iterator[Setting]:
         """All settings; the hyperparameter written last changes fastest."""
-        columns = [grid.expand() for grid in self.grids.values()]
+        columns = [_expanded(name, grid) for name, grid in self.grids.items()]
         return (dict(zip(self.grids, values, strict=True)) for values in itertools.product(*columns))
+
+
+def _expanded(name: str, grid: AnyGrid) -> list[Any]:
+    try:
+        return grid.expand()
+    except InvalidError as error:  # what is made of values that fit each by itself
+        raise InvalidError(error.message, error.hint, joined(name, error.key)) from None
 
 
 def read_methods(raw: Mapping[str, Any], constraints: Sequence[str], at: At) -> dict[str, list[SettingGrid]]:
@@ -67,36 +74,54 @@ def _read_block(
 ) -> SettingGrid:
     if not isinstance(raw, dict):
         raise CpdError(f"{shown(raw)} is not a mapping", place=at(key), hint=_example(hyperparameters))
-    grids: dict[str, Grid] = {}
+    grids: dict[str, AnyGrid] = {}
     for name, value in raw.items():
         where = joined(key, name)
         if name not in hyperparameters:
             raise CpdError(f"unknown hyperparameter '{name}'", place=at(where), hint=closest(name, hyperparameters))
         try:
-            grids[name] = read_grid(value, partial(_value, hyperparameters[name], constraints))
+            grids[name] = read_values(hyperparameters[name], constraints, value)
         except InvalidError as error:
             raise error.at(at, where) from None
     for name, hyperparameter in hyperparameters.items():
         if hyperparameter.default is None and name not in grids:
             message = f"the hyperparameter '{name}' is missing"
             raise CpdError(message, place=at(key), hint=_example({name: hyperparameter}))
-    return SettingGrid(grids)
+    return SettingGrid(grids, key)
 
 
-def _value(hyperparameter: Hyperparameter, constraints: Sequence[str], value: Any) -> Any:
-    """One value of a hyperparameter: a choice, a number, or a list with a number per constraint."""
-    if hyperparameter.choices:
-        return one_of(*hyperparameter.choices)(value)
-    number = at_least(hyperparameter.minimum, hyperparameter.exclusive)
-    if not isinstance(value, list):
-        return number(value)
-    sweep = f"to try each, write {{values: {shown(value)}}}"
-    if not hyperparameter.per_constraint:
-        raise InvalidError(f"{shown(value)} is a list, where one number belongs", sweep)
-    if len(value) != len(constraints):
-        message = f"{shown(value)} does not have one number for each constraint ({', '.join(constraints)})"
-        raise InvalidError(message, sweep)
-    return [number(entry) for entry in value]
+def check_settings(method: str, grids: Sequence[SettingGrid], equalities: Sequence[str], at: At) -> None:
+    """Check that the values of each setting go together.
+
+    Args:
+        method: Its name.
+        grids: Its blocks.
+        equalities: Names of the equality constraints.
+        at: From a dotted key to its place.
+
+    Raises:
+        CpdError: They do not.
+    """
+    whole = [name for name, one in REGISTRY[method].hyperparameters.items() if one.whole]
+    for grid in grids:
+        try:
+            settings = grid.expand()
+        except InvalidError as error:
+            raise error.at(at, grid.key) from None
+        for setting in settings:
+            for name in whole:
+                _refuse_fractions(setting.get(name), at(joined(grid.key, name)))
+            try:
+                REGISTRY[method].check(setting, equalities)
+            except CpdError as error:
+                place = at(joined(grid.key, error.place or ""))
+                raise CpdError(error.message, place=place, hint=error.hint) from None
+
+
+def _refuse_fractions(value: Any, place: str) -> None:
+    """What a range makes of whole ends need not be whole."""
+    if isinstance(value, float) and value != int(value):
+        raise CpdError(f"{shown(value)} is no whole number", place=place, hint="write {values: [1, 10, 100]}")
 
 
 def _example(hyperparameters: Mapping[str, Hyperparameter]) -> str:

@@ -85,6 +85,11 @@ def joined(*keys: str) -> str:
     return ".".join(key for key in keys if key)
 
 
+def is_number(value: Any) -> bool:
+    """Whether a value is a number; a truth is none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def finite(value: Any) -> float:
     """Return a finite number as a float.
 

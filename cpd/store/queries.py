@@ -131,7 +131,7 @@ RECORD = """
 """
 
 _RUNS = f"""
-    SELECT {_RUN}, recordings.tails{{more}}
+    SELECT sweep_runs.position, {_RUN}, recordings.tails{{more}}
     FROM sweeps
     JOIN sweep_runs ON sweep_runs.sweep = sweeps.number
     JOIN runs ON runs.id = sweep_runs.run

@@ -85,6 +85,7 @@ class StoredSweep:
         found: How many of its runs the store had when it began.
         exit_status: None unless it came to its end.
         search: The search block of a bisection.
+        positions: The place of each run among those that the sweep planned.
     """
 
     info: SweepInfo
@@ -93,6 +94,7 @@ class StoredSweep:
     found: int
     exit_status: int | None = None
     search: dict[str, Any] | None = None
+    positions: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from cpd.outcome import ConstraintOutcome, Curves, Number, Run, RunKey, Status, finite_or_none
+from cpd.outcome import ConstraintOutcome, Curves, MeasuredCurves, Number, Run, RunKey, Status, finite_or_none
 from cpd.store.packing import DamagedError, pack, unpack
 
 COLUMNS = ("id", "method", "setting", "levels", "seed", "status", "numbers", "steps", "seconds", "error", "digest")
@@ -61,6 +61,8 @@ def from_row(row: Row) -> Run:
         steps=steps,
         seconds=seconds,
         error=error,
+        selected_step=found.get("selected_step"),
+        ended_early=found.get("ended_early", False),
     )
 
 
@@ -89,6 +91,7 @@ def pack_curves(run: Run) -> bytes | None:
         return None
     named = {f"constraints:{name}": points for name, points in run.curves.constraints.items()}
     named |= {f"multipliers:{name}": points for name, points in run.curves.multipliers.items()}
+    named |= _measured_series(run.curves.measured)
     return pack({"steps": run.curves.steps, "objective": run.curves.objective, **named}, _owner(run, "curves"))
 
 
@@ -102,8 +105,33 @@ def with_curves(run: Run, blob: bytes | None = None) -> Run:
         objective=series["objective"],
         constraints=_named(series, "constraints:"),
         multipliers=_named(series, "multipliers:"),
+        measured=_measured(series),
     )
     return replace(run, curves=curves)
+
+
+def _measured_series(measured: MeasuredCurves | None) -> dict[str, Sequence[Any]]:
+    """What was measured along the way, under names that earlier versions look past."""
+    if measured is None:
+        return {}
+    groups = {"constraints": measured.constraints, "surrogates": measured.surrogates, "metrics": measured.metrics}
+    found: dict[str, Sequence[Any]] = {"measured:steps": measured.steps, "measured:objective": measured.objective}
+    for group, named in groups.items():
+        found |= {f"measured:{group}:{name}": points for name, points in named.items()}
+    return found
+
+
+def _measured(series: Mapping[str, Sequence[Any]]) -> MeasuredCurves | None:
+    own = _named(series, "measured:")
+    if not own:
+        return None
+    return MeasuredCurves(
+        steps=[int(step) for step in own["steps"]],
+        objective=own["objective"],
+        constraints=_named(own, "constraints:"),
+        surrogates=_named(own, "surrogates:"),
+        metrics=_named(own, "metrics:"),
+    )
 
 
 def text(value: str) -> str:
@@ -129,6 +157,8 @@ def _outcome(run: Run) -> dict[str, Any]:
             for name, outcome in run.constraints.items()
         },
         "metrics": _numbers(run.metrics),
+        **({} if run.selected_step is None else {"selected_step": int(run.selected_step)}),
+        **({"ended_early": True} if run.ended_early else {}),
     }
 
 

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from sqlite3 import Connection
 from types import TracebackType
@@ -248,7 +249,8 @@ class Store:
             (record,) = self._file.rows(RECORD, [sweep])
             rows = self._file.rows(RUNS_AND_CURVES if curves else RUNS, [sweep])
         with self._undamaged():
-            return stored_sweep(info, record, self._runs(rows))
+            found = stored_sweep(info, record, self._runs([row[1:] for row in rows]))
+        return replace(found, positions=[position for position, *_ in rows])
 
     def resolve(self, ref: str) -> str:
         """The id of the sweep that a user means.

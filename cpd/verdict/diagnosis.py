@@ -64,7 +64,8 @@ def diagnose(
     - ``budget_exhausted``: the violation drifted steadily over the tail by more than the tolerance and beyond noise.
       A feasible inequality is excused when it drifts further inside.
 
-    Runs that diverged or failed have their own status and no diagnosis; nor has a run without a recorded tail.
+    Runs that diverged or failed have their own status and no diagnosis; nor has a run without a recorded tail. The
+    budget is not exhausted of a run that ended early, or that diverged after the iterate that is judged.
 
     Args:
         run: A finished run.
@@ -84,4 +85,6 @@ def diagnose(
             if Diagnosis.MULTIPLIER_DIVERGING in own and reached(name, level_of(run.key, name, constraints[name])):
                 own = own - {Diagnosis.MULTIPLIER_DIVERGING} | {Diagnosis.BUDGET_EXHAUSTED}
             found |= own
+    if run.ended_early or run.error is not None:
+        found.discard(Diagnosis.BUDGET_EXHAUSTED)
     return next((diagnosis for diagnosis in SEVERITY if diagnosis in found), None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal, NotRequired, TypedDict, TypeGuard
 
-from cpd.outcome import Number, Recorded
+from cpd.outcome import Number, Recorded, RecordedMeasures
 
 Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
 """Any value that JSON can hold."""
@@ -43,8 +43,18 @@ class ConstraintRow(TypedDict):
     feasible_share: float | None
 
 
+class MeasuredRow(TypedDict):
+    """What was measured of a run along the way."""
+
+    measured: RecordedMeasures
+
+
 class RunRow(TypedDict):
-    """One training and the verdict on it."""
+    """One training and the verdict on it.
+
+    ``selected_step`` has the steps done at the iterate that is judged, None where that is the last one; ``curves`` only
+    what was measured along the way, where something was.
+    """
 
     id: str | None
     method: str
@@ -60,6 +70,8 @@ class RunRow(TypedDict):
     seconds: float | None
     diagnosis: str | None
     error: str | None
+    selected_step: NotRequired[int | None]
+    curves: NotRequired[MeasuredRow]
 
 
 class SummaryRow(TypedDict):

@@ -95,6 +95,11 @@ def level_of(key: RunKey, name: str, bound: Bound) -> float:
     return float(bound.level) if own is None else own
 
 
+def dtype_of(key: RunKey, own: str) -> str:
+    """The dtype of a run's numbers: that of its setting, where several are swept, or else the spec's."""
+    return str(key.setting.get("train.dtype", own))
+
+
 def holds(value: Number, level: float, bound: Bound, dtype: str) -> bool:
     """Whether a value, every component of it, is feasible up to the tolerance and the rounding of the dtype.
 
@@ -155,9 +160,19 @@ def held(values: Array, level: float, bound: Bound, dtype: str) -> NDArray[np.bo
 
 
 def feasible_share(tail: Sequence[Any], level: float, bound: Bound, dtype: str) -> float | None:
-    """Share of the recorded last steps at which the constraint, every component of it, held; None without any."""
+    """Share of the recorded last steps at which the constraint, every component of it that was observed, held.
+
+    Of the steps at which some component was; None without any.
+    """
     if not len(tail):
         return None
+    import numpy as np
+
     from cpd.verdict.points import matrix
 
-    return int(held(matrix(tail), level, bound, dtype).all(1).sum()) / len(tail)
+    values = matrix(tail)
+    seen = np.isfinite(values)
+    count = int(seen.any(1).sum())
+    if not count:
+        return None
+    return int(((held(values, level, bound, dtype) | ~seen).all(1) & seen.any(1)).sum()) / count

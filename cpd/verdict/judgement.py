@@ -10,7 +10,7 @@ from cpd.outcome import ConstraintOutcome, Run, Status, finite_or_none
 from cpd.verdict.averages import clamped
 from cpd.verdict.diagnosis import diagnose
 from cpd.verdict.document import ConstraintRow, Document, RunRow, SearchBlock
-from cpd.verdict.feasibility import Bound, feasible_share, finite, holds, level_of, violation
+from cpd.verdict.feasibility import Bound, dtype_of, feasible_share, finite, holds, level_of, violation
 from cpd.verdict.gap import GAP
 from cpd.verdict.reach import reached_by
 from cpd.verdict.summary import summarise
@@ -62,7 +62,7 @@ def judge(
         summary: Whether to add the summary of methods.
     """
     reached = reached_by(runs, task.constraints, task.train.dtype)
-    rows = [_row(run, task.constraints, task.train.dtype, reached) for run in runs]
+    rows = [_row(run, task.constraints, dtype_of(run.key, task.train.dtype), reached) for run in runs]
     judged: Document = {
         "task": task.name,
         "objective": task.objective,
@@ -85,7 +85,8 @@ def _row(run: Run, bounds: Mapping[str, Bound], dtype: str, reached: Callable[[s
     outcomes = {n: run.constraints.get(n, ConstraintOutcome()) for n in bounds}
     held = [holds(finite(o.value), levels[n], bounds[n], dtype) for n, o in outcomes.items()]
     diagnosis = diagnose(run, bounds, dtype=dtype, reached=reached)
-    return {
+    measured = run.curves.measured if run.curves is not None else None
+    row: RunRow = {
         "id": run.key.id,
         "method": run.key.method,
         "setting": _plain(run.key.setting),
@@ -100,7 +101,9 @@ def _row(run: Run, bounds: Mapping[str, Bound], dtype: str, reached: Callable[[s
         "seconds": finite_or_none(run.seconds),
         "diagnosis": diagnosis.value if diagnosis else None,
         "error": run.error,
+        "selected_step": run.selected_step,
     }
+    return row if measured is None else {**row, "curves": {"measured": measured.plain()}}
 
 
 def _constraint(outcome: ConstraintOutcome, level: float, bound: Bound, dtype: str) -> ConstraintRow:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
 from cpd.outcome import Run, Status
-from cpd.verdict.feasibility import Bound, feasible_share, finite, holds, level_of
+from cpd.verdict.feasibility import Bound, dtype_of, feasible_share, finite, holds, level_of
 
 OFTEN = 0.1
 """A run that held its constraint at this share of its last steps has reached the level, wherever it ended."""
@@ -18,7 +18,7 @@ def reached_by(runs: Sequence[Run], bounds: Mapping[str, Bound], dtype: str) -> 
     Args:
         runs: Of one document.
         bounds: Sense and tolerance of each constraint.
-        dtype: Of the values.
+        dtype: Of the values of runs that have none of their own.
     """
 
     @cache
@@ -32,6 +32,7 @@ def _reached(run: Run, name: str, level: float, bound: Bound, dtype: str) -> boo
     outcome = run.constraints.get(name)
     if outcome is None:
         return False
+    dtype = dtype_of(run.key, dtype)
     if holds(finite(outcome.value), level, bound, dtype):
         return True
     own = level_of(run.key, name, bound)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import TypeVar
 
+from cpd.outcome import hyperparameters_of
 from cpd.verdict.averages import mean
 from cpd.verdict.document import Plain, RunRow, Setting, SummaryRow, is_number
 
@@ -66,8 +67,8 @@ def summarise(rows: Sequence[RunRow], gap: float) -> list[SummaryRow]:
 def decades(settings: Sequence[Setting], good: Sequence[bool]) -> float | None:
     """Width of the widest stretch of neighbouring good settings, ``log10(largest / smallest)``.
 
-    Neighbours are neighbours in the swept hyperparameter while all others stay the same. A stretch that starts at 0
-    counts from its smallest positive member.
+    Neighbours are neighbours in the method's swept hyperparameter while all others, those of the recipe and of the
+    problem's arguments included, stay the same. A stretch that starts at 0 counts from its smallest positive member.
 
     Args:
         settings: A method's settings.
@@ -78,7 +79,7 @@ def decades(settings: Sequence[Setting], good: Sequence[bool]) -> float | None:
     """
     if not any(good):
         return None
-    name = swept(settings)
+    name = swept([hyperparameters_of(setting) for setting in settings])
     if name is None:
         return 0.0
     lines = _grouped(zip(settings, good, strict=True), lambda pair: {k: v for k, v in pair[0].items() if k != name})

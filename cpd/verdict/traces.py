@@ -16,6 +16,9 @@ from cpd.verdict.points import Array, filled, matrix
 TAIL = 0.9
 """Share of the steps after which the tail begins."""
 
+LEAST_SEEN = 20
+"""A component that minibatches showed less often says nothing of how it moved."""
+
 
 @dataclass(frozen=True)
 class Traces:
@@ -27,7 +30,7 @@ class Traces:
         multipliers: At the same points; NaN for a method without.
         late: From which of those points on the multipliers are the tail's.
         quarters: Where each quarter of the second half begins among its points, and its end.
-        objective: At the same points, as shares of its range over the run, ``[points, 1]``; none where it is unknown.
+        objective: At the same points, as shares of its range over the run, ``[points, K]``; none where it is unknown.
         tolerance: The constraint's, and what rounding adds, ``[K]``.
         rounding: The most that rounding moves a violation, ``[K]``.
         sense: The constraint's.
@@ -49,34 +52,69 @@ class Traces:
 
     def only(self, chosen: NDArray[np.bool_]) -> Traces:
         """The chosen components alone."""
-        columns = {"tail", "half", "multipliers", "tolerance", "rounding", "feasible"}
+        columns = {"tail", "half", "multipliers", "objective", "tolerance", "rounding", "feasible"}
         parts = {f.name: getattr(self, f.name) for f in fields(self)}
         return Traces(**{name: part[..., chosen] if name in columns else part for name, part in parts.items()})
 
 
 def traces_of(run: Run, name: str, outcome: ConstraintOutcome, bound: Bound, dtype: str) -> Traces:
-    """The components of a constraint whose value and tail are finite."""
+    """The components of a constraint whose value is finite; of one that minibatches show but now and then, see them.
+
+    Where a step shows nothing of a component there is a gap. Each component then has the points that it was seen at:
+    as many of the last ones as nearly all have, and the few that were seen less often are left out.
+    """
     level = level_of(run.key, name, bound)
     (value,) = matrix([outcome.value])
     tail = matrix(outcome.tail, len(value))
     curves = run.curves or Curves([], [], {}, {})
     first = _first_after(curves.steps, 0.5)
-    half = filled(_since(curves.constraints.get(name, []), first, len(value)))
+    half = _since(curves.constraints.get(name, []), first, len(value))
     multipliers = _since(curves.multipliers.get(name, []), first, len(value))
+    objective = _objective(curves)[first:]
+    objective = np.broadcast_to(objective, (len(objective), len(value)))
+    late = max(0, min(_first_after(curves.steps, TAIL) - first, len(multipliers) - 2))
+    quarters = _quarters(curves.steps[first:], len(half))
+    known = np.isfinite(value)
+    if not np.isfinite(tail[:, known]).all():
+        known &= _often(tail) & _often(half)
+        late = max(0, round(late * _shared(half[:, known]) / max(1, len(half))) - 2)
+        multipliers, objective = _last_seen(half, multipliers, known), _last_seen(half, objective, known)
+        tail, half = _last_seen(tail, tail, known), _last_seen(half, half, known)
+        quarters = even_quarters(len(half))
     traces = Traces(
         tail=violations(tail, level, bound.sense),
-        half=violations(half, level, bound.sense),
+        half=violations(filled(half), level, bound.sense),
         multipliers=multipliers,
-        late=max(0, min(_first_after(curves.steps, TAIL) - first, len(multipliers) - 2)),
-        quarters=_quarters(curves.steps[first:], len(half)),
-        objective=_objective(curves)[first:],
+        late=late,
+        quarters=quarters,
+        objective=objective,
         tolerance=allowances(value, bound, level, dtype),
         rounding=slacks(value, level, bound.tolerance, dtype),
         sense=bound.sense,
         gradient_norm=outcome.gradient_norm,
         feasible=held(value, level, bound, dtype),
     )
-    return traces.only(np.isfinite(value) & np.isfinite(tail).all(0))
+    return traces.only(known)
+
+
+def _often(points: Array) -> NDArray[np.bool_]:
+    """Which components have points enough to say something: half as many as the usual one, and a few at least."""
+    counts: Array = np.isfinite(points).sum(0).astype(np.float64)
+    return counts >= max(LEAST_SEEN, float(np.median(counts)) / 2)
+
+
+def _shared(points: Array) -> int:
+    """How many points all of the components have."""
+    return int(np.isfinite(points).sum(0).min(initial=len(points)))
+
+
+def _last_seen(points: Array, of: Array, known: NDArray[np.bool_]) -> Array:
+    """For each of the known components the last points at which it was seen, as many as all have, of another table."""
+    if len(of) != len(points):
+        return of[:0]
+    count = _shared(points[:, known])
+    order = np.argsort(np.isfinite(points), axis=0, kind="stable")  # gaps first, then what was seen, oldest first
+    return np.take_along_axis(of, order, axis=0)[len(points) - count :]
 
 
 def even_quarters(points: int) -> list[int]:

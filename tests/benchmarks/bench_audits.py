@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import measuring  # noqa: F401  before torch: it lets idle threads sleep
 import torch
 from measuring import Measured, machine, table
 from torch import nn

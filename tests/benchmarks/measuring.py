@@ -15,6 +15,8 @@ from typing import Any
 
 HERE = Path(__file__).parent
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does; read when torch is loaded
+
 
 @dataclass(frozen=True)
 class Process:

@@ -72,6 +72,8 @@ def test_check_says_what_it_found(cpd: InProcess) -> None:
     assert rc == 0
     assert found.pop("objective")[1].endswith(" at the start")
     assert found.pop("constraints")[1].startswith("g = ")
+    foretold = "4 runs as one program, about 1 MB; steps as they are written; less than a second"
+    assert found.pop("plan") == ("ok", foretold)
     assert found == {
         "spec": ("ok", "mine: penalized, lagrangian; 4 runs"),
         "data": ("ok", "[8, 1] float64"),
@@ -83,6 +85,15 @@ def test_check_says_what_it_found(cpd: InProcess) -> None:
         "steps": ("ok", "3 steps, no random numbers drawn"),
     }
     assert not (cpd.folder / ".cpd").exists()
+
+
+def test_check_foretells_runs_that_train_one_by_one(cpd: InProcess) -> None:
+    cpd.edit("mine.py", "(y - 1).square().mean()", "(y - 1).square().mean() * (1 if y.mean() > -9 else 2)")
+    rc, found = checks(cpd, "mine.yaml")
+    assert rc == 0
+    assert found["fusing"][1].startswith("cannot be fused, runs train one at a time: `if`, `while`, `max` or ")
+    assert " at mine.py:" in found["fusing"][1]
+    assert found["plan"][1].startswith("4 runs, one at a time, about 1 MB; steps as they are written; ")
 
 
 def test_check_of_a_search_names_it(cpd: InProcess) -> None:
@@ -207,7 +218,7 @@ def test_a_file_without_a_suffix_is_a_task_unless_a_bundled_one_has_its_name(cpd
 DOCUMENT = {"task", "objective", "constraints", "runs"}
 RUN = {
     *("id", "method", "setting", "levels", "seed", "status", "feasible", "objective", "constraints", "metrics"),
-    *("steps", "seconds", "diagnosis", "error"),
+    *("steps", "seconds", "diagnosis", "error", "selected_step"),
 }
 CONSTRAINT = {"value", "surrogate", "violation", "multiplier", "feasible_share"}
 SUMMARY = {

@@ -20,9 +20,9 @@ METHODS = "penalized, quadratic_penalty, lagrangian, nupi, augmented_lagrangian"
 NUMBER = "write a number like 0.5 or 1e-3"
 GRID = "methods.penalized.coefficient"
 SGD = "lr, momentum, dampening, weight_decay, nesterov, maximize"
-OPTIMIZERS = "SGD, Adam, AdamW, RMSprop, Adagrad, Adadelta, Adamax, NAdam, RAdam, ASGD, Rprop"
+OPTIMIZERS = "SGD, Adam, AdamW, RMSprop, Adagrad, Adadelta, Adamax, NAdam, RAdam, ASGD, Rprop, Adafactor, Muon, LBFGS"
 KEYS = "task, description, problem, arguments, depends, objective, constraints, train, seeds, methods, levels, search"
-BUNDLED = "concave, rate, sparsity-mnist, sparsity, figure2, table1, table2, table3, table4"
+BUNDLED = "concave, feasible_learning, rate, sparsity-mnist, sparsity, figure2, table1, table2, table3, table4"
 COMMANDS = ("sweep", "bisect", "check")
 HERE = "cpu" + "".join(f", cuda:{k}" for k in range(torch.cuda.device_count()))
 HERE += ", mps" if torch.backends.mps.is_available() else ""
@@ -188,9 +188,8 @@ EDITS = {
     ),
     "optimizer that cannot be fused": (
         "name: SGD",
-        "name: LBFGS",
-        "train.optimizer.name: LBFGS does not act element by element, so runs cannot be fused; "
-        f"valid: {OPTIMIZERS}",
+        "name: SparseAdam",
+        "train.optimizer.name: SparseAdam takes sparse gradients alone; use Adam",
     ),
     "optimizer's option": (
         "lr: 0.1}",
@@ -349,7 +348,7 @@ CODE = {
     "data": (
         "return (torch",
         "return ['three', 4]\n        return (torch",
-        "mine.py:Mine.data(): entry 1 is a str; return a tuple of tensors, a torch Dataset, or None",
+        "mine.py:Mine.data(): entry 1 is a str; return tensors in a tuple, a list or a dict, a torch Dataset, or None",
     ),
     "no model": (
         "return torch.nn.Linear(1, 1)",
@@ -541,7 +540,9 @@ WORDS = {
     ),
     "--set penalized.coefficient=nan": f"--set penalized.coefficient: 'nan' is not a number; {NUMBER}",
     "--set train.stps=1": (
-        "--set train.stps: unknown key 'stps'; did you mean 'steps'? Valid: steps, epochs, batch_size, optimizer, dtype"
+        "--set train.stps: unknown key 'stps'; did you mean 'steps'? Valid: steps, epochs, batch_size, "
+        "constraint_batch_size, optimizer, dtype, groups, schedule, clip, average, accumulate, "
+        "measure_every, select, stop, autocast"
     ),
     "--set train.optimizer.momentun=1": (
         f"--set train.optimizer.momentun: SGD takes no option 'momentun'; did you mean 'momentum'? Valid: {SGD}"

@@ -452,3 +452,31 @@ def test_a_sweep_whose_task_only_another_version_understands_is_told(command: In
 def searched(number: int, coefficient: float, value: float, objective: float, largest: float) -> dict[str, Any]:
     numbers = {"coefficient": coefficient, "value": value, "objective": objective}
     return {"iteration": number, **numbers, "metrics": {"largest": largest}}
+
+
+def test_values_along_the_way_from_the_file_to_the_table(command: InProcess) -> None:
+    asked = (
+        "train.steps=60",
+        "train.measure_every=2 epochs",
+        "train.select=best_feasible",
+        "train.stop.feasible_for=3",
+    )
+    options = [option for one in asked for option in ("--set", one)]
+    document = printed(command, "sweep", "concave", "--method", "lagrangian", *options)
+    for run in document["runs"]:
+        measured = run["curves"]["measured"]
+        assert run["selected_step"] in measured["steps"]
+        point = measured["steps"].index(run["selected_step"])
+        assert run["objective"] == measured["objective"][point]
+        assert run["constraints"]["g"]["value"] == measured["constraints"]["g"][point]
+        assert measured["steps"] == list(range(2, run["steps"] + 1, 2))
+    assert printed(command, "show", "last") == document
+    assert command("export", "last", "--to", "runs.csv").rc == 0
+    assert command("export", "last", "--to", "points.csv", "--curves").rc == 0
+    runs, points = pandas.read_csv("runs.csv"), pandas.read_csv("points.csv")
+    assert runs["selected_step"].tolist() == [run["selected_step"] for run in document["runs"]]
+    assert points["measured.objective"].notna().sum() == sum(
+        len(run["curves"]["measured"]["steps"]) for run in document["runs"]
+    )
+    again = printed(command, "sweep", "concave", "--method", "lagrangian", *options)
+    assert again["runs"] == document["runs"]

@@ -1,5 +1,7 @@
-"""What data() may return, and a Dataset that gives other values each time."""
+"""What data() may return, and which Datasets are read while they are trained on."""
 
+import random
+from collections import OrderedDict, namedtuple
 from collections.abc import Callable
 from typing import Any
 
@@ -7,9 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset, WeightedRandomSampler
 
-from cpd.engine.examples import HINT, RANDOM, as_tensors, on_device
+from cpd.engine.datasets import UNSEEDED
+from cpd.engine.examples import HINT, as_tensors, on_device
+from cpd.engine.items import Stream
+from cpd.engine.tree import leaves
 from cpd.errors import CpdError
 
 
@@ -68,7 +73,9 @@ TABLE = "write torch.tensor(TABLE.to_numpy())"
         (pd.DataFrame({"a": [1.0]}), f"returned a DataFrame; {TABLE}"),
         ((torch.zeros(1), pd.DataFrame({"a": [1.0]})), f"entry 2 is a DataFrame; {TABLE}"),
         ((pd.Series([1.0]), torch.zeros(1)), f"entry 1 is a Series; {TABLE}"),
-        (({"a": 1}, torch.zeros(1)), f"entry 1 is a dict; {HINT}"),
+        (({"a": 1}, torch.zeros(1)), f"entry 1, 'a' is an int; {HINT}"),
+        ({"a": torch.zeros(1), "b": (torch.zeros(1), "c")}, f"entry 'b', 2 is a str; {HINT}"),
+        ({"a": {}}, f"entry 'a' is a dict; {HINT}"),
         ((["a", "b"], torch.zeros(2)), f"entry 1 is a list of str; {HINT}"),
         (([[1], [1, 2]], torch.zeros(2)), f"entry 1 is a list of list; {HINT}"),
         ((np.array(["a", "b"]), torch.zeros(2)), f"entry 1 is an array of <U1; {HINT}"),
@@ -105,11 +112,30 @@ RANDOM_ITEMS: dict[str, Callable[[int], Any]] = {
 }
 
 
+ANEW = "P.data(): the Dataset gives other values each time: its items are read anew each epoch"
+
+
 @pytest.mark.parametrize("how", list(RANDOM_ITEMS))
 def test_a_random_transform_is_told(how: str) -> None:
     notes: list[str] = []
-    as_tensors(Items(RANDOM_ITEMS[how]), "P.data()", notes)
-    assert notes == [RANDOM]
+    assert isinstance(as_tensors(Items(RANDOM_ITEMS[how]), "P.data()", notes), Stream)
+    assert notes == [ANEW]
+
+
+def test_a_transform_that_is_seldom_random_is_found_for_it_draws() -> None:
+    notes: list[str] = []
+    items = Items(lambda k: torch.zeros(2) if random.random() < 0.98 else torch.ones(2), 400)
+    assert isinstance(as_tensors(items, "P.data()", notes), Stream)
+    assert notes == [ANEW]
+
+
+def test_what_draws_and_gives_the_same_is_kept_in_memory() -> None:
+    def drawn(k: int) -> torch.Tensor:
+        torch.manual_seed(k)
+        return torch.randn(2)
+
+    (entry,) = read(Items(drawn, 20))
+    assert torch.equal(entry[7], drawn(7))
 
 
 @pytest.mark.parametrize("count", [1, 2, 17, 100])
@@ -120,16 +146,103 @@ def test_a_dataset_that_stays_the_same_is_read_without_a_word(count: int) -> Non
     assert (third.dtype, third.tolist()) == (torch.float32, [k / 2 for k in range(count)])
 
 
-def test_the_data_are_those_of_the_first_reading() -> None:
+def test_what_no_seed_decides_is_told() -> None:
     calls: list[int] = []
 
     def make(k: int) -> float:
         calls.append(k)
         return float(len(calls))
 
-    data = as_tensors(Items(make, 20), "P.data()", [])
-    assert data is not None
-    assert data[0].tolist() == [float(k) for k in range(2, 22)]  # one was read to see how much memory all take
+    notes: list[str] = []
+    assert isinstance(as_tensors(Items(make, 20), "P.data()", notes), Stream)
+    assert notes == [f"{ANEW}, and {UNSEEDED}"]
+
+
+Pair = namedtuple("Pair", "first second")
+X, Y = torch.arange(6.0).view(3, 2), torch.tensor([1, 0, 1])
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"x": X, "y": Y},
+        OrderedDict(y=Y, x=X),
+        {0: X, 1: {"y": Y}},
+        Pair(X, Y),
+        [X, Y],
+        ((X, X), Y),
+        ({"a": X, "b": [X, Y]}, Y),
+        ((X, {"k": (Y, Y)}), Pair(Y, X)),
+    ],
+)
+def test_containers_stay_as_they_are(raw: Any) -> None:
+    found = as_tensors(raw, "P.data()", [])
+    assert str(found) == str(raw)
+    assert type(found) is type(raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "shapes"),
+    [
+        (([torch.zeros(2)] * 3, Y), [(3, 2), (3,)]),
+        (([torch.zeros(2)] * 3, [torch.zeros(3)] * 3), [(3, 2), (3, 3)]),
+        ((X, [Y, Y]), [(3, 2), (3,), (3,)]),
+        (([np.zeros(3), np.ones(3)], Y), [(3,), (3,), (3,)]),
+        (((X, X), (Y, Y)), [(3, 2), (3, 2), (3,), (3,)]),
+        (({"a": [1, 2, 3], "b": [[1], [2], [3]]}, Y), [(3,), (3, 1), (3,)]),
+        ([(X[0], 1), (X[1], 0)], [(2, 2), (2,)]),
+        ([{"x": X[0], "n": 1.5}, {"x": X[1], "n": 2.5}], [(2, 2), (2,)]),
+    ],
+)
+def test_a_list_of_examples_is_one_entry_and_a_list_of_items_is_stacked(
+    raw: Any, shapes: list[tuple[int, ...]]
+) -> None:
+    assert [tuple(t.shape) for t in leaves(as_tensors(raw, "P.data()", []))] == shapes
+
+
+@pytest.mark.parametrize(("dtype", "pair"), [(torch.float32, torch.complex64), (torch.float64, torch.complex128)])
+def test_complex_numbers_have_the_precision_of_the_run(dtype: torch.dtype, pair: torch.dtype) -> None:
+    for kind in (torch.complex64, torch.complex128):
+        data = as_tensors({"z": torch.tensor([1 + 2j], dtype=kind), "n": [3]}, "P.data()", [])
+        found = on_device(data, torch.device("cpu"), dtype)
+        assert (found["z"].dtype, found["z"].tolist(), found["n"].dtype) == (pair, [1 + 2j], torch.int64)
+
+
+@pytest.mark.parametrize("inner", [dict, OrderedDict])
+def test_a_dataset_of_nested_items_has_batches_of_the_same_shape(inner: Any) -> None:
+    items = Items(lambda k: (inner(x=torch.ones(2) * k, n=(k, float(k))), Pair(k, [torch.zeros(1)])), 4)
+    (mapping, pair) = as_tensors(items, "P.data()", [])
+    assert (type(mapping), type(pair), type(mapping["n"]), type(pair.second)) == (inner, Pair, tuple, list)
+    assert mapping["x"].tolist() == [[0.0, 0.0], [1.0, 1.0], [2.0, 2.0], [3.0, 3.0]]
+    assert mapping["n"][1].tolist() == [0.0, 1.0, 2.0, 3.0]
+
+
+def test_items_that_do_not_stack_are_told() -> None:
+    with pytest.raises(CpdError) as caught:
+        as_tensors(Items(lambda k: torch.zeros(k + 1)), "P.data()", [])
+    assert str(caught.value).startswith("P.data(): items cannot be stacked: ")
+    assert "write collate(self, items) in the problem" in str(caught.value)
+
+
+class Ruled(DataLoader[Any]):
+    """A DataLoader in which something else than shuffling decides the order."""
+
+    def __init__(self) -> None:
+        weights = WeightedRandomSampler([1.0, 2.0], 2)
+        super().__init__(TensorDataset(torch.zeros(2)), sampler=weights)
+
+
+def test_a_data_loader_with_an_order_of_its_own_is_refused() -> None:
+    with pytest.raises(CpdError) as caught:
+        as_tensors(Ruled(), "P.data()", [])
+    assert str(caught.value).startswith("P.data(): returned a DataLoader with a sampler of its own; return the Dataset")
+
+
+def test_a_data_loader_is_what_it_is_made_of() -> None:
+    notes: list[str] = []
+    loader = DataLoader(TensorDataset(X, Y), batch_size=2, shuffle=True, drop_last=True)
+    assert [t.tolist() for t in as_tensors(loader, "P.data()", notes)] == [X.tolist(), Y.tolist()]
+    assert notes == ["drop_last of the DataLoader does not count: a smaller last minibatch is a step too"]
 
 
 def test_an_empty_dataset_is_told() -> None:

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from cpd.engine.optimizers import RULES, Moment, full_options, initial
-from cpd.spec.models import OPTIMIZERS, Optimizer
+from cpd.engine.optimizers import RULES, Moment
+from cpd.engine.recipe import Recipe
+from cpd.spec.models import OPTIMIZERS, Optimizer, Train
 
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
     *((name, {}) for name in OPTIMIZERS),
@@ -55,15 +56,21 @@ def by_torch(name: str, options: dict[str, Any], steps: int, dtype: torch.dtype)
 
 def by_rows(name: str, options: dict[str, Any], steps: int, dtype: torch.dtype) -> Tensor:
     """All runs at once, a row each."""
-    recipe = Optimizer(name=name, options=options)
-    full, p = full_options(recipe), starts(dtype)
-    lr = torch.tensor(RATES, dtype=torch.float64)
-    kept = initial(recipe, {"p": p}, lr)["p"]
+    p = starts(dtype)
+    recipe = recipe_of(name, options, p)
+    kept = recipe.initial({"p": p})["p"]
     for t in range(steps):
-        g = -slope(p, t) if full["maximize"] else slope(p, t)
-        p, kept = RULES[name].update(Moment(p, g, lr, torch.tensor(t + 1.0, dtype=torch.float64)), kept, full)
+        (now,) = recipe.options(recipe.start, torch.tensor(t))
+        at = Moment(p, slope(p, t), torch.tensor(t + 1.0, dtype=torch.float64), now)
+        p, kept = recipe.moved(at, kept)
         assert p.dtype == dtype
     return p
+
+
+def recipe_of(name: str, options: dict[str, Any], p: Tensor) -> Recipe:
+    """Of three runs, each with its own step-size, unless the options have one."""
+    own = [Optimizer(name=name, options={"lr": lr, **options}) for lr in RATES]
+    return Recipe([Train(steps=30, optimizer=one) for one in own], {"p": p}, 30, 1)
 
 
 @pytest.mark.parametrize(("name", "options"), VARIANTS)
@@ -90,10 +97,10 @@ def test_every_optimizer_of_a_recipe_has_a_rule() -> None:
 @pytest.mark.parametrize(("name", "options"), VARIANTS)
 def test_what_is_kept_stands_in_the_order_of_the_start(name: str, options: dict[str, Any]) -> None:
     """A program takes and gives what is kept by its place."""
-    recipe = Optimizer(name=name, options=options)
-    p, lr = starts(torch.float64), torch.tensor(RATES, dtype=torch.float64)
-    kept = initial(recipe, {"p": p}, lr)["p"]
-    moment = Moment(p, slope(p, 0), lr, torch.tensor(1.0, dtype=torch.float64))
-    _, after = RULES[name].update(moment, kept, full_options(recipe))
+    p = starts(torch.float64)
+    recipe = recipe_of(name, options, p)
+    kept = recipe.initial({"p": p})["p"]
+    (now,) = recipe.options(recipe.start, torch.tensor(0))
+    _, after = recipe.moved(Moment(p, slope(p, 0), torch.tensor(1.0, dtype=torch.float64), now), kept)
     assert [(n, t.dtype) for n, t in after.items()] == [(n, t.dtype) for n, t in kept.items()]
     assert all(t.dtype == torch.float64 for t in after.values())

@@ -184,7 +184,7 @@ def test_a_training_goes_back_to_the_last_look_that_agreed(
     how: str, at: int, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch = own("Base", 240, batch_size=16, stepper="captured")
-    monkeypatch.setattr(choice, "Captured", lambda step: Slipping(step, at, how))
+    monkeypatch.setattr(choice, "Captured", lambda step, *shapes: Slipping(step, at, how))
     trained = train(batch)
     assert [numbers(run) for run in trained.runs] == [numbers(run) for run in eager(batch)]
     (note,) = trained.notes
@@ -218,10 +218,10 @@ def test_two_minibatches_are_compared_before_a_training(way: str, monkeypatch: p
     seen: set[int] = set()
     evaluate = getattr(Stack, way)
 
-    def counted(self: Stack, method: str, models: Any, batch: Any, metrics: bool) -> Any:
+    def counted(self: Stack, method: str, models: Any, batch: Any, *more: Any) -> Any:
         if method == "evaluate":
             seen.add(len(batch[0]))
-        return evaluate(self, method, models, batch, metrics)
+        return evaluate(self, method, models, batch, *more)
 
     monkeypatch.setattr(Stack, way, counted)
     list(Builder(own("Base", 10, batch_size=25)).groups())

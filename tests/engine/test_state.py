@@ -96,7 +96,7 @@ def test_the_step_number_and_the_step_size_are_leaves() -> None:
     names = [name for name, _ in named(training.going.tree)]
     assert {"state/step", "state/recipe/lr", "state/parameters/weight", "state/optimizer/weight/exp_avg"} <= set(names)
     state, step = training.state, training.going.step
-    faster = state._replace(recipe={"lr": state.recipe["lr"] * 2})
+    faster = state._replace(recipe={**state.recipe, "lr": state.recipe["lr"] * 2})
     slow, fast = (step.advance(s, None)[0] for s in (state, faster))
     assert slow.step == fast.step == 1
     moved = [s.parameters["weight"] - state.parameters["weight"] for s in (slow, fast)]
@@ -114,7 +114,8 @@ def test_a_step_size_is_an_argument_of_the_program(stepper: str) -> None:
     batches = training.prepared.batches
     state, _ = run(training.state, batches, 3)
     assert state.step == 3
-    changed = state._replace(recipe={"lr": state.recipe["lr"] * torch.linspace(0.1, 2, len(training.keys)).double()})
+    rates = state.recipe["lr"] * torch.linspace(0.1, 2, len(training.keys)).double()
+    changed = state._replace(recipe={**state.recipe, "lr": rates})
     one, other = (each(changed, batches, 5)[0] for each in (run, eager))
     assert one.step == 8
     torch.testing.assert_close(one.parameters["weight"], other.parameters["weight"], rtol=1e-11, atol=1e-13)

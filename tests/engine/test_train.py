@@ -196,7 +196,8 @@ BAD = {
     "metric": "engine_problems.py:Fails.evaluate(): metrics['m'] must be a scalar tensor, got shape [2]; "
     "reduce it, e.g. with .mean()",
     "no module": "engine_problems.py:Fails.model(): returned int; return a torch.nn.Module",
-    "list": "engine_problems.py:Fails.data(): entry 2 is a str; return a tuple of tensors, a torch Dataset, or None",
+    "list": "engine_problems.py:Fails.data(): entry 2 is a str; return tensors in a tuple, a list or a dict, "
+    "a torch Dataset, or None",
     "lengths": "engine_problems.py:Fails.data(): tensors of shapes (3,), (4,) do not hold the same number of examples; "
     "the first dimension of each is the examples",
 }

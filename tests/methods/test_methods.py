@@ -8,6 +8,7 @@ from method_settings import setting
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from cpd.methods.method import Method
+from cpd.methods.multipliers import DRIVEN
 from cpd.methods.registry import REGISTRY
 
 INEQUALITY = torch.tensor([False])
@@ -146,6 +147,53 @@ def test_augmented_lagrangian_moves_multiplier_and_penalty() -> None:
     assert term("augmented_lagrangian", -0.5, state, EQUALITY) == pytest.approx((-0.075 + 3 * 0.25, 0.15 - 3.0))
 
 
+def coefficients(
+    rule: dict[str, float], errors: list[float], equality: torch.Tensor = INEQUALITY, start: float = 1.0
+) -> list[float]:
+    """What the coefficient is from the next step on, after each of several strict violations."""
+    method, found = REGISTRY["quadratic_penalty"], []
+    growth = {n: torch.tensor([v], dtype=torch.float64) for n, v in rule.items()}
+    chosen = {"coefficient": torch.tensor([start], dtype=torch.float64), "growth": growth}
+    state = method.init(chosen, torch.zeros(1, dtype=torch.float64))
+    for step, error in enumerate(errors):
+        at = chosen | {"step": torch.tensor(step)}
+        state = method.update(torch.tensor([error], dtype=torch.float64), state, at, equality)
+        found.append(state.grown.item())
+    return found
+
+
+def test_a_penalty_grows_unless_its_violation_was_reduced() -> None:
+    rule = {"factor": 10.0, "unless_reduced_to": 0.25}
+    # The first check has no earlier one. 0.2 <= 0.25 * 1; 0.1 > 0.25 * 0.2; held; 0.1 > 0; -0.1 holds, or |h| = 0.1.
+    errors = [1.0, 0.2, 0.1, 0.0, 0.1, -0.1]
+    assert coefficients(rule, errors) == [1, 1, 10, 10, 100, 100]
+    assert coefficients(rule, errors, EQUALITY) == [1, 1, 10, 10, 100, 1000]
+
+
+def test_a_penalty_is_looked_at_every_so_many_steps() -> None:
+    rule = {"factor": 2.0, "unless_reduced_to": 0.5, "every": 2.0, "max": 3.0}
+    # Checks see 1.0, 0.9, 0.3, 0.2: twice as large at most, and not beyond 3.
+    errors = [9.0, 1.0, 9.0, 0.9, 9.0, 0.3, 9.0, 0.2]
+    assert coefficients(rule, errors) == [1, 1, 1, 2, 2, 2, 2, 3]
+    assert coefficients(rule, errors, start=5.0) == [5] * 8, "what starts above the bound stays"
+
+
+def test_a_penalty_may_grow_by_addition() -> None:
+    assert coefficients({"add": 0.5}, [1.0, -1.0, 0.1]) == [1.5, 1.5, 2.0]
+    assert coefficients({"add": 0.5, "max": 1.75}, [1.0, 1.0, 0.1]) == [1.5, 1.75, 1.75]
+
+
+def test_a_growing_penalty_leaves_the_multiplier_to_its_own_rule() -> None:
+    method = REGISTRY["augmented_lagrangian"]
+    assert method.move is not None
+    assert method.grow is not None
+    chosen = setting("augmented_lagrangian", dual_lr=0.5, penalty=2.0, growth=3.0)
+    g, state = torch.tensor([0.5], dtype=torch.float64), method.init(chosen, torch.zeros(1, dtype=torch.float64))
+    moved = method.move(g, state, chosen, INEQUALITY)
+    assert [leaf.item() for leaf in moved] == [0.25, 2.0, 2.0]
+    assert [leaf.item() for leaf in method.grow(g, moved, chosen, INEQUALITY)] == [0.25, 2.0, 6.0]
+
+
 # Identities
 
 
@@ -187,8 +235,9 @@ def test_the_contract_tries_every_choice() -> None:
     for name, method in REGISTRY.items():
         for hyperparameter, declared in method.hyperparameters.items():
             tried = {given.get(hyperparameter, declared.default) for given in SETTINGS[name]}
-            # `update` says with which state the caller acts; the rows below try both.
-            assert hyperparameter == "update" or tried >= set(declared.choices), f"{name}: {hyperparameter}"
+            # `update` says with which state the caller acts; the rows below try both. Others act around the method.
+            outside = hyperparameter == "update" or hyperparameter in DRIVEN
+            assert outside or tried >= set(declared.choices), f"{name}: {hyperparameter}"
 
 
 def test_every_declaration_is_sound() -> None:

@@ -73,3 +73,31 @@ def test_runs_have_a_column_for_every_component_of_every_constraint(suffix: str,
     assert (row["constraints.g.value.0"], row["constraints.g.value.1"]) == (0.25, 0.5)
     assert [row[f"constraints.{name}.value"] for name in NAMES[1:]] == [float(k) for k in range(1, len(NAMES))]
     assert row["objective"] == 9.0
+
+
+def test_what_was_measured_along_the_way_has_columns_and_steps_of_its_own(tmp_path: Path) -> None:
+    task = samples.task(g=(0.5, "<=", 0.1))
+    run = Run(RunKey("penalized", {}, {"g": 0.5}, 1, "c1:1"), Status.COMPLETED, 9.0, {"g": ConstraintOutcome(1.0)})
+    points: Recorded = {
+        "steps": [3, 5],
+        "objective": [9.0, 8.0],
+        "constraints": {"g": [1.0, 2.0]},
+        "multipliers": {},
+        "measured": {
+            "steps": [4, 5],
+            "objective": [7.0, None],
+            "constraints": {"g": [[1.0, 2.0], [3.0, 4.0]]},
+            "surrogates": {"g": [[0.0, 0.0], [0.5, 0.5]]},
+            "metrics": {"objective": [0.1, 0.2]},
+        },
+    }
+    assert export(judge(task, [run]), [points], str(tmp_path / "out.csv")) == 3
+    frame = pandas.read_csv(tmp_path / "out.csv")
+    assert frame["id"].tolist() == ["c1:1"] * 3
+    assert frame["step"].tolist() == [3, 4, 5]
+    found = frame.astype(object).where(frame.notna(), None)
+    assert found["objective"].tolist() == [9.0, None, 8.0]
+    assert found["measured.objective"].tolist() == [None, 7.0, None]
+    assert found["measured.constraints.g.1"].tolist() == [None, 2.0, 4.0]
+    assert found["measured.surrogates.g.0"].tolist() == [None, 0.0, 0.5]
+    assert found["measured.metrics.objective"].tolist() == [None, 0.1, 0.2]

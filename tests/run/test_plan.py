@@ -9,7 +9,7 @@ import pytest
 from engine_batches import ADAM, bundled, constraint, key, recipe, source
 
 from cpd.engine.batch import Batch
-from cpd.engine.cost import Work, weigh
+from cpd.engine.cost import PER_CALL, Work, weigh
 from cpd.executors.start import Where
 from cpd.outcome import RunKey
 from cpd.run.options import Options
@@ -91,6 +91,16 @@ def test_the_work_of_two_runs_is_not_counted_for_one() -> None:
     bounds = {"each": constraint(0.5, ">="), "total": constraint(2.0, "==")}
     one = Batch(source("Quadratic"), bounds, recipe(60), (key("penalized", levels, coefficient=0.1),))
     assert weigh(one) == weigh(one.with_keys((*one.keys, key("penalized", levels, coefficient=0.2))))
+
+
+def test_starting_operations_counts_where_runs_train_one_by_one() -> None:
+    run, bounds = key("penalized", {"size": 0.0}, coefficient=1.0), {"size": constraint(0, "<=")}
+    line, branching = (weigh(Batch(source(name), bounds, recipe(1000), (run,))) for name in ("Line", "Branching"))
+    assert line is not None
+    assert branching is not None
+    assert line.seconds < 1e-4
+    assert 1000 * PER_CALL * 3 < branching.seconds < 1000 * PER_CALL * 30
+    assert default_jobs(2000, seconds=branching.seconds, device="cpu", cores=8) == 8
 
 
 def test_a_problem_that_raises_is_not_weighed() -> None:

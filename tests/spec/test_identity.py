@@ -114,6 +114,23 @@ def test_an_id_does_not_depend_on_how_a_number_is_written() -> None:
     assert fixed_id(replace(KEY, levels={"h": 1.0, "g": 0.7})) == GOLDEN
 
 
+def test_an_id_depends_on_measures_along_the_way_however_they_are_written() -> None:
+    def asked(**train: Any) -> str:
+        return fixed_id(train=Train.model_validate(FIXED.train.model_dump() | train))
+
+    assert asked(measure_every=None, select="last", stop=None) == GOLDEN
+    assert asked(measure_every="epoch") == asked(measure_every="1 epoch")
+    assert asked(stop={"feasible_for": 5}) == asked(stop={"feasible_for": 5, "gap": 0.05})
+    ways: list[dict[str, Any]] = [
+        {"measure_every": "epoch"},
+        {"measure_every": 1},
+        {"select": "best_feasible"},
+        {"stop": {"feasible_for": 5}},
+        {"stop": {"feasible_for": 5, "gap": 0}},
+    ]
+    assert len({GOLDEN, *(asked(**way) for way in ways)}) == 1 + len(ways)
+
+
 def test_an_id_fills_in_the_defaults() -> None:
     spelled_out = {"update": "alternating", "dual_lr": 0.5, "restart": False}
     assert fixed_id(replace(KEY, setting=spelled_out)) == GOLDEN
@@ -159,8 +176,8 @@ class Schedule(Checked):
 class LaterTrain(Train):
     """A recipe of a later version."""
 
-    schedule: Schedule | None = None
-    clip: float = 1.0
+    plan: Schedule | None = None
+    shrink: float = 1.0
 
 
 class LaterOptimizer(Optimizer):
@@ -174,14 +191,14 @@ def with_recipe(**later: Any) -> str:
 
 
 def test_a_field_that_is_added_to_the_recipe_moves_no_id() -> None:
-    assert with_recipe() == with_recipe(schedule=None, clip=1) == GOLDEN
+    assert with_recipe() == with_recipe(plan=None, shrink=1) == GOLDEN
 
 
 def test_a_field_that_was_added_counts_where_it_is_not_its_default() -> None:
-    plain = with_recipe(schedule=Schedule(name="cosine"))
-    found = [with_recipe(clip=2.0), plain, with_recipe(schedule=Schedule(name="cosine", start=1.0))]
+    plain = with_recipe(plan=Schedule(name="cosine"))
+    found = [with_recipe(shrink=2.0), plain, with_recipe(plan=Schedule(name="cosine", start=1.0))]
     assert len({GOLDEN, *found}) == 4
-    assert with_recipe(schedule=Schedule(name="cosine", start=0)) == plain
+    assert with_recipe(plan=Schedule(name="cosine", start=0)) == plain
 
 
 def test_an_option_that_is_added_to_the_optimizer_moves_no_id() -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from spec_files import METHODS, NUMBER, OPTIMIZERS, Write, load, refusal, writer
+from spec_files import METHODS, MODELS_OPTIMIZERS, NUMBER, Write, load, refusal, writer
 
 from cpd.errors import CpdError
 from cpd.spec.models import Constraint, Optimizer, Train
@@ -206,7 +206,7 @@ def test_levels_and_methods_of_the_command_line(write: Write) -> None:
         ({"set": "train.steps=0"}, "--set train.steps: expected an integer >= 1, got 0"),
         (
             {"set": "train.optimizer.name=Foo"},
-            f"--set train.optimizer.name: unknown optimizer 'Foo'; valid: {OPTIMIZERS}",
+            f"--set train.optimizer.name: unknown optimizer 'Foo'; valid: {MODELS_OPTIMIZERS}",
         ),
         ({"set": "constraints.k.level=1"}, "--set constraints.k.level: no constraint 'k'; valid: g, h"),
         (

@@ -222,7 +222,7 @@ def test_a_task_survives_json(write: Write) -> None:
 
 def test_names_of_files_and_bundled_specs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    names = "concave, rate, sparsity-mnist, sparsity, figure2, table1, table2, table3, table4"
+    names = "concave, feasible_learning, rate, sparsity-mnist, sparsity, figure2, table1, table2, table3, table4"
     assert refusal("rates") == (
         f"no bundled task or sweep 'rates'; did you mean 'rate'? Valid: {names}; or a path to a YAML file"
     )
@@ -241,6 +241,7 @@ def test_a_path_means_the_file_before_the_bundled_spec(write: Write) -> None:
 def test_every_bundled_spec_is_valid() -> None:
     assert [(one.kind, one.name) for one in bundled()] == [
         ("task", "concave"),
+        ("task", "feasible_learning"),
         ("task", "rate"),
         ("task", "sparsity-mnist"),
         ("task", "sparsity"),

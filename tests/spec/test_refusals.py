@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from spec_files import METHODS, NUMBER, OPTIMIZERS, Write, load, refusal, writer
+from spec_files import METHODS, MODELS_OPTIMIZERS, NUMBER, Write, load, refusal, writer
 
 from cpd.spec.identity import runs
 
@@ -119,9 +119,68 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
         ),
         (
             "train",
+            "{steps: 1, autocast: float16}",
+            "x.yaml: train.autocast: float16 needs its gradients scaled, each run's by a number of its own; "
+            "use bfloat16",
+        ),
+        (
+            "train",
+            "{steps: 1, autocast: bfloat16, dtype: float64}",
+            "x.yaml: train.autocast: bfloat16 with dtype: float64; leave out one of them",
+        ),
+        (
+            "train",
             "{step: 1}",
             "x.yaml: train.step: unknown key 'step'; did you mean 'steps'? "
-            "Valid: steps, epochs, batch_size, optimizer, dtype",
+            "Valid: steps, epochs, batch_size, constraint_batch_size, optimizer, dtype, groups, schedule, clip, "
+            "average, accumulate, measure_every, select, stop, autocast",
+        ),
+        *(
+            (
+                "train",
+                f"{{steps: 1, measure_every: {value}}}",
+                f"x.yaml: train.measure_every: {value} is no number of steps or epochs; "
+                "write a number of steps, like 100, or of epochs, like 1 epoch",
+            )
+            for value in ("0", "1.5", "true", "'0 epochs'", "'epoch 2'", "'100'", "'nan epochs'", "'1.5 steps'")
+        ),
+        (
+            "train",
+            "{steps: 1, select: best_feasible, average: 0.1}",
+            "x.yaml: train: both select and average say which parameters are judged; keep one of them",
+        ),
+        (
+            "train",
+            "{steps: 1, stop: {feasible_for: 2}, average: 0.1}",
+            "x.yaml: train: a run that stops early has no last share of the training, which average is of; "
+            "keep average or stop",
+        ),
+        (
+            "train",
+            "{steps: 1, select: best}",
+            "x.yaml: train.select: 'best' is not a valid choice; valid: last, best_feasible",
+        ),
+        ("train", "{steps: 1, stop: 5}", "x.yaml: train.stop: 5 is not a mapping; write {feasible_for, gap}"),
+        (
+            "train",
+            "{steps: 1, stop: {gap: 0.1}}",
+            "x.yaml: train.stop: the key 'feasible_for' is missing; add feasible_for: VALUE",
+        ),
+        (
+            "train",
+            "{steps: 1, stop: {feasible_for: 0}}",
+            "x.yaml: train.stop.feasible_for: expected an integer >= 1, got 0",
+        ),
+        (
+            "train",
+            "{steps: 1, stop: {feasible_for: 3, gap: 5}}",
+            "x.yaml: train.stop.gap: 5 is no share; write a number from 0 to 1, like 0.05",
+        ),
+        (
+            "train",
+            "{steps: 1, stop: {feasible: 3}}",
+            "x.yaml: train.stop.feasible: unknown key 'feasible'; did you mean 'feasible_for'? "
+            "Valid: feasible_for, gap",
         ),
         (
             "train",
@@ -131,13 +190,18 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
         (
             "train",
             "{steps: 1, optimizer: {name: Adamm}}",
-            f"x.yaml: train.optimizer.name: unknown optimizer 'Adamm'; did you mean 'Adam'? Valid: {OPTIMIZERS}",
+            f"x.yaml: train.optimizer.name: unknown optimizer 'Adamm'; did you mean 'Adam'? Valid: {MODELS_OPTIMIZERS}",
         ),
         (
             "train",
-            "{steps: 1, optimizer: LBFGS}",
-            "x.yaml: train.optimizer.name: LBFGS does not act element by element, so runs cannot be fused; "
-            f"valid: {OPTIMIZERS}",
+            "{steps: 1, optimizer: SparseAdam}",
+            "x.yaml: train.optimizer.name: SparseAdam takes sparse gradients alone; use Adam",
+        ),
+        (
+            "train",
+            "{steps: 1, optimizer: LBFGS, clip: {norm: 1}}",
+            "x.yaml: train.clip: LBFGS evaluates several times a step, and takes no clip; "
+            "leave it out, or use another optimizer",
         ),
         (
             "train",

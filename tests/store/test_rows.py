@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from store_runs import RECORD, add, identity, ids, make_run
 
-from cpd.outcome import ConstraintOutcome, Curves, Run, RunKey, Status
+from cpd.outcome import ConstraintOutcome, Curves, MeasuredCurves, Run, RunKey, Status
 from cpd.store.packing import pack, unpack
 from cpd.store.rows import pack_tails, with_tails
 from cpd.store.store import Store
@@ -23,6 +23,19 @@ def test_a_run_comes_back_as_it_was(store: Store) -> None:
     assert store.load(sweep, curves=True).runs == [run]
     assert store.load(sweep).runs == [replace(run, curves=None)]
     assert store.known(ids(1)) == {identity(1): run}
+
+
+def test_what_was_measured_along_the_way_comes_back(store: Store) -> None:
+    vector = [[1.0, None], [2.0, 1 / 3]]
+    measured = MeasuredCurves(
+        [50, 100], [0.1, None], {"measured:g": vector, "h": [1, 2]}, {"h": [1, 2]}, {"a:b": [0, 1]}
+    )
+    run = make_run(1)
+    assert run.curves is not None
+    run = replace(run, curves=replace(run.curves, measured=measured), selected_step=50, ended_early=True)
+    sweep = add(store, run)
+    assert store.load(sweep, curves=True).runs == [run]
+    assert store.load(sweep).runs == [replace(run, curves=None)]
 
 
 def test_a_negative_zero_keeps_its_sign(store: Store) -> None:
@@ -110,12 +123,21 @@ outcomes = st.builds(
     tail=points(),
     gradient_norm=floats,
 )
+measured_curves = st.builds(
+    MeasuredCurves,
+    steps=st.lists(st.integers(0, 2**40), max_size=4),
+    objective=st.lists(floats, max_size=4),
+    constraints=st.dictionaries(hostile, points(), max_size=3),
+    surrogates=st.dictionaries(hostile, points(), max_size=3),
+    metrics=st.dictionaries(hostile, st.lists(floats, max_size=4), max_size=3),
+)
 curves = st.builds(
     Curves,
     steps=st.lists(st.integers(0, 2**40), max_size=4),
     objective=st.lists(floats, max_size=4),
     constraints=st.dictionaries(hostile, points(), max_size=3),
     multipliers=st.dictionaries(hostile, points(), max_size=3),
+    measured=st.none() | measured_curves,
 )
 plain = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | hostile,
@@ -140,6 +162,8 @@ runs = st.builds(
     seconds=st.floats(0, 1e9),
     error=st.none() | hostile,
     curves=st.none() | curves,
+    selected_step=st.none() | st.integers(0, 2**62),
+    ended_early=st.booleans(),
 )
 
 

@@ -222,3 +222,93 @@ class Alias(cpd.Problem):
         x = next(iter(model.parameters())).sum()
         shifts = torch.arange(self.size, dtype=x.dtype)
         return cpd.Evaluation(objective=(x - 2) ** 2, constraints={"x": x, "all": x + shifts})
+
+
+class Fitting(cpd.Problem):
+    """Fit a curve with a small network; its mean answer is constrained."""
+
+    def data(self) -> tuple[torch.Tensor, ...]:
+        """Return 50 points: in minibatches of 16, an epoch's last one has 2."""
+        x = torch.linspace(-1, 1, 50, dtype=torch.float64).unsqueeze(1)
+        return x, (3 * x).sin()
+
+    def model(self) -> torch.nn.Module:
+        """Return the network."""
+        return torch.nn.Sequential(torch.nn.Linear(1, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1))
+
+    def evaluate(self, model: torch.nn.Module, batch: tuple[torch.Tensor, ...]) -> cpd.Evaluation:
+        """Evaluate."""
+        x, y = batch
+        out = model(x)
+        return cpd.Evaluation(((out - y) ** 2).mean(), {"near": out.square().mean()})
+
+
+class Shaken(Fitting):
+    """The same with BatchNorm, whose statistics each minibatch moves, and with dropout."""
+
+    def __init__(self, dropout: float = 0.0) -> None:
+        self.dropout = dropout
+
+    def model(self) -> torch.nn.Module:
+        """Return the network."""
+        between = (torch.nn.BatchNorm1d(8), torch.nn.Tanh(), torch.nn.Dropout(self.dropout))
+        return torch.nn.Sequential(torch.nn.Linear(1, 8), *between, torch.nn.Linear(8, 1))
+
+
+class Falling(cpd.Problem):
+    """A slope of exactly 1 in every parameter, so that each step shows its step-size to the last bit."""
+
+    def model(self) -> torch.nn.Module:
+        """Return two numbers, a weight and a bias, at 0."""
+        model = torch.nn.Linear(1, 1)
+        torch.nn.init.zeros_(model.weight)
+        torch.nn.init.zeros_(model.bias)
+        return model
+
+    def evaluate(self, model: torch.nn.Module, batch: None) -> cpd.Evaluation:
+        """Evaluate."""
+        weight, bias = (p.sum() for p in model.parameters())
+        return cpd.Evaluation(weight + bias, {"weight": weight.detach(), "bias": bias})
+
+
+class Cliff(cpd.Problem):
+    """The objective -x with the value x, from -1; beyond 1 nothing is a number. Penalised with c < 1 it goes there."""
+
+    def model(self) -> torch.nn.Module:
+        """Return the number -1."""
+        model = torch.nn.Linear(1, 1, bias=False)
+        torch.nn.init.constant_(model.weight, -1.0)
+        return model
+
+    def evaluate(self, model: torch.nn.Module, batch: None) -> cpd.Evaluation:
+        """Evaluate at x."""
+        x = next(iter(model.parameters())).sum()
+        return cpd.Evaluation(objective=-x + 0 * torch.sqrt(1 - x), constraints={"size": x}, metrics={"x": x})
+
+
+class Counting(Line):
+    """The same, counting its evaluations in Python, which no program can replay."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def evaluate(self, model: torch.nn.Module, batch: None) -> cpd.Evaluation:
+        """Evaluate, and count."""
+        self.calls += 1
+        at = super().evaluate(model, batch)
+        scale = 1 + 0.01 * (self.calls % 3)
+        calls = torch.tensor(float(self.calls))
+        return cpd.Evaluation(at.objective * scale, at.constraints, metrics={"calls": calls})
+
+
+class Touchy(Line):
+    """The same, whose measure raises beyond an edge."""
+
+    def __init__(self, edge: float) -> None:
+        self.edge = edge
+
+    def measure(self, model: torch.nn.Module, batch: None) -> cpd.Evaluation:
+        """Measure, or raise."""
+        if float(next(iter(model.parameters())).sum()) > self.edge:
+            raise ValueError("x is over the edge")
+        return self.evaluate(model, batch)

@@ -140,6 +140,21 @@ def curves_of(judged: Document) -> Curves:
     return [None if k == 0 else courses(int(run["method"] == "lagrangian")) for k, run in enumerate(judged["runs"])]
 
 
+def measured_along(judged: Document) -> Curves:
+    """The same, measured three times along the way, once without a number; the second run has no such points."""
+    found = curves_of(judged)
+    for curve in found[2:]:
+        assert curve is not None
+        curve["measured"] = {
+            "steps": [330, 660, 1000],
+            "objective": [0.5, None, 0.4],
+            "constraints": {"class0_rate": [0.6, None, 0.75]},
+            "surrogates": {"class0_rate": [0.62, None, 0.74]},
+            "metrics": {"accuracy": [0.8, None, 0.9]},
+        }
+    return found
+
+
 LONG = "a_constraint_whose_name_does_not_end_before_its_share"
 
 

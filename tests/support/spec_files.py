@@ -14,6 +14,7 @@ from cpd.spec.reader import load_task
 PROBLEM = "import cpd\n\n\nclass Mine(cpd.Problem):\n    pass\n"
 NUMBER = "write a number like 0.5 or 1e-3"
 OPTIMIZERS = "SGD, Adam, AdamW, RMSprop, Adagrad, Adadelta, Adamax, NAdam, RAdam, ASGD, Rprop"
+MODELS_OPTIMIZERS = f"{OPTIMIZERS}, Adafactor, Muon, LBFGS"
 METHODS = "penalized, quadratic_penalty, lagrangian, nupi, augmented_lagrangian"
 
 BASE = {

@@ -88,7 +88,7 @@ class Drawn:
         }
         recorded = [{n: self.series(points, w) for n, w in self.widths.items()} for _ in range(2)]
         steps = sorted(self.random.sample(range(1000), points))
-        curves = Curves(steps, [self.number() for _ in steps], *recorded)
+        curves = Curves(steps, [self.number() for _ in steps], recorded[0], recorded[1])
         method, name = choice([("penalized", "coefficient"), ("lagrangian", "dual_lr")])
         levels = {n: choice([bound.level, 0.5, LARGEST]) for n, bound in self.bounds.items()}
         key = RunKey(method, {name: self.size()}, choice([levels, {}]), self.random.randint(0, 1))

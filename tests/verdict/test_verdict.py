@@ -22,7 +22,7 @@ from cpd.verdict.summary import decades
 
 KEYS = [
     "id", "method", "setting", "levels", "seed", "status", "feasible", "objective", "constraints", "metrics", "steps",
-    "seconds", "diagnosis", "error",
+    "seconds", "diagnosis", "error", "selected_step",
 ]  # fmt: skip
 SUMMARY_KEYS = [
     "method", "settings", "feasible_settings", "feasible_decades", "useful_settings", "useful_decades", "best_setting",
@@ -97,6 +97,7 @@ def test_document_is_contract_3_to_the_letter() -> None:
                 "seconds": 0.5,
                 "diagnosis": None,
                 "error": None,
+                "selected_step": None,
             }
         ],
         "summary": [
@@ -297,6 +298,51 @@ def test_decades_follow_the_swept_hyperparameter_with_the_others_fixed() -> None
     assert decades(grid, [True, True, False, False, True, True]) == pytest.approx(1)
     assert decades(grid, [True, False, True, False, True, False]) == 0
     assert decades(grid, [False, False, False, True, True, True]) == pytest.approx(2)
+
+
+LR, HIDDEN = "train.optimizer.lr", "arguments.hidden"
+
+
+def test_decades_are_along_the_methods_hyperparameter_at_one_recipe() -> None:
+    grid = [{"coefficient": c, LR: lr, HIDDEN: 8} for lr in (1e-3, 1) for c in (1, 10, 1000)]
+    assert decades(grid, [True, True, False, False, True, True]) == pytest.approx(2)
+    assert decades(grid, [True, False, False, True, False, False]) == 0
+    rates = [{"coefficient": 1, LR: lr, HIDDEN: h} for lr in (1e-3, 1e-2, 1) for h in (8, 16)]
+    assert decades(rates, [True] * 6) == 0
+    assert decades(rates, [False] * 6) is None
+
+
+def test_a_setting_with_its_recipe_is_the_unit_of_a_summary() -> None:
+    settings = [{"coefficient": c, LR: lr} for lr in (0.1, 0.01) for c in (1.0, 10.0)]
+    numbers = [(0.9, 0.1), (0.4, 3.0), (0.9, 0.1), (0.4, 2.0)]
+    runs = [
+        run(value, objective, setting=setting, seed=seed)
+        for setting, (value, objective) in zip(settings, numbers, strict=True)
+        for seed in (0, 1)
+    ]
+    assert summary(task(), runs) == [
+        {
+            "method": "penalized",
+            "settings": 4,
+            "feasible_settings": 2,
+            "feasible_decades": 0.0,
+            "useful_settings": 1,
+            "useful_decades": 0.0,
+            "best_setting": {"coefficient": 10.0, LR: 0.01},
+            "best_objective": 2.0,
+            "trainings_to_first_useful": 8,
+        }
+    ]
+
+
+def test_each_run_is_judged_in_its_own_dtype() -> None:
+    value = float32(0.3)  # above 0.3 by the rounding of single precision
+    rows = [row(task(0.3, "<=", 0.0, own), value, level=0.3, setting={"train.dtype": d}) for own, d in DTYPES]
+    assert [one["feasible"] for one in rows] == [d == "float32" for _, d in DTYPES]
+    assert row(task(0.3, "<=", 0.0), value, level=0.3)["feasible"]
+
+
+DTYPES = [(own, d) for own in ("float32", "float64") for d in ("float32", "float64")]
 
 
 def test_decades_without_a_number_that_varies_are_zero() -> None:
@@ -620,6 +666,49 @@ def test_only_completed_runs_are_diagnosed(status: Status) -> None:
 @pytest.mark.parametrize("tail", [[], [0.6], [0.6, None, 0.4, 0.6, 0.4, 0.6, 0.4]])
 def test_a_tail_that_says_nothing_gives_no_diagnosis(tail: list[float | None]) -> None:
     assert found(run(0.6, tail=tail)) is None
+
+
+def gappy(run: Run, seen: Callable[[int], bool]) -> Run:
+    """The same run of which minibatches showed the constraint at some of the points alone."""
+    outcome, curves = run.constraints["g"], run.curves
+    assert curves is not None
+
+    def cut(points: Sequence[Any]) -> list[Any]:
+        return [point if seen(k) else None for k, point in enumerate(points)]
+
+    holed = Curves(curves.steps, curves.objective, {"g": cut(curves.constraints["g"])}, curves.multipliers)
+    return replace(run, constraints={"g": replace(outcome, tail=cut(outcome.tail))}, curves=holed)
+
+
+@pytest.mark.parametrize("seen", [lambda k: k % 3 != 1, lambda k: random.Random(k).random() < 0.6])
+def test_a_diagnosis_looks_at_the_steps_that_showed_the_constraint(seen: Callable[[int], bool]) -> None:
+    assert found(gappy(descent_ascent(0.3), seen)) is Diagnosis.OSCILLATING
+    assert found(gappy(descent_ascent(0.03), seen)) is Diagnosis.VANISHING_CONSTRAINT_GRADIENT
+    assert found(gappy(descent_ascent(0.3, equality=True, penalty=5.0), seen), "==") is None
+    assert found(gappy(slow(lambda t: 1.5, rate=10.0), seen)) is Diagnosis.MULTIPLIER_DIVERGING
+    assert found(gappy(slow(lambda t: 3.5 - 1e-6 * t), seen)) is Diagnosis.BUDGET_EXHAUSTED
+    noise = [(0.5 + random.Random(t).gauss(0, 0.1), 1.0, 1.0, 1.0) for t in range(5000)]
+    assert found(gappy(recorded(noise), seen)) is found(recorded(noise))
+
+
+def test_a_vector_of_which_each_point_shows_a_tenth_is_judged_by_what_it_shows() -> None:
+    drawn = np.random.default_rng(0)
+    tails, points = drawn.normal(1.0, 0.001, (1000, 50)), drawn.normal(1.0, 0.001, (500, 50))
+    for table in (tails, points):
+        table[drawn.random(table.shape) > 0.1] = np.nan
+    outcome = ConstraintOutcome([1.0] * 50, [1.0] * 50, [1.0] * 50, Series(tails), 1.0)
+    multipliers = np.arange(500.0)[:, None] * np.ones(50)
+    curves = Curves(list(range(0, 5000, 10)), [0.0] * 500, {"g": Series(points)}, {"g": Series(multipliers)})
+    many = Run(RunKey("any", {}, {"g": 0.5}, 0), Status.COMPLETED, 1.0, {"g": outcome}, {}, 5000, 0.0, None, curves)
+    assert found(many) is Diagnosis.MULTIPLIER_DIVERGING
+    never = replace(outcome, tail=Series(np.where(np.arange(50) < 49, tails, np.nan)))
+    assert found(replace(many, constraints={"g": never})) is Diagnosis.MULTIPLIER_DIVERGING
+
+
+def test_steps_that_show_nothing_of_a_constraint_are_not_counted() -> None:
+    tail = [[0.4, None], [None, None], [None, 0.6], [0.4, 0.4]]
+    assert row(task(), [0.4, 0.4], tail=tail)["constraints"]["g"]["feasible_share"] == pytest.approx(2 / 3)
+    assert row(task(), 0.4, tail=[None, None])["constraints"]["g"]["feasible_share"] is None
 
 
 def test_every_diagnosis_has_a_sentence_and_the_document_its_name() -> None:

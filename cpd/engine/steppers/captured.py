@@ -16,34 +16,43 @@ from cpd.engine.python_state import PythonState
 from cpd.engine.recorder import Record
 from cpd.engine.step import State, Step
 from cpd.engine.steppers.draws import Draw, lift_draws
+from cpd.engine.steppers.pooling import pool_channels_last
 from cpd.engine.steppers.stepper import Eager, Stepper, as_one
-from cpd.engine.steppers.torch_private import ValueMode, drop_profiling, takes_dtype
+from cpd.engine.steppers.torch_private import CAST, ValueMode, drop_profiling, takes_dtype
 from cpd.engine.surroundings import untouched
 from cpd.engine.tree import leaves, named, refilled
 from cpd.engine.trial import first_line
 from cpd.errors import CpdError
 
+MOST_SHAPES = 8
+"""Shapes of minibatches for which a step is captured; texts of many lengths have more."""
+
 
 class Captured:
     """The step as replayed programs, one per batch shape. Gives the eager step's numbers to rounding.
 
-    Where the step cannot be captured (an evaluation that reads its own numbers), it is executed as written, with a
-    note.
+    Where the step cannot be captured (an evaluation that reads its own numbers, minibatches of many shapes), it is
+    executed as written, with a note.
+
+    Args:
+        step: The step to capture.
+        shapes: Of the minibatches so far, in words, to which those of this training are added.
     """
 
     name = "captured"
     overwrites = False
     history = 1
 
-    def __init__(self, step: Step) -> None:
+    def __init__(self, step: Step, shapes: list[str] | None = None) -> None:
         self.step = step
+        self.shapes = [] if shapes is None else shapes
         self.note: str | None = None
         self._eager: Eager | None = None
         self._programs: dict[Any, Trace] = {}
 
     def rebuild(self) -> Callable[[Step], Stepper]:
         """Captured anew."""
-        return Captured
+        return lambda step: Captured(step, self.shapes)
 
     def __call__(self, state: State, batches: Minibatches, n: int) -> tuple[State, Record]:
         """Advance ``n`` steps."""
@@ -65,9 +74,10 @@ class Captured:
 
     def trace(self, state: State, batch: Any) -> Trace | None:
         """The program for batches of this shape; None, with a note, where the step cannot be captured."""
-        shape = shape_of(batch)
         try:
+            shape = shape_of(batch)
             if shape not in self._programs:
+                self._bound(shape)
                 self._programs[shape] = capture(self.step, state, batch)
         except CpdError:
             raise
@@ -78,6 +88,13 @@ class Captured:
             self._eager = Eager(self.step)
             return None
         return self._programs[shape]
+
+    def _bound(self, shape: tuple[Any, ...]) -> None:
+        """Refuse to capture a step for each of many shapes."""
+        if str(shape) not in self.shapes:
+            self.shapes.append(str(shape))
+        if len(self.shapes) > MOST_SHAPES:
+            raise TooManyShapes(f"minibatches have more than {MOST_SHAPES} different shapes")
 
 
 class Trace(NamedTuple):
@@ -111,8 +128,24 @@ class Trace(NamedTuple):
 
 
 def shape_of(batch: Any) -> tuple[Any, ...]:
-    """Shapes of a batch: what a captured program depends on."""
-    return tuple(tuple(t.shape) for t in leaves(batch) if isinstance(t, Tensor))
+    """Shapes and types of a batch, and what is no tensor: what a captured program depends on.
+
+    Raises:
+        TypeError: It holds an object that nobody can compare with that of the next one.
+    """
+    return tuple(_shape(leaf) for leaf in leaves(batch))
+
+
+def _shape(leaf: Any) -> Any:
+    if isinstance(leaf, Tensor):
+        return (tuple(leaf.shape), leaf.dtype)
+    if not isinstance(leaf, int | float | complex | str | bytes | None):
+        raise TypeError(f"a minibatch holds a {type(leaf).__name__}")
+    return leaf
+
+
+class TooManyShapes(RuntimeError):
+    """Steps that are captured for one shape of minibatch after another."""
 
 
 class ReadsValues(RuntimeError):
@@ -184,6 +217,7 @@ def _capture(step: Step, state: State, batch: Any) -> Trace:
     drop_profiling(graph)
     _name_dtypes(graph)
     _drop_detached(graph)
+    pool_channels_last(graph)
     changing = _changing(graph, carried)
     constants = _lift_constants(graph)
     return Trace(graph, constants, lift_draws(graph), carried, changing)
@@ -207,12 +241,36 @@ def _changing(graph: GraphModule, carried: int) -> tuple[int, ...]:
 
 
 def _name_dtypes(graph: GraphModule) -> None:
-    """Write out the dtype of what a step makes anew: the default one is another when the program is replayed."""
+    """Write out where the default dtype is used, in what a step makes anew and where it computes with whole numbers.
+
+    It is another one when the program is replayed or compiled.
+    """
     for node in graph.graph.nodes:
-        makes = takes_dtype(node) and not any(isinstance(argument, Node) for argument in node.args)
-        if makes and node.kwargs.get("dtype") is None and isinstance(node.meta.get("val"), Tensor):
-            node.kwargs = {**node.kwargs, "dtype": node.meta["val"].dtype}
+        given = node.meta.get("val")
+        if not isinstance(given, Tensor):
+            continue
+        tensors = [argument for argument in node.args if isinstance(argument, Node)]
+        if takes_dtype(node) and not tensors and node.kwargs.get("dtype") is None:
+            node.kwargs = {**node.kwargs, "dtype": given.dtype}
+        elif tensors and given.dtype.is_floating_point and given.dtype != torch.get_default_dtype():
+            _cast_whole_numbers(graph, node, tensors, given.dtype)
     graph.recompile()
+
+
+def _cast_whole_numbers(graph: GraphModule, node: Node, arguments: list[Node], dtype: torch.dtype) -> None:
+    """Cast what an operation on whole numbers alone, element by element, turns into the default dtype."""
+    whole = [_is_whole(argument.meta.get("val")) for argument in arguments]
+    if torch.Tag.pointwise not in getattr(node.target, "tags", ()) or not all(whole) or "dtype" in node.kwargs:
+        return
+    with graph.graph.inserting_before(node):
+        for argument in arguments:
+            cast = graph.graph.call_function(CAST, (argument,), {"dtype": dtype})
+            cast.meta["val"] = argument.meta["val"].to(dtype)
+            node.replace_input_with(argument, cast)
+
+
+def _is_whole(given: Any) -> bool:
+    return isinstance(given, Tensor) and not given.dtype.is_floating_point and not given.dtype.is_complex
 
 
 def _lift_constants(graph: GraphModule) -> list[Tensor]:

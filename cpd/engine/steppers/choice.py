@@ -55,13 +55,19 @@ def choose(batch: Batch, training: Training, say: Callable[[str], None] = lambda
     short = batch.stepper == "auto" and training.steps < CAPTURE_FROM
     if training.chosen == "alone" or batch.stepper == "eager" or not prepared.stack.fused or short:
         return training.written()
-    if prepared.stateful or training.chosen == "eager":
+    if prepared.stateful or training.chosen == "eager" or step.again is not None:
         return training.written()
     if batch.stepper == "captured":
-        return Captured(step)
+        return Captured(step, training.shapes)
+    in_memory = not prepared.batches.streamed and step.recipe.window == 1
+    if not in_memory and batch.stepper == "compiled" and not step.levels.is_cuda:
+        say("captured instead of compiled: a compiled step takes a minibatch from data in memory")
+        return Captured(step, training.shapes)
     if batch.stepper == "compiled":
-        return Graphed(step) if step.levels.is_cuda else Compiled(step, program_cache(), say=say)
-    return Auto(training, batch.uses, _not_compiled(step) is None, say)
+        on_gpu = step.levels.is_cuda
+        return Graphed(step, shapes=training.shapes) if on_gpu else Compiled(step, program_cache(), say=say)
+    compilable = _not_compiled(step) is None and in_memory and prepared.batches.in_program
+    return Auto(training, batch.uses, compilable, say)
 
 
 def _refuse_missing(step: Step) -> None:
@@ -88,9 +94,9 @@ def _not_compiled(step: Step) -> str | None:
     return missing_compiler()
 
 
-def _replayed(step: Step) -> Captured:
+def _replayed(step: Step, shapes: list[str]) -> Captured:
     """The captured step, as a CUDA graph where there is a GPU."""
-    return Graphed(step) if step.levels.is_cuda else Captured(step)
+    return Graphed(step, shapes=shapes) if step.levels.is_cuda else Captured(step, shapes)
 
 
 class Auto:
@@ -108,7 +114,7 @@ class Auto:
         self.compilable = compilable
         self.say = say
         self.note: str | None = None
-        self._captured = _replayed(training.going.step)
+        self._captured = _replayed(training.going.step, training.shapes)
         self._chosen: Stepper | None = None
 
     @property
@@ -150,18 +156,23 @@ class Auto:
         self.training.chosen = chosen
         return self._captured if chosen == "captured" else Eager(self.training.going.step)
 
-    def _best(self, state: State, batches: Minibatches) -> str:
+    def foreseen(self, state: State, batches: Minibatches, times: float) -> tuple[str, Trace | None]:
+        """What it would decide for so many times the runs; a compiler that is there is taken to work."""
         trace = self._captured.trace(state, batches.sample()) if self.compilable else None
-        if trace is not None and trace.draws is not None and self._pays(trace, self.training.steps):
-            return "compiled"
-        return self._plain(state)
+        if trace is not None and trace.draws is not None and self._pays(trace, self.training.steps, times):
+            return "compiled", trace
+        return self._plain(state), trace
+
+    def _best(self, state: State, batches: Minibatches) -> str:
+        return self.foreseen(state, batches, 1.0)[0]
 
     def _plain(self, state: State) -> str:
         runs = len(state.active)
         return "eager" if sum(p.numel() for p in state.parameters.values()) > LARGE * runs else "captured"
 
-    def _pays(self, trace: Trace, steps: float) -> bool:
-        per_step, once = saved(trace, numbers=not self.training.prepared.is_large), compile_seconds(trace)
+    def _pays(self, trace: Trace, steps: float, times: float = 1.0) -> bool:
+        numbers = 0.0 if self.training.prepared.is_large else times
+        per_step, once = saved(trace, numbers=numbers), compile_seconds(trace)
         return self.uses * steps * per_step > once
 
     def _worthwhile(self, state: State, batches: Minibatches) -> bool:
@@ -179,17 +190,17 @@ class Auto:
         return True
 
 
-def saved(trace: Trace, *, numbers: bool = True) -> float:
+def saved(trace: Trace, *, numbers: float = 1.0) -> float:
     """Seconds of a captured step that a compiled one saves: estimated from its operations, not measured.
 
     Args:
         trace: The captured step.
-        numbers: Whether what operations give counts too, not their start alone.
+        numbers: How often what operations give counts too; 0 where their start alone does.
     """
     total = 0.0
     for node in trace.graph.graph.nodes:
         given = node.meta.get("val") if node.op == "call_function" else None
         name = str(node.target).removeprefix("aten.").partition(".")[0]
         if isinstance(given, Tensor) and name not in PRODUCTS:
-            total += PER_OPERATION + (PER_NUMBER * given.numel() if numbers else 0)
+            total += PER_OPERATION + numbers * PER_NUMBER * given.numel()
     return total

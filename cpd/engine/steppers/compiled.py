@@ -93,6 +93,9 @@ class Compiled:
 
     def _program(self, state: State, batches: Minibatches) -> _Program | None:
         """The program for the next minibatch; None where its step is a captured one."""
+        if not batches.in_program:
+            self.note = "captured instead of compiled: minibatches are of two data sets"
+            return None
         size = batches.next_size
         if size not in self._programs:
             wanted = self.all_sizes or size == batches.usual_size
@@ -161,7 +164,7 @@ def _hand_over(program: _Program, batches: Minibatches, most: int) -> int:
 
 def _source(batches: Minibatches) -> tuple[Tensor, ...]:
     """All data, from which the program takes its minibatches."""
-    return tuple(batches.data or ())
+    return tuple(leaf for leaf in leaves(batches.data) if isinstance(leaf, Tensor))
 
 
 def _steps(size: Size, draws: list[Draw]) -> int:

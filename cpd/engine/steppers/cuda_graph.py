@@ -28,18 +28,21 @@ class Graphed(Captured):
     Args:
         step: On a CUDA device.
         record: Turns work on memory that stays in place into something that does it again.
+        shapes: Of the minibatches so far.
     """
 
     overwrites = True
 
-    def __init__(self, step: Step, record: Callable[[Work], Work] | None = None) -> None:
-        super().__init__(step)
+    def __init__(
+        self, step: Step, record: Callable[[Work], Work] | None = None, shapes: list[str] | None = None
+    ) -> None:
+        super().__init__(step, shapes)
         self._record = record or partial(cuda_graph, step.levels.device)
         self._replays: dict[int, _Replay | None] = {}
 
     def rebuild(self) -> Callable[[Step], Graphed]:
         """Recorded anew."""
-        return lambda step: Graphed(step, self._record)
+        return lambda step: Graphed(step, self._record, self.shapes)
 
     def replay(self, trace: Trace, leaves: list[Any]) -> list[Any]:
         """The step from these arguments; what it returns is overwritten by the next call's."""

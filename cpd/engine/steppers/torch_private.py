@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -15,7 +17,15 @@ import torch
 from torch import Tensor
 from torch.fx import GraphModule, Node
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.data._utils import signal_handling
 from torch.utils.flop_counter import flop_registry
+
+CAST = torch.ops.aten._to_copy.default
+"""The operation by which a graph turns a tensor into one of another type, its keyword ``dtype``."""
+
+
+_FUNCTORCH: Any = torch._C._functorch
+_FUNCTORCH._set_vmap_fallback_warning_enabled(False)  # operations without a rule of their own are done run by run
 
 
 class OperationMode(TorchDispatchMode):
@@ -71,14 +81,25 @@ def _asking() -> str:
     """The innermost line of the user's that is under way, as ``file.py:12``."""
     frame: FrameType | None = sys._getframe()
     while frame is not None:
-        file = frame.f_code.co_filename
-        if not file.startswith(_NOT_THE_USERS) and "<" not in file:
-            return f"{Path(file).name}:{frame.f_lineno}"
+        line = users_line(frame, frame.f_lineno)
+        if line is not None:
+            return line
         frame = frame.f_back
     return ""
 
 
-_NOT_THE_USERS = (str(Path(torch.__file__).parent), str(Path(__file__).parents[1]), sys.prefix, sys.base_prefix)
+def users_line(frame: FrameType, number: int) -> str | None:
+    """A line of the user's own code as ``file.py:12``; None where it is torch's, cpd's or an installed package's."""
+    file = frame.f_code.co_filename
+    if file.startswith(_NOT_THE_USERS) or "<" in file:
+        return None
+    return f"{Path(file).name}:{number}"
+
+
+_NOT_THE_USERS = tuple(
+    f"{folder}{os.sep}"
+    for folder in (Path(torch.__file__).parent, Path(__file__).parents[1], sys.prefix, sys.base_prefix)
+)
 
 
 def compile_package(exported: torch.export.ExportedProgram, to: Path, options: Mapping[str, Any]) -> str:
@@ -101,6 +122,26 @@ def load_package(path: Path) -> Callable[[list[Tensor]], list[Tensor]]:
 def is_batched(tensor: Tensor) -> bool:
     """Whether a tensor stands for those of several runs under ``vmap``, or stood for them."""
     return bool(torch._C._functorch.is_batchedtensor(tensor))
+
+
+@contextmanager
+def deaths_met_when_asked() -> Iterator[None]:
+    """For a DataLoader that is iterated: the death of one of its processes raises when the next batch is asked for.
+
+    Otherwise a handler of signals raises, wherever this process happens to be.
+    """
+    before, signal_handling._SIGCHLD_handler_set = signal_handling._SIGCHLD_handler_set, True
+    try:
+        yield
+    finally:
+        signal_handling._SIGCHLD_handler_set = before
+
+
+def end_workers(batches: Any) -> None:
+    """End the processes of a DataLoader's iterator, and wait until they have."""
+    shut_down = getattr(batches, "_shutdown_workers", None)
+    if shut_down is not None:
+        shut_down()
 
 
 def takes_dtype(node: Node) -> bool:

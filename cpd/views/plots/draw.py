@@ -20,6 +20,7 @@ from cpd.views.plots.sensitivity import draw_levels, levels_data
 from cpd.views.plots.style import RC
 from cpd.views.plots.tuning import can_tune, draw_tuning, tuning_data
 from cpd.views.tables.lines import lines, swept_levels
+from cpd.views.tables.names import readable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -85,6 +86,7 @@ def drawing(
     kind: str, document: Document, curves: Recordings, chosen: Sequence[int] | None = None
 ) -> Callable[[Figure], None]:
     """The data of a kind, bound to what draws it."""
+    document = readable(document)
     kinds: dict[str, Callable[[], Callable[[Figure], None]]] = {
         "tuning": lambda: partial(draw_tuning, tuning_data(document)),
         "bisection": lambda: partial(draw_bisection, bisection_data(document)),

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cpd.errors import CpdError
-from cpd.outcome import Number, Recorded
+from cpd.outcome import Number, Recorded, RecordedMeasures
 from cpd.verdict.document import Document, Recordings, RunRow
 from cpd.verdict.feasibility import excess, oriented
 from cpd.views.plots.axes import limits, log_scale, name_axis, name_lowest, on_log_scale, percent_ticks
@@ -28,6 +28,19 @@ MOST_RUNS = 4
 
 
 @dataclass(frozen=True)
+class Measures:
+    """What was measured of one run along the way, on all training data.
+
+    Attributes:
+        violations: By constraint, as of a course.
+    """
+
+    steps: list[int]
+    objective: Points
+    violations: dict[str, Points]
+
+
+@dataclass(frozen=True)
 class Course:
     """One run against its steps.
 
@@ -35,6 +48,7 @@ class Course:
         label: Method, setting, and level and seed where they differ.
         violations: By constraint; a vector's most violated component at each step. Positive is not feasible.
         multipliers: By constraint, where the method has them; a vector's largest at each step.
+        measured: None where nothing was measured along the way.
     """
 
     label: str
@@ -43,6 +57,7 @@ class Course:
     violations: dict[str, Points]
     multipliers: dict[str, Points]
     diagnosis: str | None
+    measured: Measures | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +77,11 @@ class Dynamics:
     def violations(self, constraint: str) -> list[Points]:
         """One line per course; empty where nothing was recorded."""
         return [course.violations.get(constraint, []) for course in self.courses]
+
+    def measured(self, constraint: str | None = None) -> list[tuple[list[int], Points]]:
+        """Steps and what was measured there of the objective, or of a constraint's violation: one pair per course."""
+        own = [course.measured or Measures([], [], {}) for course in self.courses]
+        return [(m.steps, m.objective if constraint is None else m.violations.get(constraint, [])) for m in own]
 
     def multipliers(self, constraint: str) -> list[Points]:
         """One line per course; empty for methods without."""
@@ -146,7 +166,15 @@ def _course(run: RunRow, curve: Recorded | None, bounds: Sequence[Quantity], lab
         {name: points for name, points in violations.items() if points},
         {name: points for name, points in multipliers.items() if any(y is not None for y in points)},
         run["diagnosis"],
+        _measures(run, curve.get("measured"), bounds),
     )
+
+
+def _measures(run: RunRow, found: RecordedMeasures | None, bounds: Sequence[Quantity]) -> Measures | None:
+    if found is None:
+        return None
+    violations = {q.name: _violations(found["constraints"].get(q.name, []), run, q) for q in bounds}
+    return Measures(list(found["steps"]), [drawable(y) for y in found["objective"]], violations)
 
 
 def _violations(points: Sequence[Number], run: RunRow, quantity: Quantity) -> Points:
@@ -185,17 +213,19 @@ def draw_dynamics(data: Dynamics, figure: Figure) -> None:
 
 
 def _draw_objective(ax: Axes, data: Dynamics) -> None:
-    values = _values(data.objectives)
+    values = _values([*data.objectives, *_points(data.measured())])
     name_axis(ax, data.objective.label)
     if on_log_scale(data.objective, values):
         log_scale(ax)
     _draw_courses(ax, data, data.objectives)
+    _draw_measured(ax, data.measured())
 
 
 def _draw_violation(ax: Axes, data: Dynamics, quantity: Quantity) -> None:
     found = data.violations(quantity.name)
     name_axis(ax, *_named(data, quantity), "violation (%)" if quantity.share else "violation")
-    low, high = limits(Quantity("metric", quantity.name), [*_values(found), 0.0])
+    measured = data.measured(quantity.name)
+    low, high = limits(Quantity("metric", quantity.name), [*_values([*found, *_points(measured)]), 0.0])
     ax.set_ylim(low, high)
     bottom = max(-quantity.tolerance, low) if quantity.sense == "==" else low
     ax.axhspan(bottom, min(quantity.tolerance, high), color=FEASIBLE, alpha=SHADE, linewidth=0, zorder=0)
@@ -203,6 +233,7 @@ def _draw_violation(ax: Axes, data: Dynamics, quantity: Quantity) -> None:
     if quantity.share:
         percent_ticks(ax.yaxis)
     _draw_courses(ax, data, found)
+    _draw_measured(ax, measured)
 
 
 def _draw_multiplier(ax: Axes, data: Dynamics, quantity: Quantity) -> None:
@@ -224,20 +255,33 @@ def _named(data: Dynamics, quantity: Quantity) -> list[str]:
 
 def _draw_courses(ax: Axes, data: Dynamics, found: Sequence[Points]) -> None:
     for k, (course, points) in enumerate(zip(data.courses, found, strict=True)):
-        if points:
-            y = [math.nan if value is None else value for value in points]
+        # A step that shows nothing of a constraint is a gap in what was recorded: the line goes over it.
+        known = [(step, y) for step, y in zip(course.steps, points, strict=False) if y is not None]
+        if known:
             style = look(k)
             ax.plot(
-                course.steps,
-                y,
+                *zip(*known, strict=True),
                 color=style.color,
                 linestyle=style.dash,
                 linewidth=0.9,
                 marker=style.marker,
                 markersize=2.8,
-                markevery=_every(len(y), k),
+                markevery=_every(len(known), k),
                 zorder=2 + k,
             )
+
+
+def _points(measured: Sequence[tuple[list[int], Points]]) -> list[Points]:
+    return [points for _, points in measured]
+
+
+def _draw_measured(ax: Axes, measured: Sequence[tuple[list[int], Points]]) -> None:
+    """What was measured along the way, as rings over the lines."""
+    for k, (steps, points) in enumerate(measured):
+        if points:
+            y = [math.nan if value is None else value for value in points]
+            style: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 3.2, "markerfacecolor": "white"}
+            ax.plot(steps, y, color=look(k).color, markeredgewidth=0.8, zorder=20 + k, **style)
 
 
 def _every(points: int, number: int) -> tuple[int, int]:
@@ -249,4 +293,6 @@ def _every(points: int, number: int) -> tuple[int, int]:
 def _keys(data: Dynamics) -> list[Key]:
     said = [f" ({c.diagnosis.replace('_', ' ')})" if c.diagnosis else "" for c in data.courses]
     keys = [Key(c.label + more, *look(k)) for k, (c, more) in enumerate(zip(data.courses, said, strict=True))]
+    if any(course.measured for course in data.courses):
+        keys.append(Key("measured on all training data", "#444444", "o", "", filled=False))
     return [*keys, Key("feasible region", "", "region", "")]

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from cpd.errors import CpdError, closest
 from cpd.verdict.document import Document, Plain, RunRow, Setting, is_number
 from cpd.views.printable import one_line
+from cpd.views.tables.names import readable
 from cpd.views.tables.numbers import setting_value
 
 PLACE = "--runs"
@@ -32,7 +33,8 @@ def select(document: Document, words: Sequence[str], kind: str = "dynamics") -> 
     """
     if kind != "dynamics":
         raise CpdError(f"'{kind}' shows every run", place=PLACE, hint="only --kind dynamics takes chosen runs")
-    facts = [dict(_facts(run)) for run in document["runs"]]
+    both = zip(document["runs"], readable(document)["runs"], strict=True)
+    facts = [dict([*_facts(run), *_facts(short)]) for run, short in both]
     places = sorted({place for word in words for place in _meant(word, document, facts)})
     if len(places) > MOST_CHOSEN:
         hint = "say more of them, e.g. method=nupi,seed=1"

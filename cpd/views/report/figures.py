@@ -9,7 +9,7 @@ from cpd.errors import CpdError
 from cpd.verdict.document import Document, Recordings
 from cpd.views.plots.axes import quantity_values
 from cpd.views.plots.bisection import Bisection, bisection_data
-from cpd.views.plots.dynamics import Course, Dynamics, dynamics_data
+from cpd.views.plots.dynamics import Course, Dynamics, Points, dynamics_data
 from cpd.views.plots.front import Front, Panel, front_data
 from cpd.views.plots.quantities import Quantity
 from cpd.views.plots.sensitivity import Levels, Solved, Tangent, levels_data
@@ -19,6 +19,9 @@ from cpd.views.tables.numbers import number
 
 MOST_COURSES = 7
 """Runs whose courses a report carries: each is hundreds of numbers."""
+
+Measured = tuple[list[int], Points]
+"""Steps, and what was measured there."""
 
 SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x", "triangle-left")
 
@@ -197,26 +200,43 @@ def _levels_trace(data: Levels, quantity: Quantity, solved: Sequence[Solved], la
 
 def dynamics_figure(data: Dynamics) -> Figure:
     """Objective, violations and multipliers of chosen runs against the step."""
-    rows = [(data.objective, data.objectives)]
+    rows: list[tuple[Quantity, list[Points], list[Measured]]] = [(data.objective, data.objectives, data.measured())]
     for bound in data.constraints:
         sense = "==" if bound.sense == "==" else "<="
         name = f" of {bound.name}" if len(data.constraints) > 1 else ""
         violation = Quantity("constraint", f"violation{name}", bound.share, sense, bound.tolerance, (0.0,))
-        rows.append((violation, data.violations(bound.name)))
-        rows.append((Quantity("metric", f"multiplier{name}"), data.multipliers(bound.name)))
-    rows = [(quantity, found) for quantity, found in rows if any(found)]
+        rows.append((violation, data.violations(bound.name), data.measured(bound.name)))
+        rows.append((Quantity("metric", f"multiplier{name}"), data.multipliers(bound.name), []))
+    rows = [row for row in rows if any(row[1])]
     panels = Panels(len(rows), x={"title": {"text": "step"}, "exponentformat": "none", "separatethousands": True})
-    for place, (quantity, found) in enumerate(rows):
-        panels.quantity(place, quantity, [y for points in found for y in points if y is not None])
+    for place, (quantity, found, measured) in enumerate(rows):
+        drawn = [*found, *(points for _, points in measured)]
+        panels.quantity(place, quantity, [y for points in drawn for y in points if y is not None])
         for k, (course, points) in enumerate(zip(data.courses, found, strict=True)):
             if points:
                 panels.add(place, k, course.label, _course_trace(course, points))
+        for k, (course, (steps, points)) in enumerate(zip(data.courses, measured, strict=False)):
+            if points:
+                panels.add(place, k, course.label, _measured_trace(steps, points))
     total = len(data.courses) + data.left_out
     chosen = (
         f"{len(data.courses)} of {total} runs: each method's best, one of each diagnosis, then others evenly spread. "
     )
     caption = "A violation at or below the line is feasible. Click a name to hide its lines."
+    if any(course.measured for course in data.courses):
+        caption += " Rings were measured on all training data."
     return panels.figure("dynamics", "Dynamics", (chosen if data.left_out else "") + caption)
+
+
+def _measured_trace(steps: list[int], points: Points) -> dict[str, Any]:
+    return {
+        "x": steps,
+        "y": points,
+        "mode": "markers",
+        "marker": {"symbol": "circle-open", "size": 6},
+        "showlegend": False,
+        "hoverinfo": "x+y+name",
+    }
 
 
 def _course_trace(course: Course, points: list[float | None]) -> dict[str, Any]:
@@ -224,6 +244,7 @@ def _course_trace(course: Course, points: list[float | None]) -> dict[str, Any]:
         "x": course.steps,
         "y": points,
         "mode": "lines",
+        "connectgaps": True,
         "line": {"width": 1.3, "dash": "solid"},
         "hoverinfo": "x+y+name",
     }

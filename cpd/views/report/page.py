@@ -19,6 +19,7 @@ from cpd.views.report.figures import figures
 from cpd.views.report.panels import Figure
 from cpd.views.report.tables import Table, runs_table, section_table
 from cpd.views.tables.headline import subtitle, title, verdict_sentences
+from cpd.views.tables.names import readable
 from cpd.views.tables.render import sections
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ def page(document: Document, curves: Recordings, provenance: Provenance) -> str:
         CpdError: plotly is missing.
     """
     template, plotly = _libraries()
+    document = readable(document)
     drawn = figures(document, curves)
     scripts = (_own("tables.js"), plotly, _own("figures.js"))
     task = one_line(document["task"])

@@ -18,12 +18,17 @@ from cpd.views.tables.numbers import decimals, is_share, setting_value
 
 @dataclass(frozen=True)
 class Line:
-    """One row: a setting at given levels, its runs one per seed."""
+    """One row: a setting at given levels, its runs one per seed; what a mapping holds has a name of its own."""
 
     method: str
     setting: Setting
     levels: Mapping[str, float]
     runs: list[RunRow]
+
+    @property
+    def given(self) -> Setting:
+        """The setting as the document has it."""
+        return self.runs[0]["setting"]
 
     @property
     def feasible(self) -> int:
@@ -42,8 +47,12 @@ class Line:
 
     @property
     def by_luck(self) -> bool:
-        """Whether it holds at the last step only: a feasible run that oscillates has not solved anything."""
-        return any(run["feasible"] and run["diagnosis"] == "oscillating" for run in self.runs)
+        """Whether it holds at the last step only: a feasible run that oscillates has not solved anything.
+
+        An iterate that was selected is none that luck left.
+        """
+        last = [run for run in self.runs if run.get("selected_step") is None]
+        return any(run["feasible"] and run["diagnosis"] == "oscillating" for run in last)
 
     def unfinished(self) -> dict[str, int]:
         """Count the runs that ended otherwise than completed, by status."""
@@ -54,18 +63,40 @@ class Line:
 def lines(document: Document) -> list[Line]:
     """Runs of the same method, setting and levels together, in order of first appearance."""
     together: dict[str, Line] = {}
+    opened = _opened(document)
     for run in document["runs"]:
         key = json.dumps([run["method"], run["setting"], run["levels"]], sort_keys=True)
-        line = together.setdefault(key, Line(run["method"], run["setting"], run["levels"], []))
+        line = together.setdefault(
+            key, Line(run["method"], _flat(run["setting"], opened.get(run["method"], set())), run["levels"], [])
+        )
         line.runs.append(run)
     return list(together.values())
+
+
+def _opened(document: Document) -> dict[str, set[str]]:
+    """By method, the hyperparameters that are mappings with the same keys in all of its settings."""
+    kinds: dict[str, dict[str, set[str]]] = {}
+    for run in document["runs"]:
+        for name, value in run["setting"].items():
+            kind = json.dumps(list(value)) if isinstance(value, dict) else ""
+            kinds.setdefault(run["method"], {}).setdefault(name, set()).add(kind)
+    return {m: {n for n, found in own.items() if len(found) == 1 and found != {""}} for m, own in kinds.items()}
+
+
+def _flat(setting: Setting, opened: set[str]) -> Setting:
+    """A setting with ``dual_optimizer.momentum`` for what stands in a mapping, of these hyperparameters."""
+    found: dict[str, Plain] = {}
+    for name, value in setting.items():
+        inner = value if isinstance(value, dict) and name in opened else {}
+        found |= {f"{name}.{key}": entry for key, entry in inner.items()} or {name: value}
+    return found
 
 
 def best_line(rows: Sequence[Line], entry: SummaryRow) -> Line | None:
     """The row of a summary's best setting; None where it has none."""
     for row in rows:
         same_levels = entry.get("levels", row.levels) == row.levels
-        if same_levels and row.method == entry["method"] and row.setting == entry["best_setting"]:
+        if same_levels and row.method == entry["method"] and row.given == entry["best_setting"]:
             return row
     return None
 
@@ -136,6 +167,7 @@ def worst_component(outcome: ConstraintRow, sense: str) -> Component:
 
 def varied_setting(rows: Sequence[Line], method: str, setting: Setting) -> dict[str, Plain]:
     """The part of a setting that tells it from the others of its method; all of it where there are no others."""
+    setting = next((row.setting for row in rows if row.method == method and row.given == setting), setting)
     names = varied(rows, method) or setting
     return {name: value for name, value in setting.items() if name in names}
 

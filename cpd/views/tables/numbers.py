@@ -74,13 +74,15 @@ def distinct(values: Sequence[Plain]) -> list[str]:
 
 
 def setting_value(value: Plain, digits: int = DIGITS) -> str:
-    """A hyperparameter's value: a number, a word, a truth or a list of numbers."""
+    """A hyperparameter's value: a number, a word, a truth, or a list or mapping of them."""
     if value is None:
         return "-"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list):
         return "[" + ", ".join(setting_value(v, digits) for v in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name}: {setting_value(v, digits)}" for name, v in value.items()) + "}"
     return number(value, digits) if isinstance(value, int | float) else str(value)
 
 

@@ -18,6 +18,12 @@ Record = dict[str, Plain]
 GROUPS = ("setting", "levels", "constraints", "metrics")
 """The parts of a run whose keys differ from task to task; flattened as ``metrics.accuracy``."""
 
+LEFT_OUT = ("curves",)
+"""The parts of a run that are tables of their own, see :func:`cpd.results.export.points`."""
+
+SELECTED = "selected_step"
+"""A column only where some run has one."""
+
 
 def records(document: Document) -> list[Record]:
     """Flatten each run: ``setting.dual_lr``, ``constraints.density.value``, ``constraints.g.violation.0`` ...
@@ -53,7 +59,7 @@ def to_frame(document: Document) -> pandas.DataFrame:
 def _header(runs: Sequence[RunRow], rows: Sequence[Record]) -> list[str]:
     """The run's own keys in order, each group's columns of all runs together in its place."""
     names = [n for n in dict.fromkeys(name for row in rows for name in row) if not _is_absent_vector(n, rows)]
-    keys = list(runs[0]) if runs else []
+    keys = [key for key in (runs[0] if runs else []) if key != SELECTED or any(row.get(key) for row in rows)]
     return [name for key in keys for name in names if name == key or (key in GROUPS and name.startswith(f"{key}."))]
 
 
@@ -67,7 +73,7 @@ def _flat(run: RunRow) -> Iterable[tuple[str, Plain]]:
     for key, value in cast(Mapping[str, Plain], run).items():
         if key in GROUPS:
             yield from _leaves(key, value)
-        else:
+        elif key not in LEFT_OUT:
             yield key, value
 
 

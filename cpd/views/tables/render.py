@@ -13,6 +13,7 @@ from cpd.verdict.document import Document, Plain, is_number
 from cpd.views.printable import one_line
 from cpd.views.tables.headline import subtitle, title, verdict_sentence, verdict_sentences
 from cpd.views.tables.markup import escape_latex, escape_markdown, latex, markdown
+from cpd.views.tables.names import readable
 from cpd.views.tables.numbers import setting_value
 from cpd.views.tables.records import records, to_csv, to_frame
 from cpd.views.tables.runs import runs_section
@@ -54,7 +55,7 @@ def render(document: Document, form: str, console: Console, *, iterations_shown:
         iterations_shown: Whether the iterations of a search were already printed one by one: a table leaves them out.
     """
     if form == "table":
-        _print_tables(document, console, iterations_shown)
+        _print_tables(readable(document), console, iterations_shown)
     else:
         _write(text(document, form), console)
 
@@ -65,6 +66,7 @@ def text(document: Document, form: str) -> str:
         return json.dumps(document, allow_nan=False, indent=2) + "\n"
     if form == "csv":
         return to_csv(records(document))
+    document = readable(document)
     return _marked_up(form, [title(document), subtitle(document)], sections(document), verdict_sentence(document))
 
 

@@ -49,18 +49,22 @@ def runs_section(document: Document) -> Section:
 
 
 def _setting_columns(rows: Sequence[Line]) -> list[Column]:
+    """A column for each part of a setting that varies in every method, beside one for what varies in some of them."""
     by_method = {method: varied(rows, method) for method in dict.fromkeys(row.method for row in rows)}
     names = list(dict.fromkeys(name for of_method in by_method.values() for name in of_method))
-    if all(of_method == names for of_method in by_method.values()):
-        values = {name: distinct([row.setting.get(name) for row in rows]) for name in names}
-        return [Column((one_line(name),), list(map(one_line, texts))) for name, texts in values.items()]
+    common = [name for name in names if all(name in of_method for of_method in by_method.values())]
+    values = {name: distinct([row.setting.get(name) for row in rows]) for name in common}
+    columns = [Column((one_line(name),), list(map(one_line, texts))) for name, texts in values.items()]
+    if common == names:
+        return columns
     cells = [""] * len(rows)
     for method, of_method in by_method.items():
+        own = [name for name in of_method if name not in common]
         at = [k for k, row in enumerate(rows) if row.method == method]
-        texts = [distinct([rows[k].setting.get(name) for k in at]) for name in of_method]
+        texts = [distinct([rows[k].setting.get(name) for k in at]) for name in own]
         for place, k in enumerate(at):
-            cells[k] = one_line(", ".join(f"{n} {t[place]}" for n, t in zip(of_method, texts, strict=True))) or "-"
-    return [Column(("setting",), cells, right=False)]
+            cells[k] = one_line(", ".join(f"{n} {t[place]}" for n, t in zip(own, texts, strict=True))) or "-"
+    return [Column(("setting",), cells, right=False), *columns]
 
 
 def _level_columns(document: Document, rows: Sequence[Line]) -> list[Column]:

@@ -15,7 +15,7 @@ from cpd.views.tables.section import ALWAYS, Column, Section
 
 GAP = 2
 DEVIATION = " ± "
-HEADER_PARTS = re.compile(r"[^_ ]+(?: %$)?[_ ]*|[_ ]+")
+HEADER_PARTS = re.compile(r"[^_. ]+(?: %$)?[_. ]*|[_. ]+")
 STYLES = {"best": "bold green", "feasible": "green", "bad": "red"}
 NARROWEST = 20
 """A last column of words is folded down to this width before it is left to run over."""
@@ -128,7 +128,7 @@ def joined(columns: Sequence[Column], texts: Sequence[str]) -> str:
 
 
 def _with_folded_header(column: Column) -> Column:
-    """Break header lines wider than the cells at underscores and spaces."""
+    """Break header lines wider than the cells at underscores, dots and spaces."""
     room = max([len("feasible"), *map(cell_len, column.cells)])
     lines: list[str] = []
     for line in column.header:

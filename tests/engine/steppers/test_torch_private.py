@@ -43,6 +43,11 @@ def test_products_are_counted_under_vmap() -> None:
     assert counted(mapped, torch.ones(7, 4, 5))[1] == 7 * 2 * 3 * 4 * 5
 
 
+def test_operations_without_a_rule_of_their_own_are_mapped_in_silence() -> None:
+    """``_set_vmap_fallback_warning_enabled``; pytest makes errors of warnings."""
+    torch.func.vmap(lambda w: torch._weight_norm_interface(w, w.norm(dim=1, keepdim=True)))(torch.ones(2, 3, 4))
+
+
 def test_an_operation_says_whether_it_takes_the_default_dtype() -> None:
     """``OpOverload._schema``."""
     graph = make_fx(lambda x: x + torch.zeros(3))(torch.ones(3))

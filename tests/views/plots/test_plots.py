@@ -29,6 +29,7 @@ from cpd.views.plots.selection import select
 from cpd.views.plots.sensitivity import levels_data, slope, tangent
 from cpd.views.plots.style import wrapped
 from cpd.views.plots.tuning import tuning_data
+from cpd.views.tables.names import readable
 
 pytest.importorskip("matplotlib", reason="the extra 'plot' is not installed")
 
@@ -158,6 +159,24 @@ def test_tuning_cuts_lines_by_level_and_by_what_else_varies() -> None:
     assert [line.label for line in data.series] == ["lagrangian, rate ≤ 20 %", "lagrangian, rate ≤ 40 %"]
     assert data.quantities[1].label == "parts, worst of 2"
     assert data.series[0].settings[0].values[1].mean == pytest.approx(0.91)
+
+
+def test_tuning_has_a_line_for_each_recipe_and_an_axis_of_the_recipe_where_nothing_else_varies() -> None:
+    lr = "train.optimizer.lr"
+    runs = [
+        samples.rate_run(method, {name: x, lr: rate}, 0.7, x)
+        for method, name, values in (("penalized", "coefficient", (0.1, 1.0)), ("lagrangian", "dual_lr", (0.1,)))
+        for rate in (0.01, 0.1)
+        for x in values
+    ]
+    document = judge(samples.task(), runs)
+    data = tuning_data(readable(document))
+    assert [line.label for line in data.series] == ["penalized, lr 0.01", "penalized, lr 0.1", "lagrangian"]
+    assert [[s.x for s in line.settings] for line in data.series] == [[0.1, 1.0], [0.1, 1.0], [0.01, 0.1]]
+    assert data.swept == "coefficient (penalized), lr (lagrangian)"
+    assert default_kind(document) == "tuning"
+    assert select(document, ["method=penalized,lr=0.1"]) == [2, 3]
+    assert select(document, [f"{lr}=0.01,dual_lr=0.1"]) == [4]
 
 
 def test_zero_stands_apart_at_the_left() -> None:
@@ -356,6 +375,26 @@ def test_dynamics_have_violations_not_values() -> None:
     assert data.courses[1].multipliers["class0_rate"][-1] == pytest.approx(2, abs=1e-3)
 
 
+def test_dynamics_show_what_was_measured_as_rings() -> None:
+    document = samples.figure2()
+    curves = samples.measured_along(document)
+    data = dynamics_data(document, curves, [1, 39])
+    assert data.courses[0].measured is None
+    assert data.measured() == [([], []), ([330, 660, 1000], [0.5, None, 0.4])]
+    assert data.measured("class0_rate") == [
+        ([], []),
+        ([330, 660, 1000], [pytest.approx(0.1), None, pytest.approx(-0.05)]),
+    ]
+    figure = drawn("dynamics", document, curves)
+    rings = [line for ax in figure.axes for line in ax.get_lines() if line.get_linestyle() == "None"]
+    assert rings
+    assert all(list(line.get_xdata()) == [330, 660, 1000] for line in rings)
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "measured on all training data" in labels
+    plain = drawn("dynamics", document, samples.curves_of(document))
+    assert "measured on all training data" not in [text.get_text() for text in plain.legends[0].get_texts()]
+
+
 def test_dynamics_of_a_vector_show_the_worst_component() -> None:
     document = samples.two_constraints()
     curve: Recorded = {
@@ -368,6 +407,20 @@ def test_dynamics_of_a_vector_show_the_worst_component() -> None:
     assert course.violations == {"rate": [pytest.approx(0.3), None], "parts": [0.5, 1.0]}
     assert course.multipliers == {"parts": [3, 3]}
     assert course.objective == [1.0, None]
+
+
+def test_a_line_goes_over_the_steps_that_show_nothing_of_a_constraint() -> None:
+    document = samples.figure2()
+    curve: Recorded = {
+        "steps": [0, 3, 5, 9],
+        "objective": [4.0, 3.0, 2.0, 1.0],
+        "constraints": {"class0_rate": [None, 0.5, None, 0.6]},
+        "multipliers": {},
+    }
+    figure = drawn("dynamics", document, [curve, *[None] * (len(document["runs"]) - 1)])
+    objectives, violations = ([line for line in ax.lines if line.get_marker() != "None"] for ax in figure.axes)
+    assert objectives[0].get_xydata().tolist() == [[0, 4], [3, 3], [5, 2], [9, 1]]
+    assert violations[0].get_xydata() == pytest.approx(numpy.array([[3, 0.2], [9, 0.1]]))
 
 
 def test_dynamics_choose_the_best_and_each_diagnosis() -> None:

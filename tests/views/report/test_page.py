@@ -157,6 +157,16 @@ def test_dynamics_in_the_report_say_which_runs_are_chosen() -> None:
     assert figure["caption"].startswith(f"{MOST_COURSES} of 60 runs: each method's best")
 
 
+def test_dynamics_in_the_report_have_rings_where_something_was_measured() -> None:
+    document = samples.figure2()
+    [figure] = [f for f in figures(document, samples.measured_along(document)) if f["kind"] == "dynamics"]
+    rings = [trace for trace in figure["data"] if trace["mode"] == "markers"]
+    assert {tuple(trace["x"]) for trace in rings} == {(330, 660, 1000)}
+    assert [0.5, None, 0.4] in [trace["y"] for trace in rings]
+    assert [0.1, None, -0.05] in [trace["y"] for trace in rings]
+    assert figure["caption"].endswith("Rings were measured on all training data.")
+
+
 def test_numbers_in_figures_have_six_digits() -> None:
     assert rounded({"a": [1 / 3, 2, None, True], "b": (1e-9 / 3,)}) == {
         "a": [0.333333, 2, None, True],

@@ -10,15 +10,17 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import sample_documents as samples
 from golden import golden
 from rich.console import Console
 
-from cpd.outcome import ConstraintOutcome, Run, RunKey, Status
+from cpd.outcome import ConstraintOutcome, Curves, MeasuredCurves, Run, RunKey, Status
 from cpd.verdict.diagnosis import DIAGNOSES
 from cpd.verdict.document import Document, Iteration, Plain, SearchBlock
 from cpd.verdict.judgement import judge
 from cpd.views.tables.headline import subtitle, verdict_sentence
 from cpd.views.tables.markup import escape_latex, escape_markdown, latex_cell
+from cpd.views.tables.names import readable, short_names
 from cpd.views.tables.numbers import decimals, distinct, is_share, measured, number, signed, spread
 from cpd.views.tables.records import records, to_frame
 from cpd.views.tables.render import FORMATS, print_rows, render, sections, show, text
@@ -125,7 +127,32 @@ def printed(document: Document, form: str = "table", width: int = 80, **console:
     return stream.getvalue()
 
 
-DOCUMENTS = {f.__name__: f for f in (compared, several_seeds, swept_levels, searched, hostile)}
+def recipes() -> Document:
+    """One method over two step-sizes, two sizes and two patterns that end alike."""
+    pattern = "train.groups.*.bias.lr"
+    settings = [
+        {"coefficient": c, "train.optimizer.lr": lr, pattern: 0.5, "arguments.layers": n, "arguments.how": h}
+        for lr in (1e-3, 0.01)
+        for n, h in (([64, 64], None), ([8], {"p": 0.25}))
+        for c in (0.1, 10.0)
+    ]
+    settings[-1][pattern] = 0.25
+    return judge(task(), [run(setting, 0.3 + k / 100, 0.66 + k / 50) for k, setting in enumerate(settings)])
+
+
+def methods_by_recipe() -> Document:
+    """Two methods over two step-sizes."""
+    lr = "train.optimizer.lr"
+    penalized = [run({"coefficient": c, lr: r}, 0.3 + c / 9, 0.6 + c / 9) for r in (0.1, 0.02) for c in (0.1, 1.0)]
+    return judge(
+        task(),
+        [*penalized, *(run({"dual_lr": 0.1, lr: r}, 0.3, 0.71, 2.0, method="lagrangian") for r in (0.1, 0.02))],
+    )
+
+
+DOCUMENTS = {
+    f.__name__: f for f in (compared, several_seeds, swept_levels, searched, hostile, recipes, methods_by_recipe)
+}
 
 
 @pytest.mark.parametrize(
@@ -137,6 +164,9 @@ DOCUMENTS = {f.__name__: f for f in (compared, several_seeds, swept_levels, sear
         ("several_seeds", "table", 60),
         ("several_seeds", "table", 120),
         ("swept_levels", "table", 80),
+        ("recipes", "table", 80),
+        ("methods_by_recipe", "table", 80),
+        ("methods_by_recipe", "markdown", 80),
         ("searched", "table", 60),
         ("hostile", "table", 120),
         *((name, form, 60) for name in ("compared", "hostile", "searched") for form in ("markdown", "latex", "csv")),
@@ -146,6 +176,51 @@ DOCUMENTS = {f.__name__: f for f in (compared, several_seeds, swept_levels, sear
 def test_text_is_as_it_was_read_and_approved(name: str, form: str, width: int) -> None:
     suffix = f"-{width}" if form == "table" else ""
     golden(f"{name}{suffix}.{form}.txt", printed(DOCUMENTS[name](), form, width))
+
+
+# Dotted keys
+
+
+def test_a_dotted_key_has_its_last_part_for_a_name_and_more_where_others_have_the_same() -> None:
+    names = ["coefficient", "train.optimizer.lr", "arguments.coefficient", "arguments.hidden", "train.steps"]
+    assert short_names(names) == {
+        "coefficient": "coefficient",
+        "train.optimizer.lr": "lr",
+        "arguments.coefficient": "arguments.coefficient",
+        "arguments.hidden": "hidden",
+        "train.steps": "steps",
+    }
+    alike = ["dual_lr", "train.optimizer.lr", "train.groups.*.bias.lr", "arguments.lr", "arguments.dual_lr"]
+    assert list(short_names(alike).values()) == [
+        "dual_lr",
+        "optimizer.lr",
+        "groups.*.bias.lr",
+        "arguments.lr",
+        alike[-1],
+    ]
+    rest = ["train.optimizer.name", "train.optimizer.betas[0]", "arguments.net.size"]
+    assert list(short_names(rest).values()) == ["optimizer", "betas[0]", "size"]
+    assert all(len(set(short_names(one).values())) == len(one) for one in (names, alike, rest))
+
+
+def test_a_document_without_dotted_keys_is_read_as_it_is() -> None:
+    document = compared()
+    assert readable(document) is document
+    made = recipes()
+    before = json.dumps(made)
+    once = readable(made)
+    assert readable(once) == once
+    assert json.dumps(made) == before
+    assert json.loads(printed(made, "json")) == made
+
+
+def test_long_values_are_cut_where_that_leaves_them_apart() -> None:
+    paths = [f"/a/long/way/to/a/folder/of/tables/{name}.csv" for name in ("first", "other")]
+    document = judge(task(), [run({"arguments.path": path}, 0.3, 0.7) for path in paths])
+    shown = [row["setting"]["path"] for row in readable(document)["runs"]]
+    assert shown == ["/a/long/way...ther/first.csv"[:11] + "..." + path[-14:] for path in paths]
+    document = judge(task(), [run({"arguments.path": path + "x" * 14}, 0.3, 0.7) for path in paths])
+    assert [row["setting"]["path"] for row in readable(document)["runs"]] == [path + "x" * 14 for path in paths]
 
 
 # The terminal
@@ -340,6 +415,27 @@ def test_held_100_is_said_of_every_step_alone() -> None:
             c for c in sections(judge(task(), [run({"c": 1.0}, 0.3, 0.75, tail=tail)]))[0].columns if c.name == "held %"
         ]
         assert column.cells == [expected]
+
+
+def test_a_selected_iterate_is_no_luck_and_has_a_column() -> None:
+    swing = [0.6, 0.8] * 50
+    outcome = ConstraintOutcome(0.75, 0.75, 2.0, swing)
+    curves = Curves(list(range(100)), [1.0] * 100, {"class0_rate": swing}, {})
+    measured = MeasuredCurves([50, 100], [0.5, 0.6], {"class0_rate": [0.75, 0.6]}, {"class0_rate": [0.75, 0.6]}, {})
+    last = replace(
+        samples.rate_run("lagrangian", {"dual_lr": 1.0}, 0.75, 0.5), constraints={"class0_rate": outcome}, curves=curves
+    )
+    best = replace(last, curves=replace(curves, measured=measured), selected_step=50)
+    [plain], [row] = (judge(samples.task(), [run])["runs"] for run in (last, best))
+    assert plain["diagnosis"] == row["diagnosis"] == "oscillating"
+    assert "curves" not in plain
+    assert row["curves"]["measured"]["constraints"] == {"class0_rate": [0.75, 0.6]}
+    assert row["selected_step"] == 50
+    tables = [text(judge(samples.task(), [run]), "csv") for run in (last, best)]
+    assert ["selected_step" in table for table in tables] == [False, True]
+    assert all("curves" not in table for table in tables)
+    shown = [text(judge(samples.task(), [run]), "markdown") for run in (last, best)]
+    assert ["last step only" in table for table in shown] == [True, False]
 
 
 def test_a_frame_has_a_row_per_run() -> None:
@@ -643,3 +739,16 @@ def test_escapes() -> None:
     assert latex_cell("5.894e-10") == r"$5.894 \times 10^{-10}$"
     assert latex_cell("0.35 ± 0.01") == r"$0.35 \pm 0.01$"
     assert latex_cell("-") == "-"
+
+
+def test_what_stands_in_a_mapping_has_a_column_where_all_settings_have_one() -> None:
+    alike: list[dict[str, Any]] = [
+        {"dual_lr": 0.1, "dual_optimizer": {"name": "SGD", "momentum": m}} for m in (0.0, 0.7)
+    ]
+    shown = printed(judge(task(), [run(setting, 0.6, 0.75, method="lagrangian") for setting in alike]), width=200)
+    assert "lagrangian with dual_lr 0.1, dual_optimizer.name SGD" in shown
+    assert re.search(r"optimizer\.momentum", shown)
+    assert "best dual_optimizer.momentum 0" in shown
+    mixed: list[dict[str, Any]] = [alike[1], {"dual_lr": 0.1, "dual_optimizer": "SGD"}, {"dual_lr": 0.1}]
+    shown = printed(judge(task(), [run(setting, 0.6, 0.75, method="lagrangian") for setting in mixed]), width=200)
+    assert "{name: SGD, momentum: 0.7}" in shown

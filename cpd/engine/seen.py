@@ -1,0 +1,85 @@
+"""Values of constraints as tensors, and which of them a batch shows: a share of an empty group has no value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from cpd.errors import CpdError
+from cpd.problem import Observed, Share
+
+
+class Valued(NamedTuple):
+    """The value of a constraint.
+
+    Attributes:
+        value: A scalar or ``[k]``; 0 where nothing was seen.
+        there: Where something was, bool of the same shape; None for everywhere.
+    """
+
+    value: Tensor
+    there: Tensor | None
+
+
+def valued(value: Any) -> Valued:
+    """What the user's method returned for one constraint, as a tensor."""
+    if isinstance(value, Share):
+        return Valued(value.value, value.there)
+    return Valued(*value.spread) if isinstance(value, Observed) else Valued(value, None)
+
+
+def metric(value: Any) -> Tensor:
+    """A metric as a tensor; NaN where it is the share of an empty group."""
+    number, there = valued(value)
+    number = torch.as_tensor(number)
+    return number if there is None else torch.where(there, number, torch.full_like(number, float("nan")))
+
+
+def together(*values: Sequence[Valued]) -> dict[str, Tensor]:
+    """``{"observed": [C] bool}``: the components that each of the lists shows; empty where all always are."""
+    shown: dict[str, Tensor] = {}
+    for row in values:
+        if any(one.there is not None for one in row):
+            flat = torch.cat([_there(one).reshape(-1) for one in row])
+            shown["observed"] = flat & shown["observed"] if shown else flat
+    return shown
+
+
+def _there(one: Valued) -> Tensor:
+    return torch.ones_like(one.value, dtype=torch.bool) if one.there is None else one.there
+
+
+def refuse_outside(value: Any, name: str, place: str) -> None:
+    """Refuse entries of a vector that it does not have; only where their places can be read: of one run alone.
+
+    Raises:
+        CpdError: Some are out of range.
+    """
+    if not isinstance(value, Observed) or not value.outside.any():
+        return
+    wrong = int(value.index[value.outside][0])
+    message = f"{name} has an entry at place {wrong} of {value.size:,}"
+    raise CpdError(message, place=place, hint=f"give an index from 0 to {value.size - 1}, or a larger size")
+
+
+def unseen(observed: Sequence[bool] | None, sizes: dict[str, int]) -> str | None:
+    """Say of which constraints the judged data holds nothing, or None."""
+    if observed is None or all(observed):
+        return None
+    at, said = 0, []
+    for name, size in sizes.items():
+        missing = [k for k, seen in enumerate(observed[at : at + size]) if not seen]
+        if missing:
+            said.append(f"{name}{_listed(missing, size)}")
+        at += size
+    return f"no example of what is measured counts for {', '.join(said)}: there is no value to judge"
+
+
+def _listed(missing: list[int], size: int) -> str:
+    if size == 1:
+        return ""
+    more = f" and {len(missing) - 1:,} more of its {size:,}" if len(missing) > 1 else ""
+    return f"[{missing[0]}]{more}"
