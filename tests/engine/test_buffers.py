@@ -1,5 +1,6 @@
 """Buffers are state: run by run those of a plain PyTorch loop, whatever changes them, in every engine, and resumed."""
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ ADAM = FEATURES["adam in minibatches"]
 CHANGED = {"grown", "halved"}
 ONE_BY_ONE = {"BatchNorm of all so far": "a number is read off a tensor", "read": "a number is read off a tensor"}
 SOME = ["BatchNorm2d", "spectral norm", "in place", "by data", "queue", "tied", "turned", "flags"]
+COMPILED = [name for name in MODELS if name not in CHANGED and name not in ONE_BY_ONE]
 compiler = pytest.mark.skipif(
     not any(shutil.which(name) for name in ("g++", "clang++", "c++")), reason="there is no C++ compiler"
 )
@@ -55,7 +57,7 @@ def test_batchnorm_keeps_to_a_plain_loop_over_200_steps_in_single_precision(name
 
 @compiler
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [n for n in MODELS if n not in CHANGED and n not in ONE_BY_ONE])
+@pytest.mark.parametrize("name", COMPILED if os.environ.get("CPD_WHOLE") else SOME)
 def test_compiled_buffers_are_those_of_a_plain_loop(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CPD_CACHE", str(tmp_path))
     batch = of(name, 60, stepper="compiled")
