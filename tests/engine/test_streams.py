@@ -383,7 +383,7 @@ def test_compiled_steps_give_way_to_captured_ones() -> None:
     said: list[str] = []
     batch = batch_of("Augmented", steps=5, loader_workers=0)
     compiled = train(replace(batch, stepper="compiled"), Hooks(say=said.append))
-    assert "captured instead of compiled: a compiled step takes its minibatches from data in memory" in said
+    assert "captured instead of compiled: a compiled step takes a minibatch from data in memory" in said
     assert [numbers(run) for run in compiled.runs] == [
         numbers(run) for run in train(replace(batch, stepper="captured")).runs
     ]
