@@ -56,6 +56,7 @@ def test_batchnorm_keeps_to_a_plain_loop_over_200_steps_in_single_precision(name
 
 
 @compiler
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # of the old norms
 @pytest.mark.slow
 @pytest.mark.parametrize("name", COMPILED if os.environ.get("CPD_WHOLE") else SOME)
 def test_compiled_buffers_are_those_of_a_plain_loop(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
