@@ -18,6 +18,7 @@ BOUNDS = {"float32": 1e-5, "float64": 1e-9}
 FLAT = 50
 """How much farther than what they give single weights may be: some hardly matter, and Adam magnifies gradients."""
 REFUSED = "cannot be fused, runs train one at a time: `if`, `while`, `max` or `assert` depends on a tensor's value at "
+GIVES_WAY = "captured instead of compiled: it draws random numbers that depend on more than shapes"
 RECIPES = [name for name in FEATURES if known(name) and name != "autocast"]
 ROTATED = list(zip(TWELVE, [RECIPES[k % len(RECIPES)] for k in range(len(TWELVE))], strict=True))
 WHOLE = bool(os.environ.get("CPD_WHOLE"))
@@ -66,6 +67,7 @@ def agree(batch: Batch, right: list[Finished], bound: float) -> None:
     close(found, right, bound)
     assert len(right[0].tensors.keys() - found[0].tensors.keys()) == 0
     branches = batch.problem.target.endswith(":Branching")
+    notes = [note for note in notes if not note.startswith(GIVES_WAY)]
     assert [note[: len(REFUSED)] for note in notes] == ([REFUSED] if branches else [])
 
 
