@@ -148,7 +148,6 @@ class MethodGroups:
             seen = None if observed is None else observed[part.rows]
             new = part.update(violation[part.rows], state.tree, self.equality, step, seen)
             keep = active[part.rows].unsqueeze(-1)
-            keep = keep if observed is None else keep & observed[part.rows]
             pairs = zip(leaves(new), leaves(state.tree), strict=True)
             moved.append(state._replace(tree=refilled(new, [torch.where(keep, a, b) for a, b in pairs])))
         return tuple(moved)
