@@ -121,9 +121,9 @@ def _evaluated(group: Prepared, batch: Any) -> Stacked:
 
 def _first_epoch(group: Prepared) -> Iterator[Stacked]:
     """One run alone at its start, on the minibatches of the first epoch, or the first of them."""
-    order = group.batches.state()
-    for _ in range(min(group.batches.in_epoch, LOOKED_THROUGH)):
-        yield _evaluated(group, group.batches.next())
+    order, batches = group.batches.state(), group.batches.each
+    for _ in range(min(batches.in_epoch, LOOKED_THROUGH)):
+        yield _evaluated(group, batches.next())
     group.batches.restore(*order)
 
 

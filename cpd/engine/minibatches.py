@@ -167,6 +167,11 @@ class Minibatches:
         self._begin_epoch()
         self.taken = taken
 
+    @property
+    def each(self) -> Minibatches:
+        """Minibatches one by one, where several of them make a step."""
+        return self
+
     def begin(self) -> None:
         """Let what reads ahead begin."""
 

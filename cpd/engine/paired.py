@@ -117,6 +117,10 @@ class Paired(Minibatches):
         self.first.restore(own, first)
         self.second.restore(others, second)
 
+    def begin(self) -> None:
+        """Let the first stream be read ahead."""
+        self.first.begin()
+
     def close(self) -> None:
         """Give back what reads ahead."""
         self.first.close()

@@ -84,6 +84,15 @@ class Windows(Minibatches):
         self._held = self._given = None
         self.inner.restore(epoch_start, taken)
 
+    @property
+    def each(self) -> Minibatches:
+        """The minibatches."""
+        return self.inner
+
+    def begin(self) -> None:
+        """Let the minibatches be read ahead."""
+        self.inner.begin()
+
     def close(self) -> None:
         """Give back what reads ahead."""
         self.inner.close()

@@ -14,6 +14,7 @@ from recipe_runs import NEAR, recipe_of, trained
 from torch import Tensor
 
 from cpd.engine.batch import Batch
+from cpd.engine.checking import check
 from cpd.engine.minibatches import Minibatches
 from cpd.engine.train import Hooks, Interrupted, train
 from cpd.engine.windows import Windows
@@ -131,3 +132,9 @@ def test_a_window_is_peeked_at_and_put_back() -> None:
 def test_all_data_has_nothing_to_accumulate() -> None:
     with pytest.raises(SpecError, match=r"^train.accumulate: each step sees all data"):
         begun(shaken(THREE.model_copy(update={"batch_size": None})))
+
+
+def test_a_check_looks_at_the_minibatches_one_by_one() -> None:
+    found = {each.check: each for each in check(shaken())}
+    assert all(each.ok for each in found.values())
+    assert found["steps"].found.startswith(f"{STEPS} steps")
