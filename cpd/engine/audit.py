@@ -15,8 +15,8 @@ from cpd.engine.counting import out_of_memory
 from cpd.engine.recorder import Record
 from cpd.engine.step import State, Step
 from cpd.engine.surroundings import Surroundings
+from cpd.engine.tracebacks import first_line
 from cpd.engine.tree import row_of, take
-from cpd.engine.trial import first_line
 from cpd.errors import CpdError
 from cpd.outcome import RunKey
 

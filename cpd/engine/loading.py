@@ -26,7 +26,7 @@ from cpd.spec.models import ProblemSource
 from cpd.spec.watching import watching
 
 _problems: dict[str, Problem] = {}
-_data: dict[tuple[str, str, torch.dtype], Any] = {}
+_data: dict[tuple[str, str, str, torch.dtype], Any] = {}
 _notes: dict[str, list[str]] = {}
 _loaders: dict[str, DataLoader[Any] | None] = {}
 _inputs: dict[str, dict[str, tuple[str, tuple[int, ...]]]] = {}
@@ -123,45 +123,43 @@ def problem_key(source: ProblemSource) -> str:
 
 def load_data(source: ProblemSource, device: torch.device, dtype: torch.dtype) -> Any:
     """Return ``problem.data()`` on the device: a tree of tensors, read once per process, or a stream, or None."""
-    problem = load_problem(source)
-    name = (problem_key(source), str(device), dtype)
-    if name not in _data:
-        notes: list[str] = []
-        try:
-            with reading(source):
-                raw = problem.data()
-                data = as_tensors(raw, f"{source.target}.data()", notes, collate_of(problem))
-        except CpdError as error:
-            raise _of_the_spec(error) from error
-        except Exception as error:
-            where = f"{type(problem).__name__}.data()"
-            raise ProblemRaised(where, error, place=source.target, hint=_no_children(error)) from error
-        _data[name] = on_device(data, device, dtype)
-        _notes[problem_key(source)] = notes
-        _loaders[problem_key(source)] = raw if isinstance(raw, DataLoader) else None
-    return _data[name]
+    return _loaded(source, "data", device, dtype)
 
 
 def load_constraint_data(source: ProblemSource, device: torch.device, dtype: torch.dtype) -> Any:
-    """Return ``problem.constraint_data()`` likewise."""
+    """Return ``problem.constraint_data()`` likewise.
+
+    Raises:
+        CpdError: It is a stream.
+    """
+    data = _loaded(source, "constraint_data", device, dtype)
+    if isinstance(data, Stream):
+        message, place = "gives examples that are read while they are trained on", f"{source.target}.constraint_data()"
+        raise CpdError(message, place=place, hint="return tensors, or a Dataset that fits into memory")
+    return data
+
+
+def _loaded(source: ProblemSource, method: str, device: torch.device, dtype: torch.dtype) -> Any:
+    """What a method of the problem gives, read once per process."""
     problem = load_problem(source)
-    name = (problem_key(source), f"{device}, of the constraints", dtype)
+    problem_name = problem_key(source)
+    name = (problem_name, method, str(device), dtype)
     if name not in _data:
         notes: list[str] = []
         try:
             with reading(source):
-                place = f"{source.target}.constraint_data()"
-                data = as_tensors(problem.constraint_data(), place, notes, collate_of(problem))
-            if isinstance(data, Stream):
-                message = "gives examples that are read while they are trained on"
-                raise CpdError(message, place=place, hint="return tensors, or a Dataset that fits into memory")
+                raw = getattr(problem, method)()
+                data = as_tensors(raw, f"{source.target}.{method}()", notes, collate_of(problem))
         except CpdError as error:
             raise _of_the_spec(error) from error
         except Exception as error:
-            where = f"{type(problem).__name__}.constraint_data()"
+            where = f"{type(problem).__name__}.{method}()"
             raise ProblemRaised(where, error, place=source.target, hint=_no_children(error)) from error
         _data[name] = on_device(data, device, dtype)
-        _notes[problem_key(source)] = [*data_notes(source), *notes]
+        if method == "data":
+            _notes[problem_name], _loaders[problem_name] = notes, raw if isinstance(raw, DataLoader) else None
+        else:
+            _notes[problem_name] = [*data_notes(source), *notes]
     return _data[name]
 
 

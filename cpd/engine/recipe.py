@@ -84,9 +84,10 @@ class Recipe:
         self.tables: Tensors = {}
         self.places: list[Place] = []
         self._device = next(iter(parameters.values())).device
-        distinct = {one.model_dump_json(): one for one in recipes}
+        texts = [one.model_dump_json() for one in recipes]
+        distinct = dict(zip(texts, recipes, strict=True))
         index = {text: k for k, text in enumerate(distinct)}
-        self._which = torch.tensor([index[one.model_dump_json()] for one in recipes])
+        self._which = torch.tensor([index[text] for text in texts])
         self._place(list(distinct.values()), steps, steps_per_epoch)
         self._place_others(list(distinct.values()), steps)
 

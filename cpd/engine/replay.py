@@ -14,9 +14,8 @@ from cpd.engine.recorder import Record, Recorder
 from cpd.engine.step import State
 from cpd.engine.steppers.stepper import Stepper
 from cpd.engine.surroundings import Surroundings
-from cpd.engine.tracebacks import ItemRaised
+from cpd.engine.tracebacks import ItemRaised, first_line
 from cpd.engine.tree import mapped
-from cpd.engine.trial import first_line
 from cpd.errors import CpdError
 
 

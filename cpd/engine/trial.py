@@ -20,8 +20,7 @@ from cpd.engine.prepared import Prepared
 from cpd.engine.python_state import batched_names, stuck_names
 from cpd.engine.refusals import refusal_of, refused_in_words
 from cpd.engine.stacked import Gradients, Measures, Models, Stacked
-from cpd.engine.tracebacks import ItemRaised
-from cpd.engine.tracebacks import first_line as first_line
+from cpd.engine.tracebacks import ItemRaised, first_line
 from cpd.engine.tree import leaves, take
 from cpd.errors import CpdError, SpecError
 

@@ -20,8 +20,8 @@ from cpd.engine.steppers.pooling import pool_channels_last
 from cpd.engine.steppers.stepper import Eager, Stepper, as_one
 from cpd.engine.steppers.torch_private import CAST, ValueMode, drop_profiling, takes_dtype
 from cpd.engine.surroundings import untouched
+from cpd.engine.tracebacks import first_line
 from cpd.engine.tree import leaves, named, refilled
-from cpd.engine.trial import first_line
 from cpd.errors import CpdError
 
 MOST_SHAPES = 8

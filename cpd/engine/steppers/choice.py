@@ -18,8 +18,8 @@ from cpd.engine.steppers.compiled import Compiled
 from cpd.engine.steppers.cuda_graph import Graphed
 from cpd.engine.steppers.packaging import compile_seconds, missing_compiler
 from cpd.engine.steppers.stepper import Eager, Stepper
+from cpd.engine.tracebacks import first_line
 from cpd.engine.training import Training
-from cpd.engine.trial import first_line
 from cpd.errors import CpdError
 
 CAPTURE_FROM = 200

@@ -16,8 +16,8 @@ from cpd.engine.step import State, Step
 from cpd.engine.steppers.captured import Captured, Trace
 from cpd.engine.steppers.draws import Draw
 from cpd.engine.steppers.packaging import HISTORY, Layout, load, package
+from cpd.engine.tracebacks import first_line
 from cpd.engine.tree import leaves, named
-from cpd.engine.trial import first_line
 
 DRAWN_BYTES = 2**25
 """Random numbers and places of examples that are kept for the steps of one call."""
