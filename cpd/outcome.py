@@ -164,6 +164,21 @@ class RunKey:
 
 
 @dataclass(frozen=True)
+class Evidence:
+    """What says how sure a constraint's strict value is, of the examples that it was measured on.
+
+    Attributes:
+        counted: Of a share that counts whole examples, how many count and of how many: a pair for each component; None
+            of anything else.
+        resampled: Strict values on resamples of the examples, ``[B]``, or ``[B][k]`` for a vector constraint; empty
+            where nothing was resampled.
+    """
+
+    counted: Sequence[tuple[float, float]] | None = None
+    resampled: Sequence[Any] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class ConstraintOutcome:
     """One constraint of a finished run.
 
@@ -178,6 +193,7 @@ class ConstraintOutcome:
         held: Share of the last tenth of the steps, all of them, at which every component held at the level and the
             tolerance that it was trained with; None when not counted.
         tolerance: That tolerance.
+        evidence: What an interval of the strict value is drawn from; None where nothing was kept.
     """
 
     value: Number = None
@@ -187,6 +203,24 @@ class ConstraintOutcome:
     gradient_norm: float | None = None
     held: float | None = None
     tolerance: float | None = None
+    evidence: Evidence | None = None
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """A finished model on examples that no run trained on.
+
+    Attributes:
+        examples: How many.
+        objective: Theirs.
+        constraints: Of each constraint its value, surrogate and evidence on them.
+        metrics: By name.
+    """
+
+    examples: int | None = None
+    objective: float | None = None
+    constraints: Mapping[str, ConstraintOutcome] = field(default_factory=dict)
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
 
 
 class RecordedMeasures(TypedDict):
@@ -296,6 +330,8 @@ class Run:
         error: Why it failed or diverged; of a completed run, that it diverged after the iterate that is judged.
         selected_step: Steps done at the iterate that is judged, where that need not be the last one; else None.
         ended_early: Whether it ended before all steps were done, for it had been feasible long enough.
+        held_out: The same model on held-out examples; None where there are none.
+        examples: How many examples the model was measured on in training data; None where there are no data.
     """
 
     key: RunKey
@@ -309,3 +345,5 @@ class Run:
     curves: Curves | None = None
     selected_step: int | None = None
     ended_early: bool = False
+    held_out: HeldOut | None = None
+    examples: int | None = None
