@@ -17,7 +17,7 @@ from cpd.engine.minibatches import total_steps
 from cpd.engine.prepared import Prepared, Refused
 from cpd.engine.preparing import Builder, check_device
 
-OPERATIONS, NUMBERS = 8e10, 1e10
+OPERATIONS, NUMBERS = 8e10, 4e9
 """Operations of matrix products, and numbers that other operations give, which a core of a few years ago does in a
 second."""
 PER_CALL = 2e-5
