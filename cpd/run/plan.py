@@ -21,7 +21,7 @@ MOST_FUSED = 1024
 MEMORY = 2**31
 """Bytes that the runs of one program may take, by count, where the user sets no number of them."""
 
-WORTH = 8.0
+WORTH = 6.0
 """Seconds of arithmetic from which sharing it among the cores makes up for starting worker processes."""
 
 FEW = 8
