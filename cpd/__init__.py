@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cpd.errors import CpdError
-    from cpd.problem import Evaluation, Problem, observed, share
+    from cpd.problem import Evaluation, Problem, observed
     from cpd.results.frames import load_runs
     from cpd.results.result import Result
     from cpd.run.commands import bisect, compare, sweep
     from cpd.run.options import Options
+    from cpd.shares import share
     from cpd.spec.overrides import Overrides
 
 __all__ = [
@@ -37,7 +38,7 @@ _HOME = {
     "compare": "cpd.run.commands",
     "load_runs": "cpd.results.frames",
     "observed": "cpd.problem",
-    "share": "cpd.problem",
+    "share": "cpd.shares",
     "Options": "cpd.run.options",
     "Overrides": "cpd.spec.overrides",
     "sweep": "cpd.run.commands",

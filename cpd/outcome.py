@@ -119,6 +119,10 @@ class Diagnosis(StrEnum):
     MULTIPLIER_DIVERGING = "multiplier_diverging"
     BUDGET_EXHAUSTED = "budget_exhausted"
     VANISHING_CONSTRAINT_GRADIENT = "vanishing_constraint_gradient"
+    CONTRADICTORY_CONSTRAINTS = "contradictory_constraints"
+    BLOWN_UP = "blown_up"
+    UNBOUNDED = "unbounded"
+    OBJECTIVE_MOVING = "objective_moving"
 
 
 SECTIONS = ("train.", "arguments.")
@@ -172,10 +176,13 @@ class Evidence:
             of anything else.
         resampled: Strict values on resamples of the examples, ``[B]``, or ``[B][k]`` for a vector constraint; empty
             where nothing was resampled.
+        size: Of what was resampled, how many examples the smallest group has that it is made of; None where the value
+            does not depend on any. One for each component of a vector constraint, where that is known.
     """
 
     counted: Sequence[tuple[float, float]] | None = None
     resampled: Sequence[Any] = field(default_factory=list)
+    size: int | Sequence[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -191,8 +198,10 @@ class ConstraintOutcome:
         gradient_norm: Norm of the surrogate's gradient at the end, relative to the largest one seen at the recorded
             points of the run (the largest component of a vector constraint); None when not measured.
         held: Share of the last tenth of the steps, all of them, at which every component held at the level and the
-            tolerance that it was trained with; None when not counted.
+            tolerance that it was trained with; of the points in ``checked`` where there are any; None when not counted.
         tolerance: That tolerance.
+        checked: Of a training by minibatches, strict values on the judged data at some points of its last tenth,
+            oldest first; empty otherwise.
         evidence: What an interval of the strict value is drawn from; None where nothing was kept.
     """
 
@@ -204,6 +213,55 @@ class ConstraintOutcome:
     held: float | None = None
     tolerance: float | None = None
     evidence: Evidence | None = None
+    checked: Sequence[Any] = field(default_factory=list)
+
+    @property
+    def last_values(self) -> Sequence[Any]:
+        """Strict values over the last tenth of the steps: on the judged data, where minibatches are noisy."""
+        return self.checked if len(self.checked) else self.tail
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What was seen around the parameters at which a run's training ended.
+
+    Attributes:
+        components: The components whose gradients were taken, ``(constraint, place)`` each; of many those that were
+            furthest from their levels.
+        products: Inner products of the gradients of their surrogates, ``[m][m]``.
+        scale: Norm of the parameters, there or at the start, whichever is larger: how far a change of their own size
+            goes.
+        recedes: Whether the objective fell without slowing down, and no constraint got worse, as far as 10,000 times
+            ``scale`` down the gradient of what was trained on; None where that could not be evaluated.
+    """
+
+    components: Sequence[tuple[str, int]]
+    products: Sequence[Sequence[float]]
+    scale: float
+    recedes: bool | None = None
+
+
+@dataclass(frozen=True)
+class Kkt:
+    r"""How far a finished model is from the conditions of Karush, Kuhn and Tucker, on the training data.
+
+    With lambda what the method's multipliers or coefficients come to there:
+
+    Attributes:
+        stationarity: Norm of the gradient of ``f + lambda g``, relative to that of f; None where neither is finite.
+        primal: The largest violation, 0 where there is none.
+        dual: How far below 0 an inequality's multiplier is at most, 0 where none is.
+        complementarity: Sum of ``|lambda_i g_i|`` over the inequalities.
+        of: ``strict``, or ``surrogate`` where some constraint's gradient is that of its surrogate.
+        settled: Whether stationarity, dual and complementarity are small at the tolerance trained with.
+    """
+
+    stationarity: float | None
+    primal: float | None
+    dual: float | None
+    complementarity: float | None
+    of: str
+    settled: bool
 
 
 @dataclass(frozen=True)
@@ -215,12 +273,14 @@ class HeldOut:
         objective: Theirs.
         constraints: Of each constraint its value, surrogate and evidence on them.
         metrics: By name.
+        error: Why there is nothing to judge on them: no example counts for some constraint.
     """
 
     examples: int | None = None
     objective: float | None = None
     constraints: Mapping[str, ConstraintOutcome] = field(default_factory=dict)
     metrics: Mapping[str, float | None] = field(default_factory=dict)
+    error: str | None = None
 
 
 class RecordedMeasures(TypedDict):
@@ -231,6 +291,7 @@ class RecordedMeasures(TypedDict):
     constraints: dict[str, list[Number]]
     surrogates: dict[str, list[Number]]
     metrics: dict[str, list[float | None]]
+    held_out: NotRequired[RecordedMeasures]
 
 
 class Recorded(TypedDict):
@@ -247,12 +308,15 @@ class Recorded(TypedDict):
 class MeasuredCurves:
     """What was measured of a run along the way, on all training data, thinned to at most about 500 points.
 
+    What was measured on held-out examples, at the same steps, is one of its own.
+
     Attributes:
         steps: Steps done at each point, ``[points]``, ascending.
         objective: ``[points]``.
         constraints: Strict value by name, ``[points]`` or ``[points][k]``.
         surrogates: Differentiable value, likewise.
         metrics: By name, ``[points]``.
+        held_out: The same on held-out examples; None where there are none.
     """
 
     steps: Sequence[int]
@@ -260,16 +324,18 @@ class MeasuredCurves:
     constraints: Mapping[str, Sequence[Any]]
     surrogates: Mapping[str, Sequence[Any]]
     metrics: Mapping[str, Sequence[float | None]]
+    held_out: MeasuredCurves | None = None
 
     def plain(self) -> RecordedMeasures:
         """The same as lists."""
-        return {
+        found: RecordedMeasures = {
             "steps": list(self.steps),
             "objective": list(self.objective),
             "constraints": {name: list(points) for name, points in self.constraints.items()},
             "surrogates": {name: list(points) for name, points in self.surrogates.items()},
             "metrics": {name: list(points) for name, points in self.metrics.items()},
         }
+        return found if self.held_out is None else {**found, "held_out": self.held_out.plain()}
 
 
 @dataclass(frozen=True)
@@ -332,6 +398,11 @@ class Run:
         ended_early: Whether it ended before all steps were done, for it had been feasible long enough.
         held_out: The same model on held-out examples; None where there are none.
         examples: How many examples the model was measured on in training data; None where there are no data.
+        ending: What was seen around its last parameters; None where that was not looked at.
+        kkt: Residuals of the conditions of optimality; None of a run that did not complete.
+        mixture: The iterates of the mixture that is judged, by the steps done there, each with its share; empty where
+            one iterate is. Numbers are then the means of theirs.
+        averaged: The last share of the training whose parameters' mean is judged; None where no mean is.
     """
 
     key: RunKey
@@ -347,3 +418,7 @@ class Run:
     ended_early: bool = False
     held_out: HeldOut | None = None
     examples: int | None = None
+    ending: Ending | None = None
+    kkt: Kkt | None = None
+    mixture: Sequence[tuple[int, float]] = ()
+    averaged: float | None = None

@@ -12,101 +12,13 @@ import torch
 from torch import Tensor
 
 from cpd.errors import CpdError
+from cpd.shares import Share as Share
+from cpd.shares import share as share
 
 THIRD = 2
 """The place of the first parameter of ``evaluate`` after the model and the batch."""
 OFFERED = ("progress", "constraint_batch")
 """What ``evaluate`` may take beside them, by name."""
-
-
-@dataclass(frozen=True, eq=False)
-class Share:
-    """A share of examples, as the two sums that it is made of: see :func:`share`.
-
-    Attributes:
-        numerator: ``sum(p * of)``, a scalar or ``[k]``.
-        denominator: ``sum(of)``, of the same shape; without ``of`` the number of examples.
-        whole: Whether it is of all examples, so that it always has a value.
-    """
-
-    numerator: Tensor
-    denominator: Tensor
-    whole: bool = False
-
-    @property
-    def shape(self) -> torch.Size:
-        """Of the value."""
-        return self.numerator.shape
-
-    @property
-    def there(self) -> Tensor | None:
-        """Whether it has a value, bool of its shape: not where its group is empty. None where it always has."""
-        return None if self.whole else self.denominator != 0
-
-    @property
-    def value(self) -> Tensor:
-        """Numerator over denominator; 0, without a gradient, where the group is empty."""
-        there = self.there
-        if there is None:
-            return self.numerator / self.denominator
-        share = self.numerator / torch.where(there, self.denominator, torch.ones_like(self.denominator))
-        return torch.where(there, share, torch.zeros_like(share))
-
-    def _refused(self, other: Any = None) -> Any:
-        hint = (
-            "return it as it is, or calculate with its value, which is 0 where the group is empty: cpd.share(...).value"
-        )
-        raise CpdError("is two sums, no number to calculate with", place="cpd.share()", hint=hint)
-
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __neg__ = _refused
-
-
-def share(p: Tensor, of: Tensor | None = None, *, dim: int | tuple[int, ...] | None = 0) -> Share:
-    r"""Return the share of a group of examples, which may be empty in a minibatch.
-
-    .. math:: \frac{\sum_i p_i \, \mathrm{of}_i}{\sum_i \mathrm{of}_i}
-
-    Both ``p`` and ``of`` lead with the examples; the one with fewer dimensions gets some of size 1 at its end, and
-    the two are broadcast. So ``share(p, of=y)`` of two ``[n]`` is a recall, and ``share(p, of=onehot)`` with a ``[n]``
-    and a ``[n, k]`` is k shares, as is ``share(p[:, None], of=onehot)``. A share over an empty group is not observed in
-    that step: it has no gradient, its multiplier stays, and it counts neither as held nor as violated. Where a model
-    is judged it is an error.
-
-    Args:
-        p: What is counted: probabilities, decisions (bool) or numbers, ``[n]`` or ``[n, ...]``.
-        of: The group: members (bool) or weights >= 0; default: every example.
-        dim: Dimensions that are summed over: the examples; None for all, so that the result is a scalar.
-
-    Returns:
-        A value for ``constraints``, ``strict`` and ``metrics``; a scalar, or ``[k]``.
-
-    Raises:
-        CpdError: The shapes do not fit together.
-    """
-    dtype = torch.promote_types(p.dtype, torch.get_default_dtype())  # a sum of bool or bfloat16 would lose counts
-    if of is None:
-        numerator, examples = p.to(dtype), torch.ones((), dtype=dtype, device=p.device).expand(p.shape)
-    else:
-        dtype = torch.promote_types(of.dtype, dtype)
-        numerator, examples = _broadcast(p.to(dtype), of.to(dtype))
-        numerator = numerator * examples
-    dims = tuple(range(numerator.dim())) if dim is None else dim
-    total = numerator.sum(dims) if numerator.dim() else numerator
-    if of is None:
-        count = numerator.numel() // max(1, total.numel())
-        return Share(total, torch.full_like(total, float(count)).detach(), whole=count > 0)
-    return Share(total, examples.sum(dims) if examples.dim() else examples)
-
-
-def _broadcast(p: Tensor, of: Tensor) -> tuple[Tensor, Tensor]:
-    """Both with all dimensions, the first of which are the same."""
-    most = max(p.dim(), of.dim())
-    try:
-        p, of = torch.broadcast_tensors(*(t.reshape(*t.shape, *[1] * (most - t.dim())) for t in (p, of)))
-    except RuntimeError:
-        shapes = f"p has shape {list(p.shape)}, of has {list(of.shape)}"
-        raise CpdError(shapes, place="cpd.share()", hint="let the first dimension of both be the examples") from None
-    return p, of
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,6 +133,13 @@ class Problem:
 
         One whose items differ each time (a random transform), or that does not fit into memory, is read anew each
         epoch. None stands for no data.
+        """
+        return None
+
+    def held_out(self) -> Any:
+        """Return examples, like :meth:`data`'s, that no run trains on, and on which every run is judged; default: None.
+
+        A share of :meth:`data` is held out by ``held_out: 0.2`` in the YAML instead.
         """
         return None
 

@@ -90,7 +90,9 @@ class TensorBoard(Tracker):
     def points(self, run: Plain, points: Plain) -> None:
         """Write each curve under ``objective``, ``constraints/NAME`` and ``multipliers/NAME``, or ``measured/...``."""
         writer = self._open(run)
-        for prefix, part in (("", points), ("measured/", points.get("measured") or NOTHING)):
+        measured = points.get("measured") or NOTHING
+        held_out = measured.get("held_out") or NOTHING
+        for prefix, part in (("", points), ("measured/", measured), ("measured/held_out/", held_out)):
             for tag, values in curves(part):
                 for step, value in zip(part["steps"], values, strict=True):
                     if value is not None:
@@ -105,6 +107,9 @@ class TensorBoard(Tracker):
         values |= {f"level of {name}": level for name, level in run["levels"].items()}
         results = {"objective": run["objective"], "feasible": float(run["feasible"])}
         results |= {f"metric {name}" if name in results else name: value for name, value in run["metrics"].items()}
+        if (held_out := run.get("held_out")) is not None:
+            results |= {"held_out objective": held_out["objective"]}
+            results |= {f"held_out {name}": value for name, value in held_out["metrics"].items()}
         shown = {f"final/{name}": value for name, value in results.items() if value is not None}
         for summary in hparams({name: _hyperparameter(value) for name, value in values.items()}, shown):
             writer.file_writer.add_summary(summary)

@@ -18,7 +18,7 @@ from cpd.methods.hyperparameter import Hyperparameter
 from cpd.methods.method import Method
 from cpd.methods.registry import REGISTRY
 from cpd.spec.schema import GRID_TITLE, file_schema
-from cpd.verdict.diagnosis import DIAGNOSES
+from cpd.verdict.diagnosis import DIAGNOSES, sentence
 
 DOCS = Path(__file__).resolve().parent
 BLOCK = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -111,12 +111,13 @@ def numbers(one: Hyperparameter) -> str:
     bound = "" if one.minimum == float("-inf") else f" {sign} {one.minimum:g}" + ("" if one.exclusive else " on")
     below = "" if one.below == float("inf") else f", below {one.below:g}"
     kind = "whole number" if one.whole else "number"
-    return f"{kind}{bound}{below}" + (", or one per constraint" if one.per_constraint else "")
+    either = ", of either sign for equalities" if one.of_equalities else ""
+    return f"{kind}{bound}{below}{either}" + (", or one per constraint" if one.per_constraint else "")
 
 
 def diagnoses() -> str:
     """Every diagnosis and its meaning."""
-    return table(("diagnosis", "what it means, and what to do"), [(f"`{n}`", text) for n, text in DIAGNOSES.items()])
+    return table(("diagnosis", "what it means, and what to do"), [(f"`{n}`", sentence(n)) for n in DIAGNOSES])
 
 
 def refusals() -> str:

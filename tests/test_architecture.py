@@ -23,16 +23,17 @@ MOST_FLAT = 8
 ROOMS = {
     "errors": set(),
     "outcome": {"errors"},
-    "problem": {"errors"},
+    "shares": {"errors"},
+    "problem": {"shares", "errors"},
     "files": {"errors"},
     "trackers": {"errors"},
     "methods": {"errors"},
     "search": {"errors"},
     "executors": {"errors"},
     "spec": {"methods", "outcome", "files", "errors"},  # a task names its runs by outcome.RunKey
-    "verdict": {"outcome", "errors"},
+    "verdict": {"methods", "outcome", "errors"},  # what a method says of a price, and of what to do
     # A step counts where constraints hold, as the verdict does.
-    "engine": {"problem", "methods", "outcome", "spec", "verdict", "files", "errors"},
+    "engine": {"shares", "problem", "methods", "outcome", "spec", "verdict", "files", "errors"},
     "store": {"spec", "outcome", "files", "errors"},
     "views": {"verdict", "outcome", "files", "errors"},
     # What a command came to, fresh or stored, without torch.
@@ -42,16 +43,17 @@ ROOMS = {
         "errors",
     },
     "cli": {"run", "results", "views", "store", "spec", "verdict", "errors"},
-    "cpd": {"run", "results", "spec", "problem", "errors"},
+    "cpd": {"run", "results", "spec", "problem", "shares", "errors"},
     "problems": {"cpd", "problem", "errors"},
 }  # fmt: skip
 
 # The packages from elsewhere that a room may import; a room that is not named imports none.
 PACKAGES = {
     "cli": {"typer", "click", "rich"},
-    "engine": {"torch", "numpy", "platformdirs"},
+    "engine": {"torch", "numpy", "platformdirs", "scipy"},
     "problems": {"torch", "numpy", "sklearn"},
     "problem": {"torch"},
+    "shares": {"torch"},
     "outcome": {"numpy"},
     "store": {"numpy"},
     "verdict": {"numpy"},

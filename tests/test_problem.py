@@ -85,12 +85,13 @@ def test_an_entry_out_of_range_is_never_taken_for_another(index: int) -> None:
     assert torch.isnan(vector).any()
 
 
-SUMS = (
-    "cpd.share(): is two sums, no number to calculate with; return it as it is, or calculate with its value, "
-    "which is 0 where the group is empty: cpd.share(...).value"
-)
 REFUSED: dict[str, Callable[[], Any]] = {
-    SUMS: lambda: 1 - cpd.share(torch.ones(4)),
+    "cpd.share(): max of it is max; give a tensor of them, such as amax in place of max over a dimension": lambda: (
+        cpd.share(torch.ones(4, 2)).max(dim=0)
+    ),
+    "cpd.share(): is put into a tensor by add_; write a = a + cpd.share(...)": lambda: torch.ones(()).add_(
+        cpd.share(torch.ones(4))  # type: ignore[arg-type]
+    ),
     "cpd.share(): p has shape [4], of has [3]; let the first dimension of both be the examples": lambda: cpd.share(
         torch.ones(4), of=torch.ones(3)
     ),

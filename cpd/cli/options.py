@@ -22,6 +22,12 @@ Form = Literal["table", "json", "csv", "markdown", "latex"]
 """How data is printed."""
 
 
+def _columns(text: str) -> tuple[str, ...]:
+    from cpd.views.tables.certificates import read_columns
+
+    return read_columns(text)
+
+
 @dataclass(frozen=True)
 class Output:
     """How a command shows what it came to."""
@@ -29,6 +35,12 @@ class Output:
     plot: Annotated[str | None, Option("Draw the result into this .png, .svg or .pdf.")] = None
     form: Annotated[Form, Option("How to print the data.", ("--format", "-f"))] = "table"
     quiet: Annotated[bool, Option("No progress and no notes on stderr.", ("--quiet", "-q"))] = False
+    columns: Annotated[
+        tuple[str, ...],
+        Option(
+            "Further columns of the tables, with commas between them: kkt, the residuals of optimality.", read=_columns
+        ),
+    ] = ()
 
 
 class Shared(NamedTuple):
@@ -64,6 +76,7 @@ def _typer(option: Option) -> Any:
 
 Store = Annotated[str | None, typed(Options, "store")]
 Format = Annotated[Form, typed(Output, "form")]
+Columns = Annotated[str | None, typed(Output, "columns")]
 
 
 def training_options(command: Callable[..., None]) -> Callable[..., None]:

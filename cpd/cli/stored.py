@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from cpd.cli.console import say
-from cpd.cli.options import Format, Store
+from cpd.cli.options import Columns, Format, Store
 from cpd.views.printable import spelled_out
 
 if TYPE_CHECKING:
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from cpd.views.report.page import Provenance
 
 app = typer.Typer()
+
+Judge = Annotated[
+    Literal["training", "held_out"] | None,
+    typer.Option(help="The data that decide, training or held_out [default: as the sweep was judged]."),
+]
 
 SweepArgument = Annotated[
     str, typer.Argument(metavar="SWEEP", help="An id, the start of one, a task's name for its newest, or last.")
@@ -45,19 +50,26 @@ def show(
     sweep: SweepArgument = "last",
     *,
     tolerance: Annotated[float | None, typer.Option(help="Judge at this tolerance instead.", min=0.0)] = None,
-    gap: Annotated[float | None, typer.Option(help="Judge usefulness with this gap instead.", min=0.0)] = None,
+    gap: Annotated[str | None, typer.Option(help="Judge usefulness with this gap instead, 5% or 0.01.")] = None,
+    judge: Judge = None,
+    confidence: Annotated[str | None, typer.Option(help="How sure a verdict is to be instead, 0.99 or 99%.")] = None,
     store: Store = None,
     form: Format = "table",
+    columns: Columns = None,
 ) -> None:
     """Print a stored sweep's tables again.
 
     Example: cpd show last --tolerance 0.01 --format markdown
     """
     from cpd.results import history
+    from cpd.verdict.confidence import read_confidence
     from cpd.views.tables import render
+    from cpd.views.tables.certificates import read_columns
 
-    _, result = history.load(sweep, store, tolerance, gap)
-    render.show(result.document, form, sys.stdout)
+    further = read_columns(columns or "")
+    sure = None if confidence is None else read_confidence(confidence)
+    _, result = history.load(sweep, store, tolerance, gap, judge, sure)
+    render.show(result.document, form, sys.stdout, further=further)
     raise typer.Exit(result.exit_code)
 
 
@@ -78,6 +90,7 @@ def plot(
             "dual_lr=0.1; may be given again.",
         ),
     ] = None,
+    judge: Judge = None,
     store: Store = None,
 ) -> None:
     """Draw a stored sweep as the paper's figures do.
@@ -89,7 +102,7 @@ def plot(
     from cpd.views.plots.draw import default_kind
     from cpd.views.plots.selection import select
 
-    stored_sweep, result = history.load(sweep, store)
+    stored_sweep, result = history.load(sweep, store, judge=judge)
     document = result.document
     kind = kind or ("dynamics" if chosen else default_kind(document))
     places = select(document, chosen, kind) if chosen else None
@@ -103,6 +116,7 @@ def report(
     sweep: SweepArgument = "last",
     *,
     to: Annotated[str | None, typer.Option(help="An .html file [default: SWEEP.html].")] = None,
+    judge: Judge = None,
     store: Store = None,
 ) -> None:
     """Write a stored sweep as one HTML file that opens offline, for those who have no cpd.
@@ -112,7 +126,7 @@ def report(
     from cpd.results import history
     from cpd.views.report.page import write_report
 
-    stored_sweep, result = history.load(sweep, store)
+    stored_sweep, result = history.load(sweep, store, judge=judge)
     file = Path(to or f"{_file_name(stored_sweep.record.task)}.html")
     write_report(file, result.document, result.curves, provenance(stored_sweep))
     say(f"written: {file}")
@@ -126,6 +140,7 @@ def export(
     curves: Annotated[
         bool, typer.Option("--curves", help="One row per recorded point instead of one per run.")
     ] = False,
+    judge: Judge = None,
     store: Store = None,
 ) -> None:
     """Write a stored sweep as a tidy table: one row per run, or per recorded point.
@@ -134,7 +149,7 @@ def export(
     """
     from cpd.results import export, history
 
-    _, result = history.load(sweep, store)
+    _, result = history.load(sweep, store, judge=judge)
     count = export.export(result.document, result.curves if curves else None, to)
     say(f"{count} rows written to {to}")
 

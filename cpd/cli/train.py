@@ -151,7 +151,7 @@ def finish(result: "Result", output: Output, printed: bool = False) -> None:
     """Print a result, draw it if asked to, and leave with its exit code."""
     from cpd.views.tables.render import show
 
-    show(result.document, output.form, sys.stdout, iterations_shown=printed)
+    show(result.document, output.form, sys.stdout, iterations_shown=printed, further=output.columns)
     if result.advice:
         say(result.advice)
     report_failures(result)

@@ -49,11 +49,16 @@ def measure(training: UnderWay, measuring: Measuring) -> None:
         return
     rows = [r if on else active.index(True) for r, on in enumerate(active)]
     models = step.models(state) if all(active) else take(step.models(state), rows)
-    at, raised = judged(training.prepared, models, python and [python[r] for r in rows])
+    own = python and [python[r] for r in rows]
+    at, raised = judged(training.prepared, models, own)
+    held_out = None
+    if measuring.held_out:
+        held_out, missing = judged(training.prepared, models, own, held_out=True)
+        raised = raised or missing
     _tell(training.notes, raised)
     along, done = training.going.tree.along, training.done
     assert along is not None, "there is a place for what is measured"
-    along = measuring.taken(along, step, state, at, done)
+    along = measuring.taken(along, step, state, at, done, held_out)
     ended = torch.zeros_like(state.active) if along.streak is None else along.streak.ended & state.active
     if not ended.any():
         training.put(along=along)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from cpd.engine.pruning import Prune
 from cpd.outcome import RunKey
+from cpd.spec.held_out import Split
 from cpd.spec.models import Constraint, ProblemSource, Train
 
 
@@ -25,6 +26,8 @@ class Batch:
         prune: Which runs are given up early; None for none.
         searched: The constraint that a search goes by, which must be a single value; None in a sweep.
         loader_workers: Processes that read a Dataset ahead of the steps; None for as many as help.
+        held_out: Which part of ``data()`` no run trains on; None for what ``held_out()`` gives.
+        judge: Which data decide a verdict, where that is said.
         checkpoint: Folder for checkpoints of this batch, or None to keep none.
         checkpoint_every: Seconds of work that may be lost when the machine dies.
     """
@@ -40,6 +43,8 @@ class Batch:
     prune: Prune | None = None
     searched: str | None = None
     loader_workers: int | None = None
+    held_out: Split | None = None
+    judge: str | None = None
     checkpoint: str | None = None
     checkpoint_every: float = 60.0
 

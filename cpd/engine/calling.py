@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from cpd.engine.paired import Both
+from cpd.engine.players import of_players
 from cpd.errors import CpdError
 from cpd.problem import Evaluation, Problem, takes
 
@@ -50,6 +51,7 @@ class Calls:
 
     def __call__(self, method: str, model: nn.Module, batch: Any, offered: Mapping[str, Any]) -> Evaluation:
         """Call a method with what it takes of ``offered``, and of the second stream where there is one."""
+        batch = of_players(batch).model
         if isinstance(batch, Both):
             batch, offered = batch.batch, {**offered, "constraint_batch": batch.constraint_batch}
         further = {name: offered[what] for name, what in self.taken[method].items()}

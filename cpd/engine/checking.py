@@ -11,8 +11,10 @@ import torch
 from torch import Tensor
 
 from cpd.engine.batch import Batch
+from cpd.engine.counting import out_of_memory
 from cpd.engine.foresight import Foreseen, foresee
 from cpd.engine.generators import kept_random
+from cpd.engine.groups import described
 from cpd.engine.items import Stream
 from cpd.engine.loading import data_notes
 from cpd.engine.minibatches import total_steps
@@ -22,8 +24,10 @@ from cpd.engine.replay import Replay
 from cpd.engine.seen import unseen
 from cpd.engine.stacked import Stacked
 from cpd.engine.steppers.captured import Captured
+from cpd.engine.tracebacks import first_line
 from cpd.engine.training import Training
 from cpd.engine.tree import named, take
+from cpd.errors import CpdError
 
 EMPTY_GROUP = "; where its group may be empty in a minibatch, cpd.share(p, of=group) leaves it out there"
 LOOKED_THROUGH = 64
@@ -59,7 +63,7 @@ def check(batch: Batch, runs: int = 1, foretold: Callable[[Foreseen], str] | Non
         training = Training.begin(group, batch.constraints, batch.train)
         notes = data_notes(batch.problem)
         found = [Checked("data", True, "; ".join([_data(group.data), *notes])), Checked("model", True, _model(group))]
-        found += [*_evaluations(group), _gradients(group)]
+        found += [*_evaluations(group), _gradients(group), *_judged(group, batch)]
         refused = [note for note in builder.notes if not group.stack.fused and "one at a time" in note]
         same = f"fusable: all settings train as one program; one run alone has its numbers on {_compared(group)}"
         found += [Checked("fusing", True, "; ".join(refused) or same), Checked("engine", True, _engine(training))]
@@ -110,6 +114,19 @@ def _evaluations(group: Prepared) -> Iterator[Checked]:
         yield Checked("measure", False, f"measure() gives {', '.join(unwell)} that is not finite at the start")
     lost = [f"{n} is not finite at the start" for n, value in judged.metrics.items() if not value.isfinite().all()]
     yield Checked("metrics", True, "; ".join([", ".join(judged.metrics) or "none", *lost]))
+
+
+def _judged(group: Prepared, batch: Batch) -> Iterator[Checked]:
+    """How many examples decide, by which intervals are as narrow as they are."""
+    held_out = group.held_out is not None and batch.judge != "training"
+    if group.data is None:
+        return
+    try:
+        yield Checked("judged", *described(group, batch, held_out))
+    except Exception as error:  # the first part was measured before; that of another one may raise
+        if isinstance(error, CpdError) or out_of_memory(error):
+            raise
+        yield Checked("judged", False, f"measure() raised {type(error).__name__}: {first_line(error)}")
 
 
 def _evaluated(group: Prepared, batch: Any) -> Stacked:

@@ -24,6 +24,8 @@ class Tree(NamedTuple):
             the minibatch shows nothing of the constraint.
         pruned: ``[R]`` bool: the runs that were given up.
         along: What measures along the way have come to; None where there are none.
+        checked: Strict values measured in the last tenth of a training by minibatches, ``[R, points, C]``, NaN where
+            not measured yet; None where steps see all data.
     """
 
     state: State
@@ -31,6 +33,7 @@ class Tree(NamedTuple):
     norms: Tensor
     pruned: Tensor
     along: Along | None = None
+    checked: Tensor | None = None
 
     @property
     def ended(self) -> Tensor:

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from cpd.engine.seen import metric
 from cpd.errors import CpdError, SpecError
-from cpd.problem import Evaluation, Observed, Share
+from cpd.problem import Evaluation, Observed
+from cpd.shares import Calculable
 
 HINT_FLAT = "reduce or flatten it"
 
@@ -67,12 +68,13 @@ def _check_names(returned: Sequence[Any], names: Sequence[str], place: str) -> N
 def _check_scalar(value: Any, name: str, place: str) -> None:
     if not isinstance(value, Tensor) or value.dim() != 0:
         got = f"shape {list(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
-        raise CpdError(f"{name} must be a scalar tensor, got {got}", place=place, hint="reduce it, e.g. with .mean()")
+        hint = "take its value: (...).value" if isinstance(value, Calculable) else "reduce it, e.g. with .mean()"
+        raise CpdError(f"{name} must be a scalar tensor, got {got}", place=place, hint=hint)
 
 
 def _check_value(value: Any, name: str, place: str) -> None:
-    has_shape = isinstance(value, Tensor | Share | Observed)
+    has_shape = isinstance(value, Tensor | Calculable | Observed)
     if not has_shape or len(value.shape) > 1 or value.shape.numel() == 0:
         got = f"shape {list(value.shape)}" if has_shape else type(value).__name__
-        hint = "sum over all examples: cpd.share(p, of=y, dim=None)" if isinstance(value, Share) else HINT_FLAT
+        hint = "sum over all examples: cpd.share(p, of=y, dim=None)" if isinstance(value, Calculable) else HINT_FLAT
         raise CpdError(f"{name} must be a scalar or [k] tensor, got {got}", place=place, hint=hint)

@@ -13,9 +13,12 @@ import torch
 from cpd.engine.batch import Batch
 from cpd.engine.generators import kept_random
 from cpd.engine.items import Stream
+from cpd.engine.measuring import models_kept
 from cpd.engine.minibatches import total_steps
 from cpd.engine.prepared import Prepared, Refused
 from cpd.engine.preparing import Builder, check_device
+from cpd.engine.two_players import TwoPlayers
+from cpd.spec.models import Train
 
 OPERATIONS, NUMBERS = 8e10, 4e9
 """Operations of matrix products, and numbers that other operations give, which a core of a few years ago does in a
@@ -56,18 +59,23 @@ def weigh(batch: Batch) -> Work | None:
                 return None
     except Exception:
         return None  # the training meets it again and says it with its place
-    return work_of(group, total_steps(batch.train, group.data) * batch.train.accumulate)
+    return work_of(group, batch.train)
 
 
-def work_of(group: Prepared, steps: int) -> Work:
-    """What a run of a group takes for so many steps."""
+def work_of(group: Prepared, train: Train) -> Work:
+    """What a run of a group takes with a recipe."""
+    updates = total_steps(train, group.data)
+    steps = updates * train.accumulate
     models, counter, counted = group.models, group.counter, group.counted
     parameters = sum(p.numel() * p.element_size() for p in models.parameters.values()) // models.runs
     arithmetic = BACKWARD * (counter.operations / OPERATIONS + counter.numbers / NUMBERS) / counted
     if isinstance(group.data, Stream) and not isinstance(group.data.items, list):
         arithmetic = 0.0  # read once for all runs: in one process, which others read ahead for
     starting = 0.0 if group.stack.fused else PER_CALL * counter.calls / counted
-    return Work((arithmetic + starting) * steps, COPIES * parameters + counter.kept // counted)
+    if isinstance(group.batches, TwoPlayers):
+        arithmetic += arithmetic / BACKWARD
+    copies = COPIES + models_kept(train, updates, group.batches.in_epoch)
+    return Work((arithmetic + starting) * steps, copies * parameters + counter.kept // counted)
 
 
 def in_the_mean(counted: Sequence[tuple[Work | None, int]]) -> Work | None:

@@ -52,7 +52,7 @@ def foresee(training: Training, batch: Batch, runs: int) -> Foreseen:
         runs: How many runs its program would have.
     """
     prepared, steps, chosen = training.prepared, training.steps, training.chosen
-    work, rows = work_of(prepared, steps * batch.train.accumulate), len(training.keys)
+    work, rows = work_of(prepared, batch.train), len(training.keys)
     stepper = choose(batch, training)
     engine, once = stepper.name, 0.0
     with prepared.untouched():

@@ -16,6 +16,9 @@ from torch import Tensor
 DATA_SEED = 0
 """What the generators are seeded with before a problem is built and gives its data: the same for every run."""
 
+HELD_OUT_SEED = 1
+"""Likewise before it gives its held-out examples: drawn from the same state they would be those that are trained on."""
+
 
 class RandomState(NamedTuple):
     """The state of the generators that user code draws from without naming one."""

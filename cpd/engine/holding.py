@@ -45,13 +45,18 @@ class Holding(NamedTuple):
 
         Of the components that are observed, ``[R, C]`` bool, where some are not; where none is, it does not.
         """
+        inside = self.inside(values)
+        if observed is not None:
+            return self._all(inside | ~observed) & self.some(observed)
+        return self._all(inside)
+
+    def inside(self, values: Tensor) -> Tensor:
+        """Whether each component holds: ``[R, C]`` bool from finite values ``[R, C]``."""
         inside = None if self.high is None else values <= self.high
         if self.low is not None:
             inside = values >= self.low if inside is None else inside & (values >= self.low)
         assert inside is not None
-        if observed is not None:
-            return self._all(inside | ~observed) & self.some(observed)
-        return self._all(inside)
+        return inside
 
     def some(self, components: Tensor) -> Tensor:
         """For each constraint whether it is so of any of its components: ``[R, names]`` bool from ``[R, C]`` bool."""

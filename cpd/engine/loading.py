@@ -8,25 +8,28 @@ import types
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch.utils.data import DataLoader
 
 from cpd.engine.datasets import collate_of
 from cpd.engine.examples import as_tensors, on_device
+from cpd.engine.generators import HELD_OUT_SEED, seed_all
+from cpd.engine.held_out import Parts, check_given, has_entry, shared_examples, split
 from cpd.engine.importing import enter, forget, module_key, problem_module
 from cpd.engine.items import Stream
 from cpd.engine.tracebacks import user_traceback as user_traceback
 from cpd.errors import CpdError, SpecError, closest
 from cpd.problem import Problem
+from cpd.spec.held_out import Split
 from cpd.spec.identity import digest
 from cpd.spec.inputs import Inputs, inputs, unchanged
 from cpd.spec.models import ProblemSource
 from cpd.spec.watching import watching
 
 _problems: dict[str, Problem] = {}
-_data: dict[tuple[str, str, str, torch.dtype], Any] = {}
+_data: dict[tuple[str, str, str, torch.dtype], Examples] = {}
 _notes: dict[str, list[str]] = {}
 _loaders: dict[str, DataLoader[Any] | None] = {}
 _inputs: dict[str, dict[str, tuple[str, tuple[int, ...]]]] = {}
@@ -121,46 +124,97 @@ def problem_key(source: ProblemSource) -> str:
     return digest(source.model_dump())[:16]
 
 
-def load_data(source: ProblemSource, device: torch.device, dtype: torch.dtype) -> Any:
-    """Return ``problem.data()`` on the device: a tree of tensors, read once per process, or a stream, or None."""
-    return _loaded(source, "data", device, dtype)
+class Examples(NamedTuple):
+    """What the runs of a problem see.
+
+    Attributes:
+        data: Of ``data()``, and what is held out of it or ``held_out()`` gives.
+        constraint_data: Of ``constraint_data()``, likewise.
+    """
+
+    data: Parts
+    constraint_data: Parts
 
 
-def load_constraint_data(source: ProblemSource, device: torch.device, dtype: torch.dtype) -> Any:
-    """Return ``problem.constraint_data()`` likewise.
+def load_examples(source: ProblemSource, how: Split | None, device: torch.device, dtype: torch.dtype) -> Examples:
+    """Return a problem's examples on the device, in memory or as streams, read once per process.
+
+    Args:
+        source: Of the problem.
+        how: Which part of them is held out; None for what ``held_out()`` gives.
+        device: Where they go.
+        dtype: Of their floating-point numbers.
 
     Raises:
-        CpdError: It is a stream.
+        CpdError: The constraints' are a stream; what is held out is not usable, or is asked for in two ways.
     """
-    data = _loaded(source, "constraint_data", device, dtype)
-    if isinstance(data, Stream):
-        message, place = "gives examples that are read while they are trained on", f"{source.target}.constraint_data()"
-        raise CpdError(message, place=place, hint="return tensors, or a Dataset that fits into memory")
-    return data
-
-
-def _loaded(source: ProblemSource, method: str, device: torch.device, dtype: torch.dtype) -> Any:
-    """What a method of the problem gives, read once per process."""
-    problem = load_problem(source)
-    problem_name = problem_key(source)
-    name = (problem_name, method, str(device), dtype)
+    name = (problem_key(source), "" if how is None else how.model_dump_json(), str(device), dtype)
     if name not in _data:
         notes: list[str] = []
-        try:
-            with reading(source):
-                raw = getattr(problem, method)()
-                data = as_tensors(raw, f"{source.target}.{method}()", notes, collate_of(problem))
-        except CpdError as error:
-            raise _of_the_spec(error) from error
-        except Exception as error:
-            where = f"{type(problem).__name__}.{method}()"
-            raise ProblemRaised(where, error, place=source.target, hint=_no_children(error)) from error
-        _data[name] = on_device(data, device, dtype)
-        if method == "data":
-            _notes[problem_name], _loaders[problem_name] = notes, raw if isinstance(raw, DataLoader) else None
-        else:
-            _notes[problem_name] = [*data_notes(source), *notes]
+        own = _held(source, _split(source, how, notes), how, notes)
+        parts = (Parts(*(on_device(part, device, dtype) for part in each)) for each in own)
+        _data[name] = Examples(*parts)
+        if shared := shared_examples(*_data[name].data):
+            notes.append(f"{shared:,} of the held-out examples are equal to examples that are trained on")
+        _notes[problem_key(source)] = notes
     return _data[name]
+
+
+def _split(source: ProblemSource, how: Split | None, notes: list[str]) -> Examples:
+    """What ``data()`` and ``constraint_data()`` give, in two parts where some of it is to be held out."""
+    data, second = _read(source, "data", notes), _read(source, "constraint_data", notes)
+    if isinstance(second, Stream):
+        message, place = "gives examples that are read while they are trained on", f"{source.target}.constraint_data()"
+        raise CpdError(message, place=place, hint="return tensors, or a Dataset that fits into memory")
+    if how is None:
+        return Examples(Parts(data), Parts(second))
+    parts, places = split(data, how, f"{source.target}.data()")
+    if second is None:
+        return Examples(parts, Parts(None))
+    if how.stratify is not None and not has_entry(second, how.stratify):
+        how = how.model_copy(update={"stratify": None})
+    return Examples(parts, split(second, how, f"{source.target}.constraint_data()", places)[0])
+
+
+def _held(source: ProblemSource, own: Examples, how: Split | None, notes: list[str]) -> Examples:
+    """With what ``held_out()`` gives, where there is one."""
+    problem = load_problem(source)
+    method: Any = problem.held_out
+    place = f"{source.target}.held_out()"
+    if not callable(method):
+        message, hint = f"is {type(method).__name__}, and no method", "give the attribute another name"
+        raise CpdError(message, place=f"{source.target}.held_out", hint=hint)
+    if getattr(method, "__func__", None) is Problem.held_out:
+        return own
+    seed_all(HELD_OUT_SEED)
+    found = _read(source, "held_out", notes)
+    if found is None:
+        return own
+    if how is not None:
+        message = f"{place} gives examples, and a share of data() is to be held out too"
+        raise SpecError(message, place="held_out", hint="keep one of the two")
+    if own.constraint_data.training is not None:
+        message = "has no examples of constraint_data(), on which the constraints are measured"
+        raise CpdError(message, place=place, hint="write held_out: 0.2 in the YAML instead, which splits both")
+    check_given(found, own.data.training, place)
+    return own._replace(data=Parts(own.data.training, found))
+
+
+def _read(source: ProblemSource, method: str, notes: list[str]) -> Any:
+    """What a method of the problem gives: a tree of tensors, a stream, or None."""
+    problem = load_problem(source)
+    try:
+        with reading(source):
+            raw = getattr(problem, method)()
+            data = as_tensors(raw, f"{source.target}.{method}()", notes, collate_of(problem))
+    except CpdError as error:
+        raise _of_the_spec(error) from error
+    except Exception as error:
+        where = f"{type(problem).__name__}.{method}()"
+        raise ProblemRaised(where, error, place=source.target, hint=_no_children(error)) from error
+    if method == "data":
+        _loaders[problem_key(source)] = raw if isinstance(raw, DataLoader) else None
+    return data
 
 
 def data_notes(source: ProblemSource) -> list[str]:

@@ -14,7 +14,7 @@ from cpd.engine.tree import Part, leaves, mapped, refilled
 from cpd.errors import CpdError
 from cpd.methods.hyperparameter import Hyperparameter
 from cpd.methods.method import Method
-from cpd.methods.multipliers import DRIVEN
+from cpd.methods.multipliers import DRIVEN, HELD_OUT
 from cpd.methods.registry import REGISTRY
 from cpd.outcome import RunKey
 
@@ -80,6 +80,11 @@ def resolved(key: RunKey) -> dict[str, Any]:
     method = REGISTRY[key.method]
     defaults = {name: h.default for name, h in method.hyperparameters.items()}
     return {**defaults, **key.hyperparameters}
+
+
+def on_held_out(key: RunKey) -> bool:
+    """Whether a run's multipliers move on examples that its model does not learn on."""
+    return bool(resolved(key).get("multipliers_on") == HELD_OUT)
 
 
 def group_name(key: RunKey) -> tuple[Any, ...]:

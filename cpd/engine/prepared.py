@@ -11,9 +11,12 @@ import torch
 
 from cpd.engine.averages import Average
 from cpd.engine.counting import Counter
+from cpd.engine.evidence import value_of_all
+from cpd.engine.held_out import examples_in
 from cpd.engine.minibatches import Minibatches
 from cpd.engine.python_state import PythonState
-from cpd.engine.stacked import Models, Stack, Stacked, stacked_rows
+from cpd.engine.stacked import Models, Stack, Stacked
+from cpd.engine.stacked_rows import stacked_rows
 from cpd.engine.surroundings import Surroundings, untouched
 from cpd.engine.tree import take
 from cpd.outcome import RunKey
@@ -36,6 +39,8 @@ class Prepared:
         counter: What an evaluation took.
         counted: Of how many runs.
         metrics: Names of what is measured beside objective and constraints.
+        held_out: Examples that are not trained on; None where there are none.
+        counts: Examples of each part that were read, where only that tells how many there are.
     """
 
     keys: tuple[RunKey, ...]
@@ -50,6 +55,8 @@ class Prepared:
     counter: Counter = field(default_factory=Counter)
     counted: int = 1
     metrics: tuple[str, ...] = ()
+    held_out: Minibatches | None = None
+    counts: dict[str, int] = field(default_factory=dict)
 
     @property
     def device(self) -> torch.device:
@@ -67,7 +74,13 @@ class Prepared:
         return self.run_size * self.models.runs >= LARGE_STEP
 
     def measured(
-        self, models: Models, python: Sequence[PythonState | None] | None = None, *, most: int | None = None
+        self,
+        models: Models,
+        python: Sequence[PythonState | None] | None = None,
+        *,
+        most: int | None = None,
+        held_out: bool = False,
+        keep: bool = False,
     ) -> Stacked:
         """Judge models, leaving no trace; generators stand as they did before the first step.
 
@@ -78,19 +91,34 @@ class Prepared:
             models: Those of some runs.
             python: What each of them keeps in Python, where that is not the same.
             most: Minibatches of such examples that are looked at; None for all.
+            held_out: Whether they are judged on the examples that are not trained on.
+            keep: Whether the terms of shares are kept.
         """
+        batches = self.batches
+        if held_out:
+            assert self.held_out is not None, "there are held-out examples"
+            batches = self.held_out
         stack = self.stack
         together = stack.measures.fused or not stack.fused
         stack = stack if together else stack.alone()
         parts = [models] if together else [take(models, [r]) for r in range(models.runs)]
         with self.untouched() as before:
             own = python or [before.python] * len(parts)
-            at = [_Judging(self, stack, part, own[r] or before.python) for r, part in enumerate(parts)]
-            for examples, batch in self.batches.judged(most):
+            at = [_Judging(self, stack, part, own[r] or before.python, keep) for r, part in enumerate(parts)]
+            seen = 0
+            for examples, batch in batches.judged(most):
+                seen += examples
                 for each in at:
-                    each.see(examples, self.batches.copy_of(batch))
-        rows = [each.average.value() for each in at]
+                    each.see(examples, batches.copy_of(batch), batches.streamed)
+            if batches.streamed and most is None:
+                self.counts["held_out" if held_out else "training"] = seen
+        rows = [each.value() for each in at]
         return rows[0] if together else stacked_rows(rows)
+
+    def examples(self, held_out: bool = False) -> int | None:
+        """How many examples models are judged on; None where there are no data, or they were not read yet."""
+        data = self.data if not held_out else self.held_out and self.held_out.data
+        return examples_in(data) or self.counts.get("held_out" if held_out else "training")
 
     def surroundings_now(self) -> Surroundings:
         """Generators and Python's state as they are."""
@@ -104,21 +132,36 @@ class Prepared:
 class _Judging:
     """One judgement of models, minibatch by minibatch, with generators and Python's state of its own."""
 
-    def __init__(self, prepared: Prepared, stack: Stack, models: Models, python: PythonState) -> None:
-        self.prepared, self.stack, self.models, self.python = prepared, stack, models, python
+    def __init__(self, prepared: Prepared, stack: Stack, models: Models, python: PythonState, keep: bool) -> None:
+        self.prepared, self.stack, self.models, self.python, self.keep = prepared, stack, models, python, keep
         self.average = Average()
         self._between: Surroundings | None = None
 
-    def see(self, examples: int, batch: Any) -> None:
+    def see(self, examples: int, batch: Any, streamed: bool) -> None:
         """Judge them on one more minibatch."""
         if self._between is not None:
             self._between.restore()
         else:
             self.python.restore()
             self.prepared.surroundings.random.restore()
-        self.average.add(examples, self.stack.measure(self.models, batch))
-        if self.prepared.batches.streamed:
+        self.average.add(examples, self.stack.measure(self.models, batch, keep=self.keep))
+        if streamed:
             self._between = self.prepared.surroundings_now()
+
+    def value(self) -> Stacked:
+        """What they give on all minibatches; of shares whose terms were kept, exactly."""
+        at = self.average.value()
+        if at.terms is None or self._between is None:
+            return at
+        strict, observed, first = at.strict.clone(), at.observed, 0
+        observed = torch.ones_like(strict, dtype=torch.bool) if observed is None else observed.clone()
+        for name, size in self.stack.sizes.items():
+            if name in self.stack.plans:
+                own, there = value_of_all(self.stack.plans[name], at.terms)
+                strict[:, first : first + size] = own.to(strict)
+                observed[:, first : first + size] = there.to(observed.device)
+            first += size
+        return at._replace(strict=strict, observed=observed)
 
 
 @dataclass

@@ -15,19 +15,19 @@ from cpd.engine.calling import Calls
 from cpd.engine.counting import out_of_memory
 from cpd.engine.generators import DATA_SEED, seed_all
 from cpd.engine.handing_over import workers_for
+from cpd.engine.held_out import Parts, divided
 from cpd.engine.items import Stream
 from cpd.engine.lazy import is_lazy, materialise
 from cpd.engine.loading import (
     ProblemRaised,
     check_batch_size,
     data_notes,
-    load_constraint_data,
-    load_data,
+    load_examples,
     load_problem,
     reading,
     user_traceback,
 )
-from cpd.engine.method_groups import group_name
+from cpd.engine.method_groups import group_name, on_held_out
 from cpd.engine.minibatches import Minibatches, total_steps
 from cpd.engine.paired import Paired
 from cpd.engine.prepared import Prepared, Refused, pads
@@ -38,10 +38,12 @@ from cpd.engine.surroundings import Surroundings
 from cpd.engine.tracebacks import ItemRaised
 from cpd.engine.tree import named, take
 from cpd.engine.trial import Trial
+from cpd.engine.two_players import TwoPlayers
 from cpd.engine.windows import Windows
 from cpd.errors import CpdError, DeviceError, SpecError
 from cpd.outcome import RunKey
 from cpd.problem import Problem
+from cpd.spec.held_out import HALF
 from cpd.spec.models import ONE_BY_ONE
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
@@ -82,8 +84,16 @@ class Builder:
         seed_all(DATA_SEED)
         self.problem: Problem = load_problem(batch.problem)
         seed_all(DATA_SEED)
-        self.data = load_data(batch.problem, self.device, self.dtype)
-        self.constraint_data = load_constraint_data(batch.problem, self.device, self.dtype)
+        examples = load_examples(batch.problem, batch.held_out, self.device, self.dtype)
+        self.data, self.held_out = examples.data
+        self.constraint_data, self.held_out_constraints = examples.constraint_data
+        if batch.judge == "held_out" and self.held_out is None:
+            message, hint = (
+                "there are no held-out examples",
+                "add held_out: 0.2, or write held_out(self) in the problem",
+            )
+            raise SpecError(message, place="judge", hint=hint)
+        self.moving = self._divide()
         Calls(self.problem).refuse_unpaired(self.constraint_data, batch.problem.target)
         if self.constraint_data is None and batch.train.constraint_batch_size is not None:
             message, hint = "the problem has no constraint_data()", "leave it out, or write that method"
@@ -96,6 +106,27 @@ class Builder:
             self.notes.append(f"{said}: runs train one at a time")
         check_batch_size(batch.problem, batch.train.batch_size)
         self.workers = self._stream(self.data) if isinstance(self.data, Stream) else 0
+
+    def _divide(self) -> Parts | None:
+        """Keep those of the held-out examples that models are judged on; those on which multipliers move, if any do.
+
+        Raises:
+            SpecError: There are none.
+        """
+        share = self.batch.train.multipliers_share
+        asked = next((f"methods.{key.method}.multipliers_on" for key in self.batch.keys if on_held_out(key)), None)
+        if asked is None and share is None:
+            return None
+        if self.held_out is None:
+            message, hint = (
+                "there are no held-out examples",
+                "add held_out: 0.4, or write held_out(self) in the problem",
+            )
+            raise SpecError(message, place=asked or "train.multipliers_share", hint=hint)
+        held = Parts(self.held_out, self.held_out_constraints)
+        judged, moving = divided(held, HALF if share is None else share, self.batch.held_out)
+        self.held_out, self.held_out_constraints = judged
+        return moving
 
     def _stream(self, stream: Stream) -> int:
         """Learn how a stream is read, and by how many processes."""
@@ -137,8 +168,11 @@ class Builder:
         yield from refused
         together = self._minibatches(0).batch_size is None
         for seeds in _sharing(models) if together else [[seed] for seed in models]:
-            own = [key for key in keys if key.seed in seeds]
-            yield from self._seeds_group(own, {seed: models[seed] for seed in seeds})
+            for alike in ([key for key in keys if on_held_out(key) is moved] for moved in (False, True)):
+                own = [key for key in alike if key.seed in seeds]
+                there = {key.seed for key in own}
+                if own:
+                    yield from self._seeds_group(own, {seed: models[seed] for seed in seeds if seed in there})
 
     def _seeds_group(self, keys: list[RunKey], models: dict[int, Built]) -> Iterable[Prepared]:
         prepared = self._prepare(keys, models)
@@ -203,6 +237,12 @@ class Builder:
             return batches
         return Paired.of(batches, self.constraint_data, self.batch.train.constraint_batch_size, seed)
 
+    def _held_out(self) -> Minibatches | None:
+        if self.held_out is None:
+            return None
+        found = minibatches(self.held_out, self.batch.train.batch_size, 0, self.workers)
+        return found if self.constraint_data is None else Paired.of(found, self.held_out_constraints, None, 0)
+
     def _prepare(self, keys: Sequence[RunKey], models: dict[int, Built], fused: bool | None = None) -> Prepared | None:
         """Stack the models of these runs; None where they cannot be fused and ``fused`` is not False."""
         fused = self.batch.fuse and not self.searches if fused is None else fused
@@ -217,7 +257,12 @@ class Builder:
         batches = self._minibatches(keys[0].seed, self.workers)
         if self.batch.train.accumulate > 1:
             batches = Windows(batches, self.batch.train.accumulate)
+        if on_held_out(keys[0]):
+            assert self.moving is not None, "it was asked for"
+            sizes = (self.batch.train.batch_size, self.batch.train.constraint_batch_size)
+            batches = TwoPlayers.of(batches, *self.moving, sizes, keys[0].seed)
         prepared = Prepared(tuple(keys), False, stack, tensors, first.surroundings, batches, self.data)
+        prepared.held_out = self._held_out()
         trial = Trial(prepared, self._minibatches(keys[0].seed), self.batch.problem.target, self.notes)
         with ExitStack() as closers:
             closers.callback(batches.close)

@@ -4,22 +4,40 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from cpd.engine.certificates import certified
 from cpd.engine.cohort import Cohort
 from cpd.engine.divergence import broken_gradients, finite_parameters, reason
-from cpd.engine.judging import judged, unmeasured
-from cpd.engine.measuring import judged_at_kept
+from cpd.engine.evidence import evidence_of
+from cpd.engine.judging import judged, mean_of, unmeasured
+from cpd.engine.measuring import HELD_OUT, is_mixture, judged_at_kept, judged_models, judged_parts, mixture
+from cpd.engine.python_state import PythonState
 from cpd.engine.recorder import on_host
+from cpd.engine.remeasuring import remeasured
 from cpd.engine.seen import unseen
-from cpd.engine.stacked import Stacked
+from cpd.engine.stacked import Models, Stacked
 from cpd.engine.training import Training, norm_interval
-from cpd.outcome import ConstraintOutcome, Curves, MeasuredCurves, Run, RunKey, Series, Status, finite_or_none
+from cpd.outcome import (
+    ConstraintOutcome,
+    Curves,
+    Ending,
+    Evidence,
+    HeldOut,
+    MeasuredCurves,
+    Run,
+    RunKey,
+    Series,
+    Status,
+    finite_or_none,
+)
+from cpd.spec.recipes import train_of
+from cpd.verdict.feasibility import dtype_of, feasible_share
 
 
 def finished_runs(training: Training) -> list[Run]:
@@ -39,18 +57,108 @@ def _measured(training: Training, cohort: Cohort) -> list[Run]:
     measured, raised = _judged(training, cohort)
     kept = on_host(cohort.tree.recorded)
     finals = _finals(training, cohort, measured)
+    finals["kkt"] = certified(training, cohort, measured.surrogate, finals)
     count = 1 if training.prepared.padded else len(cohort.keys)
     runs = [_run(training, cohort.keys[r], r, finals, kept) for r in range(count)]
     failed = {r: error for r, error in raised.items() if not finals["kept"][r]}
-    return [run if r not in failed else _unmeasured(run, failed[r]) for r, run in enumerate(runs)]
+    runs = [run if r not in failed else _unmeasured(run, failed[r]) for r, run in enumerate(runs)]
+    runs = [replace(run, examples=training.prepared.examples()) for run in runs]
+    runs = _with_evidence(training, cohort, measured, runs)
+    return runs if training.prepared.held_out is None else _with_held_out(training, cohort, runs)
+
+
+def _with_evidence(training: Training, cohort: Cohort, measured: Stacked, runs: list[Run]) -> list[Run]:
+    """The runs with what says how sure their values are; models that are judged at an earlier iterate are looked at."""
+    step, state, along = cohort.step, cohort.tree.state, cohort.tree.along
+    if not training.prepared.stack.shares or training.prepared.data is None or is_mixture(along):
+        return runs
+    if judged_at_kept(along, state).any():
+        python = training.python if cohort is training.going else None
+        measured, _ = judged(training.prepared, judged_models(step, state, along), python, keep=True)
+    found = evidence_of(training.prepared.stack.plans, measured.terms or {}, len(runs))
+    return [
+        run
+        if run.status is not Status.COMPLETED
+        else replace(run, constraints={n: replace(c, evidence=own.get(n)) for n, c in run.constraints.items()})
+        for run, own in zip(runs, found, strict=True)
+    ]
+
+
+def _with_held_out(training: Training, cohort: Cohort, runs: list[Run]) -> list[Run]:
+    """The runs with what their judged models give on held-out examples, of those that have come to their end."""
+    python = training.python if cohort is training.going else None
+    parts = judged_parts(cohort.step, cohort.tree.state, cohort.tree.along)
+    seen = [(share, *judged(training.prepared, models, python, held_out=True, keep=True)) for share, models in parts]
+    raised = {r: error for share, _, own in seen for r, error in own.items() if share[r] > 0}
+    at = mean_of([(share, at) for share, at, _ in seen])
+    found = _held_out(training, at)
+    for (share, models), (_, own_at, _) in zip(parts, seen, strict=True):  # a mixture is no model to draw resamples of
+        if (alone := (share == 1).tolist()).count(True):
+            evidence = _held_out_evidence(training, models, python, own_at)
+            found = [
+                replace(one, constraints={n: replace(c, evidence=own.get(n)) for n, c in one.constraints.items()})
+                if whole
+                else one
+                for one, own, whole in zip(found, evidence, alone, strict=True)
+            ]
+    return [
+        run
+        if run.status is not Status.COMPLETED
+        else _unmeasured(run, raised[r])
+        if r in raised
+        else replace(run, held_out=found[r])
+        for r, run in enumerate(runs)
+    ]
+
+
+def _held_out_evidence(
+    training: Training, models: Models, python: list[PythonState] | None, at: Stacked
+) -> list[dict[str, Evidence]]:
+    """What says how sure values on held-out examples are, of every model: of shares their terms, else resamples."""
+    prepared = training.prepared
+    shares = evidence_of(prepared.stack.plans, at.terms or {}, models.runs)
+    rest = {n: c for n, c in _columns(prepared.stack.sizes).items() if n not in prepared.stack.plans or not at.terms}
+    others = remeasured(prepared, models, python, training.steps, rest)
+    return [{**own, **other} for own, other in zip(shares, others, strict=True)]
+
+
+def _held_out(training: Training, at: Stacked) -> list[HeldOut]:
+    """Numbers on held-out examples as plain ones, of every model."""
+    stack, examples = training.prepared.stack, training.prepared.examples(held_out=True)
+    columns = _columns(stack.sizes)
+    host = {"objective": at.objective, "strict": at.recorded, "surrogate": _judged_only(at.surrogate, at.observed)}
+    rows = {
+        n: t.detach().cpu().tolist() for n, t in {**host, **{f"metric {n}": t for n, t in at.metrics.items()}}.items()
+    }
+    observed = None if at.observed is None else at.observed.tolist()
+    return [
+        HeldOut(
+            examples=examples,
+            objective=finite_or_none(rows["objective"][r]),
+            constraints={
+                n: ConstraintOutcome(_numbers(rows["strict"][r], c), _numbers(rows["surrogate"][r], c))
+                for n, c in columns.items()
+            },
+            metrics={n: finite_or_none(rows[f"metric {n}"][r]) for n in at.metrics},
+            error=_nothing_held_out(observed and observed[r], stack.sizes),
+        )
+        for r in range(len(rows["objective"]))
+    ]
 
 
 def _judged(training: Training, cohort: Cohort) -> tuple[Stacked, dict[int, str]]:
     """The finished models' numbers; none of those that are judged at an iterate of which they are known."""
     models = cohort.step.judged(cohort.tree.state)
-    if judged_at_kept(cohort.tree.along, cohort.tree.state).all():
+    tree = cohort.tree
+    if judged_at_kept(tree.along, tree.state, mixture(tree.along, cohort.step)).all():
         return unmeasured(training.prepared, models), {}
-    return judged(training.prepared, models, training.python if cohort is training.going else None)
+    return judged(training.prepared, models, training.python if cohort is training.going else None, keep=True)
+
+
+def _nothing_held_out(observed: list[bool] | None, sizes: dict[str, int]) -> str | None:
+    """Why there is nothing to judge on held-out examples, and what to do."""
+    said = unseen(observed, sizes, "held-out example")
+    return said and f"{said}; hold out more, or keep the groups' shares: held_out: {{share: 0.2, stratify: 1}}"
 
 
 def _unmeasured(run: Run, error: str) -> Run:
@@ -80,7 +188,10 @@ def _finals(training: Training, cohort: Cohort, measured: Stacked) -> dict[str, 
     host |= {"observed": measured.observed} if measured.observed is not None else {}
     numbers: dict[str, Any] = {n: t.detach().cpu().tolist() for n, t in host.items()}
     every = norm_interval(training.steps)
+    numbers["checked"] = None if tree.checked is None else on_host({"strict": tree.checked})["strict"]
     numbers["finite"] = finite_parameters(state)
+    ends = training.ends if cohort is training.going else None
+    numbers["ends"] = ends and {n: t.cpu().tolist() for n, t in ends._asdict().items()}
     numbers["broken"] = broken_gradients(tree.norms, every, numbers["steps"], step.stack.names)
     numbers["metrics"] = {n: t.detach().cpu().tolist() for n, t in measured.metrics.items()}
     return _with_kept(training, cohort, numbers)
@@ -89,14 +200,19 @@ def _finals(training: Training, cohort: Cohort, measured: Stacked) -> dict[str, 
 def _with_kept(training: Training, cohort: Cohort, numbers: dict[str, Any]) -> dict[str, Any]:
     """With the numbers of the iterates that are judged, where those are not the last ones."""
     state, along = cohort.tree.state, cohort.tree.along
-    numbers["kept"] = judged_at_kept(along, state).tolist()
+    mixed = mixture(along, cohort.step)
+    numbers["kept"] = judged_at_kept(along, state, mixed).tolist()
+    numbers["mixture"] = [() if mixed is None else mixed.of(r) for r in range(len(cohort.keys))]
     numbers["ended"] = cohort.tree.ended.tolist()
     numbers["selected"] = [None] * len(cohort.keys)
     numbers["along"] = None if along is None else on_host(along.curves)
-    if along is None or along.kept is None:
+    if along is not None and along.candidates is not None and mixed is not None:
+        found = {n: mixed.mean(t).cpu().tolist() for n, t in along.candidates.numbers.items()}
+    elif along is not None and along.kept is not None:
+        found = {n: t.cpu().tolist() for n, t in along.kept.numbers.items()}
+    else:
         return numbers
-    found = {n: t.cpu().tolist() for n, t in along.kept.numbers.items()}
-    steps = along.kept.step.tolist()
+    steps = along.kept.step.tolist() if along.kept is not None and along.kept.models else numbers["selected"]
     for name in training.prepared.metrics:
         numbers["metrics"].setdefault(name, [math.nan] * len(cohort.keys))
     for r in (r for r, is_kept in enumerate(numbers["kept"]) if is_kept):
@@ -104,7 +220,7 @@ def _with_kept(training: Training, cohort: Cohort, numbers: dict[str, Any]) -> d
             numbers[name][r] = found[name][r]
         for k, name in enumerate(training.prepared.metrics):
             numbers["metrics"][name][r] = found["metrics"][r][k]
-        numbers["selected"][r] = steps[r] if along.kept.models else None
+        numbers["selected"][r] = steps[r]
     return numbers
 
 
@@ -128,8 +244,9 @@ def _run(training: Training, key: RunKey, r: int, finals: Mapping[str, Any], kep
             multiplier=_multiplier(_numbers(finals["multiplier"][r], columns[n])),
             tail=curves.last_tenth(n, done) if early else _tail(training, r, kept, done, columns[n]),
             gradient_norm=finite_or_none(finals["gradient_norm"][r][k]),
-            held=None if early else _held(training, finals, r, k),
+            held=None if early else _held(training, key, finals, r, k),
             tolerance=training.constraints[n].tolerance,
+            checked=[] if early else _checked(training, finals, r, columns[n]),
         )
         for k, n in enumerate(stack.names)
     }
@@ -144,17 +261,49 @@ def _run(training: Training, key: RunKey, r: int, finals: Mapping[str, Any], kep
         curves=curves,
         selected_step=finals["selected"][r],
         ended_early=finals["ended"][r],
+        ending=_ending(finals["ends"], r, stack.sizes) if goes_on else None,
+        kkt=finals["kkt"][r],
+        mixture=finals["mixture"][r] if finite and finals["kept"][r] else (),
+        averaged=train_of(training.recipe, key.setting).average,
     )
     return _unmeasured(run, nothing) if nothing else run
 
 
-def _held(training: Training, finals: Mapping[str, Any], r: int, k: int) -> float | None:
-    """The share of the steps at which a constraint held, of those of the last tenth at which it was observed."""
+def _held(training: Training, key: RunKey, finals: Mapping[str, Any], r: int, k: int) -> float | None:
+    """The share of the steps at which a constraint held, of those of the last tenth at which it was observed.
+
+    Where training is by minibatches, of the points at which it was measured on the judged data.
+    """
+    if finals["checked"] is not None:
+        name, column = list(_columns(training.prepared.stack.sizes).items())[k]
+        dtype = dtype_of(key, training.recipe.dtype)
+        points = _checked(training, finals, r, column)
+        return feasible_share(points, key.levels[name], training.constraints[name], dtype)
     held = training.recorder.share(finals["held"][r][k], finals["steps"][r])
     if held is None or "seen" not in finals:
         return held
     seen = finals["seen"][r][k]
     return finals["held"][r][k] / seen if seen else None
+
+
+def _checked(training: Training, finals: Mapping[str, Any], r: int, column: int | slice) -> Sequence[Any]:
+    """Strict values of one constraint at the points of the last tenth at which it was measured."""
+    if training.checks is None or finals["checked"] is None:
+        return []
+    return _series(finals["checked"][r, : bisect_right(training.checks.marks, finals["steps"][r])], column)
+
+
+def _ending(ends: Mapping[str, Any] | None, r: int, sizes: Mapping[str, int]) -> Ending | None:
+    """What was seen around a run's last parameters; None where it is not finite."""
+    if ends is None:
+        return None
+    places = [(name, k) for name, size in sizes.items() for k in range(size)]
+    kept = [k for k, at in enumerate(ends["chosen"][r]) if at >= 0 and math.isfinite(ends["products"][r][k][k])]
+    products = [[ends["products"][r][a][b] for b in kept] for a in kept]
+    if not all(math.isfinite(x) for x in [ends["scale"][r], *(x for row in products for x in row)]):
+        return None
+    recedes = None if ends["recedes"][r] < 0 else bool(ends["recedes"][r])
+    return Ending([places[ends["chosen"][r][k]] for k in kept], products, ends["scale"][r], recedes)
 
 
 def _judged_only(values: Tensor, observed: Tensor | None) -> Tensor:
@@ -166,7 +315,11 @@ def _said(finals: Mapping[str, Any], r: int, sizes: Mapping[str, int], finite: b
     if finite and (finals["active"][r] or finals["ended"][r]):
         return None
     why = reason(finals, r, sizes)
-    return f"{why}; judged at step {finals['selected'][r]:,}, its best that was measured" if finite else why
+    if not finite:
+        return why
+    if finals["selected"][r] is None:
+        return f"{why}; judged by the mixture of its iterates before"
+    return f"{why}; judged at step {finals['selected'][r]:,}, its best that was measured"
 
 
 def _curves(
@@ -196,12 +349,25 @@ def _along(
     along, marks = finals["along"], training.measuring.marks
     marks = marks[: bisect_right(marks, finals["steps"][r])]
     found = {name: curve[r, : len(marks)] for name, curve in along.items()}
+    own = _measured_curves(marks, found, "", training.measuring.metrics, columns)
+    if not training.measuring.held_out:
+        return own
+    return replace(own, held_out=_measured_curves(marks, found, HELD_OUT, training.measuring.metrics, columns))
+
+
+def _measured_curves(
+    marks: list[int],
+    found: Mapping[str, Tensor],
+    which: str,
+    metrics: tuple[str, ...],
+    columns: Mapping[str, int | slice],
+) -> MeasuredCurves:
     return MeasuredCurves(
         steps=marks,
-        objective=_series(found["objective"], ...),
-        constraints={n: _series(found["strict"], c) for n, c in columns.items()},
-        surrogates={n: _series(found["surrogate"], c) for n, c in columns.items()},
-        metrics={n: _series(found["metrics"], k) for k, n in enumerate(training.measuring.metrics)},
+        objective=_series(found[f"{which}objective"], ...),
+        constraints={n: _series(found[f"{which}strict"], c) for n, c in columns.items()},
+        surrogates={n: _series(found[f"{which}surrogate"], c) for n, c in columns.items()},
+        metrics={n: _series(found[f"{which}metrics"], k) for k, n in enumerate(metrics)},
     )
 
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from cpd.errors import CpdError
-from cpd.problem import Observed, Share
+from cpd.problem import Observed
+from cpd.shares import Calculable
 
 
 class Valued(NamedTuple):
@@ -26,7 +27,7 @@ class Valued(NamedTuple):
 
 def valued(value: Any) -> Valued:
     """What the user's method returned for one constraint, as a tensor."""
-    if isinstance(value, Share):
+    if isinstance(value, Calculable):
         return Valued(value.value, value.there)
     return Valued(*value.spread) if isinstance(value, Observed) else Valued(value, None)
 
@@ -65,7 +66,9 @@ def refuse_outside(value: Any, name: str, place: str) -> None:
     raise CpdError(message, place=place, hint=f"give an index from 0 to {value.size - 1}, or a larger size")
 
 
-def unseen(observed: Sequence[bool] | None, sizes: dict[str, int]) -> str | None:
+def unseen(
+    observed: Sequence[bool] | None, sizes: dict[str, int], example: str = "example of what is measured"
+) -> str | None:
     """Say of which constraints the judged data holds nothing, or None."""
     if observed is None or all(observed):
         return None
@@ -75,7 +78,7 @@ def unseen(observed: Sequence[bool] | None, sizes: dict[str, int]) -> str | None
         if missing:
             said.append(f"{name}{_listed(missing, size)}")
         at += size
-    return f"no example of what is measured counts for {', '.join(said)}: there is no value to judge"
+    return f"no {example} counts for {', '.join(said)}: there is no value to judge"
 
 
 def _listed(missing: list[int], size: int) -> str:

@@ -15,12 +15,15 @@ from cpd.engine.bound import Bound, Tensors, named_tensors
 from cpd.engine.calling import Calls, progress_of
 from cpd.engine.casting import Casting
 from cpd.engine.contract import check_evaluation
+from cpd.engine.evidence import Plan, examples_of, terms_of
 from cpd.engine.rewriting import Rewriting
 from cpd.engine.seen import metric, refuse_outside, together, valued
 from cpd.errors import CpdError
-from cpd.problem import Evaluation, Observed, Problem, Share
+from cpd.problem import Evaluation, Observed, Problem
+from cpd.shares import Calculable
 
 Gradients = dict[str, Tensor | None]
+Sizes = tuple[int, ...]
 
 
 class Models(NamedTuple):
@@ -83,6 +86,7 @@ class Stacked(NamedTuple):
         reached: What gradients are taken for: the stacked parameters, or the parameters of the one model itself.
         parameters: As the evaluation left them: user code may change those of the one model in place.
         observed: ``[R, C]`` bool: which values the batch shows, the others are 0; None where every value always is.
+        terms: Of the shares that strict values are made of, ``[R, n, k]`` each; None where they are not kept.
     """
 
     objective: Tensor
@@ -93,6 +97,7 @@ class Stacked(NamedTuple):
     reached: Tensors
     parameters: Tensors
     observed: Tensor | None = None
+    terms: Tensors | None = None
 
     @property
     def recorded(self) -> Tensor:
@@ -139,6 +144,8 @@ class Stack:
         measures: How the finished models are judged.
         moves: Whether an evaluation changes the parameters of the one model in place.
         partial: Whether an evaluation may show but some of the values: some constraint is a share, or observed.
+        shares: Whether some strict value of a measure is made of shares.
+        plans: How such values are calculated from the terms that were kept last, by name.
         calls: How the problem's methods are called.
         rewrites: Whether operations that ``vmap`` refuses are written otherwise where that is known how.
     """
@@ -162,6 +169,8 @@ class Stack:
         self.autocast = autocast
         self.moves = False
         self.partial = False
+        self.shares = False
+        self.plans: dict[str, Plan] = {}
         self.rewrites = False
         self.measures = Measures(fused=fused)
         self.calls = Calls(problem)
@@ -174,23 +183,24 @@ class Stack:
         stack = Stack(self.problem, self.model, self.names, False, self.target, self.autocast)
         stack.sizes, stack._checked, stack._bound = self.sizes, self._checked, self._bound
         stack.measures, stack.moves = Measures(False, self.measures.gradients), self.moves
-        stack.partial = self.partial
+        stack.partial, stack.shares, stack.plans = self.partial, self.shares, self.plans
         return stack
 
-    def evaluate(self, models: Models, batch: Any, progress: Tensor | None = None) -> Stacked:
-        """Evaluate every run on ``batch`` in training mode, without metrics.
+    def evaluate(self, models: Models, batch: Any, progress: Tensor | None = None, *, training: bool = True) -> Stacked:
+        """Evaluate every run on ``batch`` in training mode, or in evaluation mode, without metrics.
 
         Args:
             models: Of the runs.
             batch: The minibatch.
             progress: The share of the training that is done, a scalar, where the problem takes it; default: 0.
+            training: The models' mode.
         """
-        self.model.train()
+        self.model.train(training)
         if self.autocast is None:
-            return self._apply("evaluate", models, batch, progress, metrics=False)
+            return self._apply("evaluate", models, batch, progress)
         like = next(iter(models.parameters.values()))
         with torch.autocast(like.device.type, self.autocast, cache_enabled=False):
-            at = self._apply("evaluate", models, batch, progress, metrics=False)
+            at = self._apply("evaluate", models, batch, progress)
         objective, surrogate, strict = (t.to(like.dtype) for t in (at.objective, at.surrogate, at.strict))
         return at._replace(objective=objective, surrogate=surrogate, strict=strict)
 
@@ -198,14 +208,30 @@ class Stack:
         """Let the one model have its own buffers, where evaluations have assigned others."""
         self._bound.put_back()
 
-    def measure(self, models: Models, batch: Any) -> Stacked:
-        """Judge every run on ``batch`` in evaluation mode, as :attr:`measures` says; nothing in it has a gradient."""
+    def measure(self, models: Models, batch: Any, *, keep: bool = False) -> Stacked:
+        """Judge every run on ``batch`` in evaluation mode, as :attr:`measures` says; nothing in it has a gradient.
+
+        Args:
+            models: Of the runs.
+            batch: All examples, or some of them.
+            keep: Whether the terms of shares are kept.
+        """
         self.model.eval()
         models = models.trained() if self.measures.gradients else models
         with torch.set_grad_enabled(self.measures.gradients):
-            at = self._apply("measure", models, batch, metrics=True)
+            at = self._apply("measure", models, batch, keep=examples_of(batch) if keep else ())
         plain = (at.objective.detach(), at.surrogate.detach(), at.strict.detach())
-        return Stacked(*plain, {n: m.detach() for n, m in at.metrics.items()}, at.buffers, {}, {}, at.observed)
+        return Stacked(
+            *plain, {n: m.detach() for n, m in at.metrics.items()}, at.buffers, {}, {}, at.observed, at.terms
+        )
+
+    def returned(self, models: Models, batch: Any) -> Evaluation:
+        """What the user's method returns where one model is judged, as it is."""
+        self.model.eval()
+        like = next(iter(models.parameters.values()))
+        with torch.set_grad_enabled(self.measures.gradients), default_dtype(like.dtype):
+            self._filled(models)
+            return self.calls("measure", self.model, batch, {"progress": progress_of("measure", like)})
 
     def project(self, parameters: Tensors) -> Tensors:
         """Project every run's parameters on the problem's feasible set."""
@@ -217,7 +243,13 @@ class Stack:
         return {n: p[None] for n, p in projected.items()}
 
     def _apply(
-        self, method: str, models: Models, batch: Any, progress: Tensor | None = None, *, metrics: bool
+        self,
+        method: str,
+        models: Models,
+        batch: Any,
+        progress: Tensor | None = None,
+        *,
+        keep: Sizes = (),
     ) -> Stacked:
         like = next(iter(models.parameters.values()))
         offered = {}
@@ -225,36 +257,34 @@ class Stack:
             offered["progress"] = progress_of(method, like) if progress is None else progress
         with default_dtype(like.dtype):
             if self.fused:
-                return self._mapped(method, models, batch, offered, metrics)
-            return self._plain(method, models, batch, offered, metrics)
+                return self._mapped(method, models, batch, offered, keep)
+            return self._plain(method, models, batch, offered, keep)
 
-    def _mapped(self, method: str, models: Models, batch: Any, offered: Mapping[str, Any], metrics: bool) -> Stacked:
+    def _mapped(self, method: str, models: Models, batch: Any, offered: Mapping[str, Any], keep: Sizes) -> Stacked:
         lower = self.autocast if method == "evaluate" else None
         cast: Any = nullcontext() if lower is None else Casting(lower)
 
-        def one(tensors: Tensors) -> tuple[Tensor, Tensor, Tensor, Tensors, Tensors, Tensors]:
+        def one(tensors: Tensors) -> tuple[Tensor, Tensor, Tensor, Tensors, Tensors, Tensors, Tensors]:
             named = self._bound.everywhere(tensors)
             with cast, Rewriting(_of_the_run(tensors)) if self.rewrites else nullcontext():
                 result, after = functional_call(self._bound, named, (method, batch, offered), tie_weights=False)
-                objective, surrogate, strict, shown, seen = self._flatten(result, method, metrics)
+                objective, surrogate, strict, shown, seen = self._flatten(result, method)
+                terms = self._terms(result, keep)
             kept = self._kept(models.buffers if method == "evaluate" else {}, after)
-            return objective, surrogate, strict, shown, kept, seen
+            return objective, surrogate, strict, shown, kept, seen, terms
 
         # Buffers of its own, for the user's code changes them in place.
         tensors = {**models.parameters, **{n: t.clone() for n, t in models.buffers.items()}, **models.fixed}
-        objective, surrogate, strict, shown, buffers, seen = vmap(one, randomness="same")(tensors)
+        objective, surrogate, strict, shown, buffers, seen, terms = vmap(one, randomness="same")(tensors)
         own = models.parameters
-        return Stacked(objective, surrogate, strict, shown, buffers, own, own, seen.get("observed"))
+        return Stacked(objective, surrogate, strict, shown, buffers, own, own, seen.get("observed"), terms or None)
 
-    def _plain(self, method: str, models: Models, batch: Any, offered: Mapping[str, Any], metrics: bool) -> Stacked:
+    def _plain(self, method: str, models: Models, batch: Any, offered: Mapping[str, Any], keep: Sizes) -> Stacked:
         """One model, as a loop of the user's own would call it."""
-        self._bound.put_back()
-        own = named_tensors(self.model)
-        with torch.no_grad():
-            for name, tensor in {**models.parameters, **models.buffers, **models.fixed}.items():
-                own[name].copy_(tensor[0])
+        own = self._filled(models)
         result = self.calls(method, self.model, batch, offered)
-        objective, surrogate, strict, shown, seen = self._flatten(result, method, metrics)
+        objective, surrogate, strict, shown, seen = self._flatten(result, method)
+        terms = {n: t[None] for n, t in self._terms(result, keep).items()} or None
         for name, value in [*result.constraints.items(), *(result.strict or {}).items()]:
             refuse_outside(value, name, f"{self.target}.{method}()")
         after = named_tensors(self.model)
@@ -264,7 +294,16 @@ class Stack:
         moved = {n: p.detach().clone()[None] for n, p in reached.items()} if self.moves else models.parameters
         shown = {n: v[None] for n, v in shown.items()}
         observed = seen["observed"][None] if seen else None
-        return Stacked(objective[None], surrogate[None], strict[None], shown, buffers, reached, moved, observed)
+        return Stacked(objective[None], surrogate[None], strict[None], shown, buffers, reached, moved, observed, terms)
+
+    def _filled(self, models: Models) -> Tensors:
+        """The tensors of the one model, which has now the numbers of one run."""
+        self._bound.put_back()
+        own = named_tensors(self.model)
+        with torch.no_grad():
+            for name, tensor in {**models.parameters, **models.buffers, **models.fixed}.items():
+                own[name].copy_(tensor[0])
+        return own
 
     def _kept(self, buffers: Tensors, after: Tensors) -> Tensors:
         """One run's buffers after an evaluation.
@@ -283,21 +322,35 @@ class Stack:
                 )
         return {name: after[name].detach() for name in buffers}
 
-    def _flatten(
-        self, result: Evaluation, method: str, metrics: bool
-    ) -> tuple[Tensor, Tensor, Tensor, Tensors, Tensors]:
+    def _terms(self, result: Evaluation, examples: Sizes) -> Tensors:
+        """The terms of strict values that are shares of so many examples; none where they are not to be kept."""
+        if not examples:
+            return {}
+        strict = {**result.constraints, **(result.strict or {})}
+        self.plans.clear()
+        terms: Tensors = {}
+        for number, name in enumerate(self.names):
+            found = terms_of(strict[name], number, examples)
+            if found is not None:
+                self.plans[name] = found[0]
+                terms |= found[1]
+        return terms
+
+    def _flatten(self, result: Evaluation, method: str) -> tuple[Tensor, Tensor, Tensor, Tensors, Tensors]:
         place = f"{self.target}.{method}()"
         if method not in self._checked:
             check_evaluation(result, self.names, place)
             self._checked.add(method)
         strict = result.strict or {}
         objective = result.objective
-        self.partial |= any(isinstance(v, Share | Observed) for v in (*result.constraints.values(), *strict.values()))
+        given = (*result.constraints.values(), *strict.values())
+        self.partial |= method == "evaluate" and any(isinstance(v, Calculable | Observed) for v in given)
+        self.shares |= any(isinstance(v, Calculable) for v in given)
         values = {n: valued(result.constraints[n]) for n in self.names}
         true = {n: valued(strict[n]) if n in strict else value for n, value in values.items()}
         self.sizes = {n: max(1, v.value.numel()) for n, v in values.items()}
         self.without_gradient = [n for n, v in values.items() if not v.value.requires_grad]
-        shown = {n: metric(v) for n, v in result.metrics.items()} if metrics else {}
+        shown = {n: metric(v) for n, v in result.metrics.items()} if method == "measure" else {}
         return (
             objective,
             _row([v.value for v in values.values()], objective),
@@ -318,27 +371,6 @@ class Measures:
 
     fused: bool = True
     gradients: bool = False
-
-
-def stacked_rows(rows: Sequence[Stacked]) -> Stacked:
-    """Evaluations of one run each, as one of them all."""
-    return Stacked(
-        objective=torch.cat([row.objective for row in rows]),
-        surrogate=torch.cat([row.surrogate for row in rows]),
-        strict=torch.cat([row.strict for row in rows]),
-        metrics={n: torch.cat([row.metrics[n] for row in rows]) for n in rows[0].metrics},
-        buffers={n: torch.cat([row.buffers[n] for row in rows]) for n in rows[0].buffers},
-        reached={},
-        parameters={},
-        observed=_stacked_observed(rows),
-    )
-
-
-def _stacked_observed(rows: Sequence[Stacked]) -> Tensor | None:
-    if all(row.observed is None for row in rows):
-        return None
-    all_of_it = (torch.ones_like(r.strict, dtype=torch.bool) if r.observed is None else r.observed for r in rows)
-    return torch.cat(list(all_of_it))
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from cpd.engine.levels import Moving
 from cpd.engine.method_groups import MethodGroups, States
 from cpd.engine.minibatches import copied
 from cpd.engine.optimizers import Kept, Moment, scalar_dtype
+from cpd.engine.players import of_players
 from cpd.engine.recipe import Recipe
 from cpd.engine.recorder import Record
 from cpd.engine.stacked import Gradients, Models, Stack, Stacked
@@ -173,12 +174,23 @@ class Step:
         violation = (values - levels) * self.sign
         return violation if observed is None else torch.where(observed, violation, torch.zeros_like(violation))
 
-    def evaluate(self, state: State, batch: Any) -> Stacked:
+    def implied(self, methods: States, values: Tensor) -> Tensor:
+        r"""What takes the multipliers' place at surrogate values: :math:`\partial p / \partial g_i`, ``[R, C]``.
+
+        With p what the method adds to the objective: lambda itself, or c, or ``[lambda + c g]+``.
+        """
+        with torch.enable_grad():
+            g = self.violation(values.detach()).requires_grad_()
+            added = self.groups.penalty_term(g, methods, methods).sum()
+            slope = torch.autograd.grad(added, g, allow_unused=True)[0] if added.requires_grad else None
+        return torch.zeros_like(values) if slope is None else slope.detach()
+
+    def evaluate(self, state: State, batch: Any, *, training: bool = True) -> Stacked:
         """Evaluate the models as they stand."""
         progress = None
         if self.stack.calls.takes_progress:
             progress = (state.step.to(self.levels.dtype) / self.total)[0]
-        return self.stack.evaluate(self.models(state).trained(), batch, progress)
+        return self.stack.evaluate(self.models(state).trained(), batch, progress, training=training)
 
     def advance(self, state: State, batch: Any) -> tuple[State, Record]:
         r"""One step; nothing that is given changes.
@@ -187,16 +199,22 @@ class Step:
             \lambda_{t+1} = \mathrm{update}(\lambda_t, g_{strict}(x_t)), \qquad
             x_{t+1} = [x_t - \eta \nabla_x (f(x_t) + \mathrm{penalty\_term}(g(x_t), \lambda_{t+1}))]_X
 
+        The multipliers of a :class:`~cpd.engine.players.Players` move with the strict violation of examples of their
+        own, on which the models are evaluated in evaluation mode: no buffer learns from them.
+
         Source: the paper, equations (8)-(10).
         """
+        batch, own = of_players(batch)
         with torch.enable_grad():
+            moving = None if own is None else self.evaluate(state, own, training=False)
             means = None if self.recipe.window == 1 else self._means(state, batch)
             at = self.evaluate(state, batch) if means is None else means.at
             objective, surrogate = at.objective.detach(), at.surrogate.detach()
-            finite = torch.isfinite(torch.cat([objective.unsqueeze(1), surrogate, at.strict], 1))
+            moving, strict = (at, at.strict) if moving is None else (moving, _both_finite(at.strict, moving.strict))
+            finite = torch.isfinite(torch.cat([objective.unsqueeze(1), surrogate, strict], 1))
             active = state.active & finite.all(1)
-            violation = self.violation(at.strict, state.step)
-            methods = self.groups.update(violation, state.methods, active, state.step, at.observed)
+            violation = self.violation(moving.strict, state.step)
+            methods = self.groups.update(violation, state.methods, active, state.step, moving.observed)
 
             def added(values: Tensor) -> Tensor:
                 violation = self.violation(values, state.step, at.observed)
@@ -298,12 +316,13 @@ class Step:
         return _where(begun, sums, state.average)
 
     def gradient_norms(self, state: State, batch: Any) -> Tensor:
-        """Norm of each component's surrogate gradient, grouped by constraint name: ``[R, names]``.
+        """Norm of the gradient of each constraint's surrogate, by name: ``[R, names]``.
 
-        -1 where the batch shows nothing of a constraint.
+        Of a vector, of the sum of its components with signs as if drawn: gradients that point apart do not cancel. -1
+        where the batch shows nothing of a constraint.
         """
         at = self.evaluate(state, batch)
-        groups = torch.split(at.surrogate.sum(0), list(self.stack.sizes.values()))
+        groups = torch.split((at.surrogate * self._signs(at.surrogate)).sum(0), self._counts)
         norms = []
         for group in groups:
             gradients = at.gradients(group.sum(), retain_graph=True)
@@ -311,6 +330,21 @@ class Step:
             norms.append(torch.stack(squares).sum(0).sqrt() if squares else at.objective.detach() * 0)
         found = torch.stack(norms, dim=1).detach()
         return found if at.observed is None else torch.where(self.holding.some(at.observed), found, -1.0)
+
+    def _signs(self, like: Tensor) -> Tensor:
+        """1 or -1 for each component, ``[C]``, always the same; 1 for a scalar constraint."""
+        drawn = torch.Generator().manual_seed(0)
+        signs = [torch.randint(0, 2, (n,), generator=drawn) * 2 - 1 if n > 1 else torch.ones(1) for n in self._counts]
+        return torch.cat([s.to(like.dtype) for s in signs]).to(like.device)
+
+    @property
+    def _counts(self) -> list[int]:
+        return list(self.stack.sizes.values())
+
+
+def _both_finite(values: Tensor, others: Tensor) -> Tensor:
+    """The values, NaN where the others are not finite."""
+    return torch.where(others.isfinite(), values, torch.full_like(values, float("nan")))
 
 
 def _where(active: Tensor, new: Tensors, old: Tensors) -> Tensors:

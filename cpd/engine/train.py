@@ -146,7 +146,10 @@ def _train_group(batch: Batch, group: Prepared | Refused, keeper: Keeper, hooks:
         notes += run_spans(training, choose(batch, training, hooks.say), hooks, keeper)
         group.batches.close()
         keeper.ended(training)
-        return finished_runs(training)
+        said = len(training.notes)
+        runs = finished_runs(training)
+        notes += training.notes[said:]
+        return runs
     except (CpdError, Interrupted):
         raise
     except Exception as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,9 +11,11 @@ from torch import Tensor
 
 from cpd.engine.along import measure
 from cpd.engine.bound import Tensors
+from cpd.engine.checks import Checks
 from cpd.engine.cohort import Cohort, Tree
 from cpd.engine.counting import out_of_memory
 from cpd.engine.dual import Clock
+from cpd.engine.ending import Ends, ends_of
 from cpd.engine.holding import holding
 from cpd.engine.levels import moving
 from cpd.engine.measuring import Measuring, has_feasible
@@ -29,7 +31,7 @@ from cpd.engine.replay import Replay
 from cpd.engine.step import State, Step
 from cpd.engine.steppers.alone import Alone
 from cpd.engine.steppers.stepper import Eager, Stepper
-from cpd.engine.tree import take
+from cpd.engine.tree import joined, take
 from cpd.errors import CpdError
 from cpd.methods.registry import REGISTRY
 from cpd.outcome import RunKey
@@ -65,6 +67,8 @@ class Training:
         prune: Which runs are given up; None for none.
         margin: How far from its level a constraint is far, ``[C]``; infinite where it does not count.
         measuring: When models are measured along the way; None for never.
+        checks: When they are for how surely constraints hold at the end; None for never.
+        ends: What was seen around the last parameters of the runs that went on to the end; None before.
     """
 
     prepared: Prepared
@@ -85,6 +89,8 @@ class Training:
     prune: Prune | None = None
     margin: Tensor = field(default_factory=lambda: torch.zeros(0))
     measuring: Measuring | None = None
+    checks: Checks | None = None
+    ends: Ends | None = None
 
     @classmethod
     def begin(
@@ -102,9 +108,12 @@ class Training:
         points = len(range(0, steps, norm_interval(steps))) + 1
         norms = like.new_full((len(keys), points, len(stack.names)), float("nan"))
         in_epoch = prepared.batches.in_epoch
-        measuring = Measuring.asked(recipe, steps, in_epoch, recorder.components, prepared.metrics)
+        has_held_out = prepared.held_out is not None
+        measuring = Measuring.asked(recipe, steps, in_epoch, recorder.components, prepared.metrics, has_held_out)
         along = None if measuring is None else measuring.start(step, state)
-        tree = Tree(state, recorder.start(like), norms, torch.zeros_like(state.active), along)
+        checks = Checks.asked(prepared.batches, steps, recorder.tail_start, measuring)
+        checked = None if checks is None else checks.start(like)
+        tree = Tree(state, recorder.start(like), norms, torch.zeros_like(state.active), along, checked)
         by_name = [constraints[n] for n in stack.names]
         counts = [prune is not None and prune.constraint in (None, n) for n in stack.names]
         margin = margins(
@@ -114,6 +123,7 @@ class Training:
         training = cls(
             prepared, recipe, constraints, recorder, steps, going, prune=prune, margin=margin, measuring=measuring
         )
+        training.checks = checks
         training.stepper = training.written()
         return training
 
@@ -164,8 +174,11 @@ class Training:
                 replay.settle()
             if self.measuring is not None and self.done > before and self.measuring.due(self.done):
                 measure(self, self.measuring)
+            if self.checks is not None and self.done > before and self.checks.due(self.done):
+                self.checks.take(self)
             yield self.stepper
         self.compare_gradients(-1)
+        self.look_around()
 
     @property
     def python(self) -> list[PythonState] | None:
@@ -229,6 +242,20 @@ class Training:
             norms = torch.where(rows.unsqueeze(1), norms, tree.norms[:, slot])
         tree.norms[:, slot] = norms
 
+    def look_around(self) -> None:
+        """See what there is around the parameters of the runs that went on to the end, leaving no trace."""
+        if not self.state.active.any():
+            return
+        rows = list(range(self.prepared.models.runs))
+        for stay in self.splits:
+            rows = [rows[r] for r in stay]
+        start = take(self.prepared.models.parameters, rows)
+        sample = self.prepared.batches.sample()
+        with self.prepared.untouched():
+            self.ends = self._of_all(
+                lambda step, state, start: ends_of(step, state, start, self.prepared.batches.copy_of(sample)), start
+            )
+
     def _part(self, rows: list[int]) -> Cohort:
         """The cohort of these rows alone, at the same step."""
         keys = tuple(self.going.keys[r] for r in rows)
@@ -265,7 +292,12 @@ class Training:
         left = (self.steps - self.done) / self.recorder.stride
         far = given_up(step.violation(kept), left, self.margin, counts_below)
         unmoved = [not REGISTRY[key.method].moves(resolved(key)) for key in self.going.keys]
-        new = far & self.state.active & torch.tensor(unmoved, device=far.device) & ~has_feasible(tree.along, self.state)
+        new = (
+            far
+            & self.state.active
+            & torch.tensor(unmoved, device=far.device)
+            & ~has_feasible(tree.along, step, self.state)
+        )
         self.put(pruned=tree.pruned | new, state=self.state._replace(active=self.state.active & ~new))
 
     def _span(self, history: int) -> int:
@@ -275,20 +307,27 @@ class Training:
         stops = (norm_interval(self.steps), look_interval(self.steps))
         to_tail = [left] if (left := self.recorder.tail_start - self.done) > 0 else []
         to_measure = [] if self.measuring is None else [self.measuring.left(self.done)]
+        to_check = None if self.checks is None else self.checks.left(self.done)
+        to_measure += [] if to_check is None else [to_check]
         return min(last + 1 - self.done, *to_tail, *to_measure, *(every - self.done % every for every in stops))
 
     def _norms(self, sample: Any) -> Tensor:
+        norms: Tensor = self._of_all(lambda step, state, _: step.gradient_norms(state, sample), ())
+        return norms
+
+    def _of_all(self, look: Callable[[Step, State, Any], Any], own: Any) -> Any:
+        """What a look at the runs gives, of all together or of each alone; ``own`` is a tree of what else they have."""
         step, state = self.going.step, self.state
         if self.chosen != "alone":
             try:
-                return step.gradient_norms(state, sample)
+                return look(step, state, own)
             except CpdError:
                 raise
             except Exception as error:
                 if out_of_memory(error) or not self.prepared.stack.fused:
                     raise
-        rows = enumerate(self.going.keys)
-        return torch.cat([step.alone(key, r).gradient_norms(take(state, [r]), sample) for r, key in rows])
+        rows = [look(step.alone(key, r), take(state, [r]), take(own, [r])) for r, key in enumerate(self.going.keys)]
+        return joined(rows[0], rows)
 
 
 def look_interval(steps: int) -> int:

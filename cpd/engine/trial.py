@@ -8,6 +8,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from cpd.engine.agreement import disagreement, shake
@@ -22,7 +23,9 @@ from cpd.engine.refusals import refusal_of, refused_in_words
 from cpd.engine.stacked import Gradients, Measures, Models, Stacked
 from cpd.engine.tracebacks import ItemRaised, first_line
 from cpd.engine.tree import leaves, take
+from cpd.engine.two_players import TwoPlayers
 from cpd.errors import CpdError, SpecError
+from cpd.problem import Observed
 
 MOST_COMPARED = 2**24
 """Numbers in the data up to which it is seen whether an evaluation changed them in a way that torch does not notice."""
@@ -112,6 +115,7 @@ class Trial:
         if versions != [t._version for t in data] or not unchanged:
             raise self._changed_data("evaluate")
         self._see_moved(models)
+        self._look_at_others(models)
         prepared.models = prepared.models.told_apart(at.buffers)
         added = {n: t.detach().clone() for n, t in named_tensors(self.alone.model).items() if n not in known}
         again = self._plain(0, batch)
@@ -125,6 +129,19 @@ class Trial:
                 f"evaluate() {named}: steps run as they are written, neither captured nor compiled; faster: state in a "
                 "buffer of the model, random numbers of torch"
             )
+
+    def _look_at_others(self, models: Models) -> None:
+        """Learn what an evaluation of the multipliers' examples draws, and refuse what it must not change."""
+        batches = self.prepared.batches
+        if not isinstance(batches, TwoPlayers):
+            return
+        data = _tensors(batches.multipliers.data)
+        versions = [t._version for t in data]
+        self.prepared.surroundings.restore()
+        self.alone.evaluate(models.trained(), batches.multipliers.sample(), training=False)
+        self.prepared.draws |= "torch" in self.prepared.surroundings.random.drawn_since()
+        if versions != [t._version for t in data]:
+            raise self._changed_data("evaluate")
 
     def _own_changes(self, models: Models, batch: Any) -> list[str]:
         """What the evaluation that was just made has changed; others of this process may draw from ``random`` too."""
@@ -250,11 +267,13 @@ class Trial:
         stack = self.prepared.stack
         models = take(self.prepared.models, [0, 0] if stack.fused else [0])
         raised: list[Exception] = []
-        versions = [t._version for t in _tensors(self.prepared.batches.data)]
+        held, given = None, [self.prepared.batches.data, self.prepared.held_out and self.prepared.held_out.data]
+        versions = [t._version for t in _tensors(given)]
         for fused, gradients in itertools.product([True, False] if stack.fused else [False], [False, True]):
             stack.measures = Measures(fused, gradients)
             try:
                 found = self.prepared.measured(models, most=1)
+                held = self._on_held_out(models, found)
                 break
             except (CpdError, ItemRaised):
                 raise
@@ -265,26 +284,65 @@ class Trial:
         else:
             where = f"{self.problem}.measure()"
             raise ProblemRaised(where, raised[-1], place=self.target) from raised[-1]
-        if versions != [t._version for t in _tensors(self.prepared.batches.data)]:
+        if versions != [t._version for t in _tensors(given)]:
             raise self._changed_data("measure")
         self.prepared.metrics = tuple(found.metrics)
         if not stack.measures.fused:
             reason = refused_in_words(raised[0], first_line(raised[0])) if stack.fused else None
         else:
-            reason = self._measured_otherwise(found)
+            reason = self._measured_otherwise(found) or (held and self._measured_otherwise(held, held_out=True))
         if reason is not None:
             stack.measures = Measures(False, stack.measures.gradients)
             self.notes.append(f"measure() is called for one run at a time: {reason}")
 
-    def _measured_otherwise(self, found: Stacked) -> str | None:
+    def _on_held_out(self, models: Models, found: Stacked) -> Stacked | None:
+        """What the same models give on held-out examples; None where there are none.
+
+        Raises:
+            CpdError: As many values as there are examples: there are others than on the data.
+        """
+        if self.prepared.held_out is None:
+            return None
+        held = self.prepared.measured(models, most=1, held_out=True)
+        counts = [at.strict.shape[1] for at in (found, held)]
+        if counts[0] != counts[1]:
+            message = "gives {} values of constraints on the training data and {} on held-out examples".format(*counts)
+            hint = "return values that do not grow with the examples, or leave held_out out"
+            raise CpdError(message, place=f"{self.target}.measure()", hint=hint)
+        for at, batches in ((found, self.prepared.batches), (held, self.prepared.held_out)):
+            if at.observed is not None and not at.observed[0].all() and not batches.streamed:
+                self._refuse_entries(at.observed[0], next(iter(batches.judged(1)))[1])
+        return held
+
+    def _refuse_entries(self, observed: Tensor, batch: Any) -> None:
+        """Refuse a vector of which only some entries are there for good: those of examples that are in the other part.
+
+        Raises:
+            CpdError: It is one.
+        """
+        with self.prepared.untouched():
+            self.prepared.surroundings.restore()
+            returned = self.alone.returned(take(self.prepared.models, [0]), self.minibatches.copy_of(batch))
+        sizes = list(self.prepared.stack.sizes.values())
+        for name, shown in zip(self.alone.names, torch.split(observed, sizes), strict=True):
+            value = (returned.strict or {}).get(name, returned.constraints[name])
+            if isinstance(value, Observed) and not shown.all():
+                message = f"{name} has entries of examples that are in the other part, {int((~shown).sum()):,} of them"
+                hint = "leave held_out out, or constrain values of all examples"
+                raise CpdError(message, place=f"{self.target}.measure()", hint=hint)
+
+    def _measured_otherwise(self, found: Stacked, held_out: bool = False) -> str | None:
         """What measuring one run alone gives otherwise."""
         one = take(self.prepared.models, [0])
         alone = replace(self.prepared, stack=self.prepared.stack.alone())
 
-        def shaken(k: int) -> Tensors:
-            return judged_numbers(alone.measured(one._replace(parameters=shake(one.parameters, k)), most=1), 0)
+        def numbers(models: Models) -> Tensors:
+            return judged_numbers(alone.measured(models, most=1, held_out=held_out), 0)
 
-        wrong = disagreement(judged_numbers(found, 0), judged_numbers(alone.measured(one, most=1), 0), {}, shaken)
+        def shaken(k: int) -> Tensors:
+            return numbers(one._replace(parameters=shake(one.parameters, k)))
+
+        wrong = disagreement(judged_numbers(found, 0), numbers(one), {}, shaken)
         return None if wrong is None else f"{wrong} of one run alone is another"
 
     @contextmanager

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from cpd.methods.advice import MULTIPLIER_HURRY
 from cpd.methods.growth import GROWTH, checks, grown, nothing_found
 from cpd.methods.hyperparameter import Hyperparameter
 from cpd.methods.lagrangian import DUAL_LR, MULTIPLIER_INIT, UPDATE
 from cpd.methods.method import Method, Setting, project_multiplier
-from cpd.methods.multipliers import DRIVEN, check
+from cpd.methods.multipliers import DRIVEN, MULTIPLIERS_ON, check
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -110,6 +111,7 @@ METHOD = Method(
         "growth": GROWTH,
         "update": UPDATE,
         "multiplier_init": MULTIPLIER_INIT,
+        "multipliers_on": MULTIPLIERS_ON,
         **DRIVEN,
     },
     init=init,
@@ -119,4 +121,9 @@ METHOD = Method(
     move=move,
     grow=grow,
     check=check,
+    advice={
+        "damp": "lower dual_lr, or raise penalty, which damps the multiplier",
+        "hurry": MULTIPLIER_HURRY,
+        "escape": "raise penalty, which damps the overshoot that leads there",
+    },
 )

@@ -25,6 +25,7 @@ class Hyperparameter:
         others: Whether it may hold other keys, which only their use checks.
         refused: Keys that it may not hold, and why.
         schedule: Whether it is a schedule of ``torch.optim.lr_scheduler``, written as a recipe's, or one of the words.
+        of_equalities: Whether numbers below ``minimum`` are valid where they apply to equality constraints alone.
         normal: From a valid value to the one that stands for all with the same meaning, so that these have one id.
     """
 
@@ -42,4 +43,5 @@ class Hyperparameter:
     others: bool = False
     refused: Mapping[str, str] = field(default_factory=dict)
     schedule: bool = False
+    of_equalities: bool = False
     normal: Callable[[Any], Any] = lambda value: value

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from cpd.methods.advice import MULTIPLIER_HURRY
 from cpd.methods.hyperparameter import Hyperparameter
 from cpd.methods.method import Method, Setting, project_multiplier
-from cpd.methods.multipliers import DRIVEN, DUAL_OPTIMIZER, check
+from cpd.methods.multipliers import DRIVEN, DUAL_OPTIMIZER, MULTIPLIERS_ON, check
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -72,7 +73,7 @@ def penalty_term(g: Tensor, state: Moved, setting: Setting, equality: Tensor) ->
     Returns:
         ``[...]``.
 
-    Source: the paper, equation (5).
+    Source: the paper, equations (2) and (7).
     """
     return (state.multiplier * g).sum(-1)
 
@@ -139,6 +140,7 @@ METHOD = Method(
             meaning="whether an inequality's multiplier goes back to 0 where its constraint holds",
         ),
         "multiplier_init": MULTIPLIER_INIT,
+        "multipliers_on": MULTIPLIERS_ON,
         **DRIVEN,
     },
     init=init,
@@ -146,4 +148,9 @@ METHOD = Method(
     update=update,
     multipliers=multipliers,
     check=check,
+    advice={
+        "damp": "lower dual_lr, or take a method that damps its multipliers: nupi, augmented_lagrangian",
+        "hurry": MULTIPLIER_HURRY,
+        "escape": "try nupi or augmented_lagrangian, which damp the overshoot that leads there",
+    },
 )

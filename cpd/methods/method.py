@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from cpd.methods.advice import ADVICE
 from cpd.methods.hyperparameter import Hyperparameter
 
 if TYPE_CHECKING:
@@ -49,6 +50,10 @@ class Method(NamedTuple):
         grow: The other part: ``update`` is ``move`` and then ``grow`` on the same violation.
         check: From a setting as a spec has it, only what is given, and the names of the equality constraints: raises a
             :class:`~cpd.errors.CpdError`, whose place is the hyperparameter, where it makes no sense.
+        price: From a setting with its defaults, the place of a constraint among the names and its violation: what a
+            unit of violation cost the model in the end, of a method without multipliers; None where that is not known.
+        advice: What to do about a diagnosis with this method's own hyperparameters, by the name of a gap in the
+            diagnosis's sentence, see :mod:`cpd.methods.advice`.
     """
 
     name: str
@@ -62,6 +67,8 @@ class Method(NamedTuple):
     move: Callable[[Tensor, State, Setting, Tensor], State] | None = None
     grow: Callable[[Tensor, State, Setting, Tensor], State] | None = None
     check: Callable[[Mapping[str, Any], Sequence[str]], None] = lambda setting, equalities: None
+    price: Callable[[Mapping[str, Any], int, float], float | None] = lambda setting, place, violation: None
+    advice: Mapping[str, str] = ADVICE
 
 
 def project_multiplier(multiplier: Tensor, equality: Tensor) -> Tensor:

@@ -47,6 +47,16 @@ DRIVEN: Mapping[str, Hyperparameter] = {
 }
 """By name; with its default each adds nothing to a step."""
 
+HELD_OUT = "held_out"
+
+MULTIPLIERS_ON = Hyperparameter(
+    default="training",
+    choices=("training", HELD_OUT),
+    meaning="the examples whose strict violation moves the multipliers: those that the model learns on, or others",
+)
+"""Cotter et al., "Training Well-Generalizing Classifiers for Fairness Metrics and Other Data-Dependent Constraints"
+(2019)."""
+
 OPTIMIZERS = ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "Adamax", "NAdam", "RAdam", "ASGD", "Rprop")
 """Optimizers of ``torch.optim`` that may move multipliers: they act element by element."""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from cpd.methods.advice import MULTIPLIER_HURRY
 from cpd.methods.hyperparameter import Hyperparameter
 from cpd.methods.lagrangian import DUAL_LR, MULTIPLIER_INIT, UPDATE, penalty_term
 from cpd.methods.method import Method, Setting, project_multiplier
-from cpd.methods.multipliers import DRIVEN, check
+from cpd.methods.multipliers import DRIVEN, MULTIPLIERS_ON, check
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -85,6 +86,7 @@ METHOD = Method(
             meaning="which of the published first steps is taken",
         ),
         "multiplier_init": MULTIPLIER_INIT,
+        "multipliers_on": MULTIPLIERS_ON,
         **DRIVEN,
     },
     init=init,
@@ -92,4 +94,9 @@ METHOD = Method(
     update=update,
     multipliers=multipliers,
     check=check,
+    advice={
+        "damp": "lower dual_lr, or raise kp, which damps the multiplier",
+        "hurry": MULTIPLIER_HURRY,
+        "escape": "raise kp, which damps the overshoot that leads there",
+    },
 )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from cpd.methods.advice import ADVICE
 from cpd.methods.growth import GROWTH, checks, grown, moves, nothing_found
 from cpd.methods.hyperparameter import Hyperparameter
 from cpd.methods.method import Method, Setting
+from cpd.methods.penalized import coefficient_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -79,6 +82,12 @@ def update(g: Tensor, state: State | CheckedState, setting: Setting, equality: T
     return CheckedState(state.grown, new, last)
 
 
+def price(setting: Mapping[str, Any], place: int, violation: float) -> float | None:
+    """The slope of ``c/2 g^2``, c times the violation, while c does not grow; signed for an equality."""
+    c = coefficient_of(setting, place)
+    return None if c is None or moves(setting) else c * violation
+
+
 METHOD = Method(
     name="quadratic_penalty",
     summary="minimise f + c/2 [g]+^2 with a fixed or growing coefficient c",
@@ -91,4 +100,6 @@ METHOD = Method(
     update=update,
     multipliers=None,
     moves=moves,
+    price=price,
+    advice={**ADVICE, "damp": "lower coefficient, growth or the optimizer's lr"},
 )

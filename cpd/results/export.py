@@ -69,14 +69,15 @@ def _points_of(run: RunRow, curve: Recorded) -> pandas.DataFrame:
     )
 
 
-def _measured(found: RecordedMeasures) -> dict[str, Sequence[Number]]:
+def _measured(found: RecordedMeasures, where: str = "measured") -> dict[str, Sequence[Number]]:
     """The columns of what was measured along the way."""
-    columns: dict[str, Sequence[Number]] = {"step": found["steps"], "measured.objective": found["objective"]}
+    columns: dict[str, Sequence[Number]] = {"step": found["steps"], f"{where}.objective": found["objective"]}
     groups = {"constraints": found["constraints"], "surrogates": found["surrogates"]}
     for group, named in groups.items():
         for name, values in named.items():
-            columns |= _components(f"measured.{group}.{_word(name)}", values)
-    return columns | {f"measured.metrics.{_word(name)}": values for name, values in found["metrics"].items()}
+            columns |= _components(f"{where}.{group}.{_word(name)}", values)
+    columns |= {f"{where}.metrics.{_word(name)}": values for name, values in found["metrics"].items()}
+    return columns | (_measured(found["held_out"], f"{where}.held_out") if "held_out" in found else {})
 
 
 def _components(name: str, points: Sequence[Number]) -> dict[str, Sequence[Number]]:

@@ -14,15 +14,20 @@ from cpd.spec.identity import runs
 from cpd.spec.models import Task, task_from_json
 from cpd.store.records import StoredSweep
 from cpd.store.store import open_store
+from cpd.verdict.confidence import read_confidence
 from cpd.verdict.document import SearchBlock
-from cpd.verdict.gap import GAP
+from cpd.verdict.gap import CONFIDENCE, GAP, Gap, read_gap
+from cpd.verdict.judged import On, decided_by
+from cpd.verdict.searching import searched_again
 
 
 def load(
     sweep: str,
     store: str | Path | None = None,
     tolerance: float | None = None,
-    gap: float | None = None,
+    gap: Gap | None = None,
+    judge: On | None = None,
+    confidence: float | None = None,
 ) -> tuple[StoredSweep, Result]:
     """Read a stored sweep, and judge it.
 
@@ -31,21 +36,33 @@ def load(
         store: The store; default: ``CPD_STORE``, else ``.cpd/runs.sqlite`` under the current folder.
         tolerance: Judge every constraint at this tolerance instead of the spec's.
         gap: Judge usefulness with this gap instead of the sweep's.
+        judge: Judge by these data instead of the sweep's.
+        confidence: How sure a verdict is to be, instead of the sweep's.
 
     Raises:
         CpdError: No such sweep, or a tolerance or gap that is none.
         StoreError: The store cannot be read, or not by this version.
     """
-    for option, value in (("--tolerance", tolerance), ("--gap", gap)):
-        if value is not None and not 0 <= value < math.inf:
-            raise CpdError(f"expected a number >= 0, got '{value}'", place=option)
+    if tolerance is not None and not 0 <= tolerance < math.inf:
+        raise CpdError(f"expected a number >= 0, got '{tolerance}'", place="--tolerance")
+    gap = None if gap is None else read_gap(gap)
+    confidence = None if confidence is None else read_confidence(confidence)
     with open_store(store, "read") as opened:
         found = opened.load(opened.resolve(sweep), curves=True)  # the diagnoses look at them
-    return found, result(found, tolerance, gap)
+    if judge == "held_out" and not any(run.held_out for run in found.runs):
+        message = "no run of the sweep was measured on held-out examples"
+        raise CpdError(message, place="--judge", hint="add held_out: 0.2 to the task, and train it again")
+    return found, result(found, tolerance, gap, judge, confidence)
 
 
-def result(stored: StoredSweep, tolerance: float | None = None, gap: float | None = None) -> Result:
-    """A stored sweep as a result, judged at another tolerance or gap if given."""
+def result(
+    stored: StoredSweep,
+    tolerance: float | None = None,
+    gap: Gap | None = None,
+    judge: On | None = None,
+    confidence: float | None = None,
+) -> Result:
+    """A stored sweep as a result, judged at another tolerance or gap, or by other data, if given."""
     try:
         task = task_from_json(dict(stored.record.spec))
     except ValueError as error:
@@ -55,9 +72,20 @@ def result(stored: StoredSweep, tolerance: float | None = None, gap: float | Non
     if tolerance is not None:
         constraints = {n: c.model_copy(update={"tolerance": tolerance}) for n, c in task.constraints.items()}
         task = task.model_copy(update={"constraints": constraints})
-    gap = gap if gap is not None else float(stored.record.options.get("gap", GAP))
+    if judge is not None:
+        task = task.model_copy(update={"judge": judge})
+    gap = gap if gap is not None else _gap(stored.record.options.get("gap", GAP))
     search = cast(SearchBlock | None, stored.search)
-    return Result(task, _as_planned(task, stored), gap, search, found=stored.found, id=stored.info.id)
+    shown = _as_planned(task, stored)
+    if search is not None and judge is not None:
+        search = searched_again(search, shown, task.constraints, task.train.dtype, decided_by(shown, judge))
+    sure = read_confidence(stored.record.options.get("confidence", CONFIDENCE) if confidence is None else confidence)
+    return Result(task, shown, gap, search, found=stored.found, id=stored.info.id, confidence=sure)
+
+
+def _gap(kept: object) -> Gap:
+    """A sweep's gap as it was kept; a bare number is a share, of an earlier version."""
+    return read_gap(kept if isinstance(kept, str) else f"{100 * float(str(kept)):g}%")
 
 
 def _as_planned(task: Task, stored: StoredSweep) -> list[Run]:

@@ -28,6 +28,8 @@ def advice(task: Task, search: Search, block: SearchBlock, end: Outcome | None) 
     if block["outcome"] == "infeasible":
         return f"{_infeasible(task, block)} {tried}"
     text = f"{end.sentence} {end.hint[:1].upper()}{end.hint[1:]}."
+    if end.kind == "not_bracketed" and search.low > 0 and all(one.sense == "==" for one in task.constraints.values()):
+        text += f" An equality may need a coefficient below 0: --low {-search.high:g} --high {-search.low:g}."
     return f"{text} {tried}" if end.kind == "unattainable" else text
 
 

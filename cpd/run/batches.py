@@ -51,6 +51,8 @@ class Batches:
             prune=self._prune(),
             searched=self._search.constraint if self._search is not None else None,
             loader_workers=self.options.loader_workers,
+            held_out=self.task.held_out,
+            judge=self.task.judge,
             checkpoint=self._checkpoint(keys),
             checkpoint_every=self.options.checkpoint_every,
         )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import fsum
-from statistics import stdev
 from typing import Any
 
 from cpd.engine.train import not_searchable
@@ -22,8 +20,9 @@ from cpd.spec.identity import with_ids
 from cpd.spec.models import Search, Task
 from cpd.verdict.document import Document, Iteration, RunRow, SearchBlock
 from cpd.verdict.feasibility import EPSILON
+from cpd.verdict.judged import On, decided_by, judged_run
 from cpd.verdict.judgement import judge
-from cpd.verdict.searching import is_whole, reported, violated
+from cpd.verdict.searching import averaged, is_whole, mean_of, reported, violated
 
 DOUBTFUL = ("unattainable", "not_bracketed")
 """What is not said of a target before every training that says so was trained to the end."""
@@ -72,9 +71,11 @@ class SearchLoop:
         """Train until there is an outcome; None where a training failed or nothing more can be stored."""
         state = self._start()
         while (end := outcome(state)) is None:
-            coefficients = propose(state, STRATEGIES[self.search.strategy])
-            trained = self.session.train(keys_at(self.session.task, coefficients))
-            state = observe(state, self._values(trained, coefficients))
+            sizes = propose(state, STRATEGIES[self.search.strategy])
+            coefficients = [state.signed(size) for size in sizes]
+            trained = self._judged(self.session.train(keys_at(self.session.task, coefficients)))
+            values = self._values(trained, coefficients)
+            state = observe(state, {size: values[state.signed(size)] for size in sizes})
             if any(run.status is Status.FAILED for run in trained) or self.session.recording.error is not None:
                 return None
         return end
@@ -97,23 +98,34 @@ class SearchLoop:
 
     def _start(self) -> State:
         search, dtype = self.search, self.session.task.train.dtype
+        below = search.low < 0
         return start(
             search.target,
-            search.low,
-            search.high,
+            -search.high if below else search.low,
+            -search.low if below else search.high,
+            negative=below,
             tolerance=search.tolerance,
             max_trainings=search.max_trainings,
             parallel=self.parallel,
             spacing=EPSILON[dtype] / 2,
         )
 
+    def _judged(self, trained: Sequence[Run]) -> list[Run]:
+        """The runs of a round, with the numbers by which it is searched."""
+        new = [run for run in trained if run not in self.runs]
+        self.runs += new
+        self._rows += judge(self.session.task, new, summary=False, on=self._by)["runs"]
+        return [judged_run(run, self._by) for run in trained]
+
+    @property
+    def _by(self) -> On:
+        """The data that decide."""
+        return decided_by(self.runs, self.session.task.judge)
+
     def _values(
         self, trained: Sequence[Run], coefficients: Sequence[float]
     ) -> dict[float, float | list[float | None] | None]:
         """The values of a round, shown as they are known: one for each seed, or where those given up stood then."""
-        new = [run for run in trained if run not in self.runs]
-        self.runs += new
-        self._rows += judge(self.session.task, new, summary=False)["runs"]
         values: dict[float, float | list[float | None] | None] = {}
         shown = len(self.iterations)
         for c in coefficients:
@@ -138,7 +150,7 @@ class SearchLoop:
 
     def _document(self) -> Document:
         """The search so far, judged."""
-        found = judge(self.session.task, [], search=self.block(None), summary=False)
+        found = judge(self.session.task, [], search=self.block(None), summary=False, on=self._by)
         return {**found, "runs": list(self._rows)}
 
 
@@ -153,15 +165,15 @@ def _iteration(runs: Sequence[Run], coefficient: float, constraint: str, number:
     """One line of the search: means over the seeds that completed; None where none did, or one was given up."""
     whole = not any(run.status in (Status.PRUNED, Status.FAILED) for run in runs)
     good = [run for run in runs if run.status is Status.COMPLETED] if whole else []
-    values = [v for v in _seed_values(good, constraint) if v is not None]
-    names = dict.fromkeys(name for run in good for name in run.metrics)
+    _seed_values(good, constraint)
+    found = averaged(good, constraint)
     return {
         "iteration": number,
         "coefficient": coefficient,
-        "value": _mean(values),
-        "objective": _mean([run.objective for run in good]),
-        "metrics": {name: _mean([run.metrics.get(name) for run in good]) for name in names},
-        "spread": stdev(values) if len(values) > 1 else None,
+        "value": found["value"],
+        "objective": found["objective"],
+        "metrics": found["metrics"],
+        "spread": found["spread"],
         "seeds": len(good),
     }
 
@@ -178,12 +190,7 @@ def _stood(runs: Sequence[Run], constraint: str) -> float | None:
         next((v for v in reversed(run.curves.constraints[constraint]) if v is not None), None) if run.curves else None
         for run in runs
     ]
-    return _mean([_scalar(value, constraint) for value in last])
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [v for v in values if v is not None]
-    return fsum(v / len(known) for v in known) if known and len(known) == len(values) else None
+    return mean_of([_scalar(value, constraint) for value in last])
 
 
 def _scalar(value: Any, constraint: str) -> float | None:

@@ -83,9 +83,17 @@ def compare(
 def _trained(kind: Kind, task: Task, options: Options | None, listener: Sink | None) -> Result:
     from cpd.run.execution import session
 
+    task = decided(task, options)
     with session(kind, task, options or Options(), listener or nobody) as opened:
         result = opened.result(opened.train(expand(task)))
     return result
+
+
+def decided(task: Task, options: Options | None) -> Task:
+    """A task with the data that decide, where the options say which."""
+    if options is None or options.judge is None:
+        return task
+    return task.model_copy(update={"judge": options.judge, "places": {**task.places, "judge": "--judge"}})
 
 
 def bisect(
@@ -111,7 +119,7 @@ def bisect(
     search = search or task.search
     if search is None:
         raise CpdError("has no search", place=task.place, hint="give a target: --target VALUE")
-    task = aimed(task, search)
+    task = decided(aimed(task, search), options)
     assert task.search is not None
 
     from cpd.run.bisection import searched
@@ -141,7 +149,7 @@ def check(task: str | Task, overrides: Overrides | None = None, device: str = "c
     if loaded.search is not None:
         aimed(loaded, loaded.search)
     programs = Programs(loaded)
-    telling, options = programs.telling(), Options(device=device)
+    telling, options = programs.telling(runs), Options(device=device)
     alike = list(programs.by_structure(runs or keys_at(loaded, [1.0])).values())
     batches = [Batches("sweep", loaded, options, None, pruning=False).of((own[0],)) for own in alike]
     found = [checking.Checked("spec", True, f"{loaded.name}: {_work(loaded, len(runs), len(alike), telling)}")]
@@ -160,7 +168,7 @@ def check(task: str | Task, overrides: Overrides | None = None, device: str = "c
 def _others(batch: Batch, checked: list[Checked], first: list[Checked], telling: list[str]) -> list[Checked]:
     """What was found of another program than the first, where that is otherwise, with what tells it apart."""
     setting = batch.keys[0].setting
-    which = ", ".join(f"{name.rpartition('.')[2]} {shown(setting[name])}" for name in telling)
+    which = ", ".join(f"{name.rpartition('.')[2]} {shown(setting[name])}" for name in telling if name in setting)
     return [replace(one, check=f"{one.check} ({which})") for one in checked if one not in first]
 
 

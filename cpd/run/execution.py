@@ -131,7 +131,9 @@ class Session:
         """Make the result, written down as complete, or with why it could not be."""
         record = self.recording
         parts = {"found": record.found, "id": record.sweep, "notes": self.notes.texts, **search}
-        result = Result(self.task, runs, self.options.gap, store_error=record.error, **parts)
+        result = Result(
+            self.task, runs, self.options.gap, store_error=record.error, confidence=self.options.confidence, **parts
+        )
         self.tell(SweepEnded(result.exit_code, result.search))
         return result if record.error is result.store_error else replace(result, store_error=record.error)
 

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 from cpd.errors import CpdError
 from cpd.spec.option import Option
-from cpd.verdict.gap import GAP
+from cpd.verdict.confidence import read_confidence
+from cpd.verdict.gap import CONFIDENCE, GAP, Gap, read_gap
 
 
 def read_fuse(text: str) -> int | None:
@@ -91,12 +92,27 @@ class Options:
     ] = 600.0
     fail_fast: Annotated[bool, Option("Stop at the first failed run.", ("--fail-fast",))] = False
     gap: Annotated[
-        float,
-        Option("A setting is useful within this share of the best feasible objective.", least=0.0),
+        Gap,
+        Option(
+            "How far above the best feasible objective a setting is still useful: a share of the spread between the "
+            "worst and the best, or a number such as 0.01 [default: 5%].",
+            read=read_gap,
+        ),
     ] = GAP
+    judge: Annotated[
+        Literal["training", "held_out"] | None,
+        Option("The data that decide: training or held_out [default: held_out where there are such examples]."),
+    ] = None
+    confidence: Annotated[
+        float, Option("How sure a verdict on examples is to be: 0.95 or 95%.", read=read_confidence)
+    ] = CONFIDENCE
     trackers: Annotated[
         tuple[str, ...],
         Option("Tell a tracker: tensorboard:DIR or package.module:Class; may be given again.", ("--log",)),
     ] = ()
     command_line: str = ""
     """As the user typed it; the command line fills it in."""
+
+    def __post_init__(self) -> None:
+        read_gap(self.gap)  # what is no gap is said before hours of training
+        read_confidence(self.confidence)

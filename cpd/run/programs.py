@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from cpd.methods.multipliers import HELD_OUT
 from cpd.outcome import RunKey
 from cpd.spec.canonical import canonical_json
 from cpd.spec.models import Task
@@ -42,10 +43,14 @@ class Programs:
             found.setdefault(self._program(key)[0], []).append(key)
         return found
 
-    def telling(self) -> list[str]:
-        """The grids that make programs of their own: the others are numbers that a program has one of for each run."""
+    def telling(self, keys: Iterable[RunKey] = ()) -> list[str]:
+        """The grids that make programs of their own: the others are numbers that a program has one of for each run.
+
+        Of these runs also the hyperparameter that does.
+        """
         first = {key: values[0] for key, values in self._grids.items()}
-        return [
+        own = ["multipliers_on"] if len({_has_others(key) for key in keys}) > 1 else []
+        return own + [
             key
             for key, values in self._grids.items()
             if len({structure(self._train, {**first, key: value}) for value in values}) > 1
@@ -59,4 +64,10 @@ class Programs:
             train = train_of(self._train, dotted)
             minibatches = train.batch_size is not None or train.constraint_batch_size is not None
             self._known[name] = (structure(self._train, dotted), minibatches)
-        return self._known[name]
+        program, minibatches = self._known[name]
+        return f"{program} with examples of the multipliers" if _has_others(key) else program, minibatches
+
+
+def _has_others(key: RunKey) -> bool:
+    """Whether a run's multipliers move on examples that the model does not learn on."""
+    return bool(key.setting.get("multipliers_on") == HELD_OUT)

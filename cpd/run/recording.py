@@ -21,6 +21,7 @@ from cpd.spec.models import Task, task_to_json
 from cpd.spec.packages import imported_packages
 from cpd.store.records import SweepRecord
 from cpd.store.store import Store, open_store
+from cpd.verdict.gap import CONFIDENCE
 
 
 class Recording:
@@ -138,7 +139,8 @@ def _record(kind: Kind, task: Task, options: Options) -> SweepRecord:
         git_commit=git_commit(),
         machine=machine(options.device),
         options={
-            "gap": options.gap,
+            **({} if options.confidence == CONFIDENCE else {"confidence": options.confidence}),
+            "gap": str(options.gap),  # as text: a bare number is a share, of an earlier version
             "defaults": {name: with_defaults(name, {}) for name in task.methods},
         },
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 from cpd.errors import CpdError, closest
 from cpd.spec.models import Search, Task
-from cpd.spec.validation import checked
+from cpd.spec.validation import At, checked
 
 
 def with_target(task: Task, words: Mapping[str, Any]) -> Task:
@@ -41,15 +41,16 @@ def with_target(task: Task, words: Mapping[str, Any]) -> Task:
         of_an_end = ends if key in ("search", "search.low", "search.high") else None
         return options.get(key) or of_an_end or task.at(key)
 
-    return aimed(task, checked(Search, fields, at, "search"))
+    return aimed(task, checked(Search, fields, at, "search"), at)
 
 
-def aimed(task: Task, search: Search) -> Task:
+def aimed(task: Task, search: Search, at: At | None = None) -> Task:
     """A task with its constraint's level at the target, judged with the search's tolerance.
 
     Raises:
         CpdError: The task has several constraints and none is named, or not the one that is; or it has several recipes.
     """
+    _refuse_below_0(task, search, at or task.at)
     for key, values in task.grids.items():
         hint = f"keep one of them: --set {shlex.quote(f'{key}={word(values[0])}')}"
         raise CpdError(f"has {len(values)} values, and a search trains with one", place=task.at(key), hint=hint)
@@ -64,6 +65,14 @@ def aimed(task: Task, search: Search) -> Task:
     level = task.constraints[name].model_copy(update={"level": search.target, "tolerance": search.tolerance})
     search = search.model_copy(update={"constraint": name})
     return task.model_copy(update={"constraints": {**task.constraints, name: level}, "search": search, "levels": {}})
+
+
+def _refuse_below_0(task: Task, search: Search, at: At) -> None:
+    """Refuse coefficients below 0 where some constraint is an inequality: they push it away from feasibility."""
+    other = next((name for name, one in task.constraints.items() if one.sense != "=="), None)
+    if search.low < 0 and other is not None:
+        hint = f"write a number above 0: {other} is no equality"
+        raise CpdError(f"{search.low:g} is out of range", place=at("search.low"), hint=hint)
 
 
 def word(value: Any) -> str:

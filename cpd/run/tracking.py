@@ -11,6 +11,7 @@ from cpd.run.events import Event, Planned, RunsEnded, SweepEnded
 from cpd.run.trackers import Trackers
 from cpd.spec.models import Task
 from cpd.verdict.document import Document, SearchBlock
+from cpd.verdict.gap import Gap
 from cpd.verdict.judgement import judge
 
 
@@ -21,10 +22,10 @@ class Tracking:
         trackers: Who is told; with none, nothing is done.
         command: ``sweep``, ``bisect`` or ``compare``.
         task: Its constraints judge the runs.
-        gap: How far above the best feasible objective a setting is still useful.
+        gap: How far above the mark an objective is still useful.
     """
 
-    def __init__(self, trackers: Trackers, command: str, task: Task, gap: float) -> None:
+    def __init__(self, trackers: Trackers, command: str, task: Task, gap: Gap) -> None:
         self._trackers = trackers
         self._command = command
         self._task = task
@@ -81,7 +82,8 @@ class Tracking:
         }
 
     def _document(self, runs: Sequence[Run], search: SearchBlock | None) -> Document:
-        return judge(self._task, runs, gap=self._gap, search=search, summary=not self._searches)
+        on = self._task.judge
+        return judge(self._task, runs, gap=self._gap, search=search, summary=not self._searches, on=on)
 
 
 def _named(key: RunKey) -> dict[str, Any]:

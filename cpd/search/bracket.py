@@ -63,6 +63,7 @@ class State:
         max_trainings: Most coefficients trained, the two ends included.
         resolution: Width in decades below which a gap that does not close is a jump.
         parallel: Most coefficients trained at once in a round.
+        negative: Whether the coefficients that are trained are minus those of the search.
         spacing: Relative distance within which training cannot tell two coefficients apart.
         points: Every coefficient trained, in the order observed.
         brackets: One per round since the ends were trained, newest last; empty when the ends do not bracket the target.
@@ -76,8 +77,13 @@ class State:
     resolution: float
     parallel: int
     spacing: float = 0.0
+    negative: bool = False
     points: tuple[Point, ...] = ()
     brackets: tuple[Bracket, ...] = ()
+
+    def signed(self, coefficient: float) -> float:
+        """The coefficient that is trained."""
+        return -coefficient if self.negative else coefficient
 
     @property
     def ends(self) -> tuple[Point | None, Point | None]:
@@ -96,6 +102,7 @@ def start(
     resolution: float = 2e-5,
     parallel: int = 1,
     spacing: float = 0.0,
+    negative: bool = False,
 ) -> State:
     """Begin a search for the coefficient at which a constraint's value meets the target.
 
@@ -110,6 +117,7 @@ def start(
         resolution: In decades, at least 1e-9.
         parallel: Coefficients per round, at least 1.
         spacing: Half the spacing of the numbers that trainings compute in, at 1; 0 for double precision.
+        negative: Whether minus these coefficients are trained.
 
     Raises:
         CpdError: The resolution or the number of parallel trainings is out of its range.
@@ -119,7 +127,7 @@ def start(
         raise CpdError(f"{resolution:g} cannot be used", place="search.resolution", hint=hint)
     if parallel < 1:
         raise CpdError(f"expected an integer >= 1, got {parallel}", place="--parallel")
-    return State(target, low, high, tolerance, max_trainings, resolution, parallel, spacing)
+    return State(target, low, high, tolerance, max_trainings, resolution, parallel, spacing, negative)
 
 
 def observe(state: State, results: Mapping[float, Values]) -> State:

@@ -74,7 +74,7 @@ def _solved(state: State, best: Point) -> str:
     close = sum(abs(value - state.target) < state.tolerance for value in best.seeds)
     seeds = f" in the mean of {len(best.seeds)} seeds, {close} of them within it themselves" if best.seeds else ""
     return (
-        f"Coefficient {best.coefficient:.6g} gives {best.value:.6g}, within {state.tolerance:g} of "
+        f"Coefficient {state.signed(best.coefficient):.6g} gives {best.value:.6g}, within {state.tolerance:g} of "
         f"{state.target:g}{seeds}, after {_trainings(state)}."
     )
 
@@ -87,25 +87,30 @@ def _trainings(state: State) -> str:
 def _not_bracketed(state: State, low: Point, high: Point) -> tuple[str, str]:
     """Sentence and hint for ends on the same side of the target, or a low end that diverged."""
     if low.diverged:
-        sentence = f"The training at the low end, {low.coefficient:g}, diverged, so nothing brackets {state.target:g}."
+        end = state.signed(low.coefficient)
+        sentence = f"The training at the low end, {end:g}, diverged, so nothing brackets {state.target:g}."
         return sentence, "lower the learning rate, or move the low end with --low"
     side = "above" if low.value > state.target else "below"
+    ends = [state.signed(end.coefficient) for end in (low, high)]
     sentence = (
-        f"The ends do not bracket {state.target:g}: the value is {low.value:.6g} at coefficient {low.coefficient:g} "
-        f"and {high.value:.6g} at {high.coefficient:g}, both {side} it."
+        f"The ends do not bracket {state.target:g}: the value is {low.value:.6g} at coefficient {ends[0]:g} "
+        f"and {high.value:.6g} at {ends[1]:g}, both {side} it."
     )
     lower, higher = f"lower --low below {low.coefficient:g}", f"raise --high above {high.coefficient:g}"
+    if state.negative:
+        lower, higher = f"raise --high above {ends[0]:g}", f"lower --low below {ends[1]:g}"
+    larger, smaller = ("smaller", "larger") if state.negative else ("larger", "smaller")
     between = "; or, where the value turns in between, move an end there"
     if low.value == high.value:
         return sentence, f"the value is the same at both ends: {lower}, or {higher}{between}"
     if abs(high.value - state.target) < abs(low.value - state.target):
-        return sentence, f"the value nears it with larger coefficients: {higher}{between}"
-    return sentence, f"the value nears it with smaller coefficients: {lower}{between}"
+        return sentence, f"the value nears it with {larger} coefficients: {higher}{between}"
+    return sentence, f"the value nears it with {smaller} coefficients: {lower}{between}"
 
 
 def _jump(state: State, bracket: Bracket) -> tuple[str, str]:
     """Sentence and hint for a gap that does not close as the bracket shrinks."""
-    low, high = _distinct(bracket)
+    low, high = _distinct(state, bracket)
     hint = "a constrained method can reach a level that no coefficient gives"
     if bracket.high.diverged:
         return f"The value is {bracket.low.value:.6g} at coefficient {low}, and at {high} the training diverges.", hint
@@ -130,7 +135,7 @@ def _out_of_budget(state: State, bracket: Bracket) -> tuple[str, str]:
 
 
 def _between(state: State, bracket: Bracket) -> str:
-    low, high = _distinct(bracket)
+    low, high = _distinct(state, bracket)
     at_high = "diverged" if bracket.high.diverged else f"{bracket.high.value:.6g}"
     return (
         f"After {_trainings(state)} {state.target:g} lies between coefficients {low} ({bracket.low.value:.6g}) and "
@@ -149,8 +154,8 @@ def _coarser(state: State) -> str:
     return f"values there scatter by {near.scatter:.2g}: {seeds}, or accept more with --tolerance"
 
 
-def _distinct(bracket: Bracket) -> tuple[str, str]:
+def _distinct(state: State, bracket: Bracket) -> tuple[str, str]:
     """Both coefficients with as many digits as tell them apart, at least 4."""
-    low, high = bracket.low.coefficient, bracket.high.coefficient
+    low, high = state.signed(bracket.low.coefficient), state.signed(bracket.high.coefficient)
     texts = ((f"{low:.{digits}g}", f"{high:.{digits}g}") for digits in range(4, 17))
     return next((pair for pair in texts if pair[0] != pair[1]), (repr(low), repr(high)))

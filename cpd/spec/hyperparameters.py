@@ -180,7 +180,8 @@ def _word(one: Hyperparameter, value: str) -> str:
 
 
 def _number(one: Hyperparameter) -> Callable[[Any], float]:
-    lowest = whole(int(one.minimum)) if one.whole else at_least(one.minimum, one.exclusive)
+    least = -math.inf if one.of_equalities else one.minimum  # what it applies to is seen with the other values
+    lowest = whole(int(one.minimum)) if one.whole else at_least(least, one.exclusive)
 
     def check(value: Any) -> float:
         number = lowest(value)

@@ -123,6 +123,7 @@ def _shared_identity(task: Task) -> dict[str, Any]:
     later = {
         "modules": {path: _hash(text) for path, text in problem.modules.items()},
         "depends": problem.depends,
+        "held_out": {} if task.held_out is None else _fields(task.held_out, {}, "held_out"),
         "moving": {name: {"from": c.start, "over": c.over} for name, c in moving.items()},
     }
     return {

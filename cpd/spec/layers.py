@@ -14,12 +14,12 @@ from cpd.errors import CpdError, closest
 from cpd.spec.bundled import find
 from cpd.spec.grids import is_grid
 from cpd.spec.recipes import placed, value_at, ways
-from cpd.spec.validation import shown
+from cpd.spec.validation import is_number, shown
 from cpd.spec.yaml import load_yaml, scalar
 
 KEYS = (
     "description", "problem", "arguments", "depends", "objective", "constraints", "train", "seeds", "methods", "levels",
-    "search",
+    "search", "held_out", "judge",
 )  # fmt: skip
 """Keys that a task may have; a sweep has ``task`` too."""
 
@@ -169,6 +169,8 @@ def _written_out(layer: Layer) -> dict[str, Any]:
     raw = dict(layer.raw)
     if isinstance(constraints := raw.get("constraints"), dict):
         raw["constraints"] = {name: _constraint(layer, name, value) for name, value in constraints.items()}
+    if is_number(share := raw.get("held_out")):
+        raw["held_out"] = {"share": share}
     if isinstance(train := raw.get("train"), dict) and _is_name(train.get("optimizer")):
         raw["train"] = train | {"optimizer": {"name": train["optimizer"]}}
     return raw

@@ -16,9 +16,10 @@ from pydantic import (
 )
 
 from cpd.errors import closest
+from cpd.spec.held_out import SHARE, Split, share_of_examples
 from cpd.spec.measuring import Stop, every
 from cpd.spec.training import Clip, Group, Schedule, groups_of, one_clock, schedules_of, share
-from cpd.spec.validation import Checked, InvalidError, at_least, finite, one_of, shown, whole, word
+from cpd.spec.validation import Checked, InvalidError, at_least, finite, not_zero, one_of, shown, whole, word
 
 OPTIMIZERS = ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "Adamax", "NAdam", "RAdam", "ASGD", "Rprop")
 """Optimizers of ``torch.optim`` that act element by element, so that runs stay apart when fused."""
@@ -30,6 +31,7 @@ ONE_BY_ONE = ("LBFGS",)
 """Optimizers of ``torch.optim`` that evaluate several times a step: each run trains by itself."""
 
 Number = Annotated[float, BeforeValidator(finite)]
+NonZero = Annotated[float, BeforeValidator(not_zero), WithJsonSchema({"type": "number", "not": {"const": 0}})]
 NonNegative = Annotated[float, BeforeValidator(at_least(0)), WithJsonSchema({"type": "number", "minimum": 0})]
 Positive = Annotated[
     float,
@@ -112,8 +114,11 @@ class Train(Checked):
         accumulate: Minibatches that make one step, whose objectives and violations are averaged.
         measure_every: Steps, or epochs as ``1 epoch``, from one measure on all training data to the next; none by
             default.
-        select: Which iterate is judged and kept, ``last`` or the best that was measured, ``best_feasible``.
+        select: Which iterate is judged and kept: ``last``, the best that was measured, ``best_feasible``, or the best
+            ``mixture`` of those that were.
         stop: When a run ends before all its steps are done.
+        multipliers_share: Of the held-out examples, those on which multipliers move and nothing is judged; a half where
+            some method has ``multipliers_on: held_out``, else none (None here).
         autocast: ``bfloat16``: the precision in which operations of a step are done where torch deems that safe;
             parameters, optimizer and values stay in ``dtype``.
     """
@@ -130,8 +135,11 @@ class Train(Checked):
     average: Annotated[float, BeforeValidator(share)] | None = None
     accumulate: Annotated[int, BeforeValidator(whole(1))] = 1
     measure_every: Annotated[int | str | None, BeforeValidator(every)] = None
-    select: Annotated[Literal["last", "best_feasible"], BeforeValidator(one_of("last", "best_feasible"))] = "last"
+    select: Annotated[
+        Literal["last", "best_feasible", "mixture"], BeforeValidator(one_of("last", "best_feasible", "mixture"))
+    ] = "last"
     stop: Stop | None = None
+    multipliers_share: Annotated[float, BeforeValidator(share_of_examples), WithJsonSchema(SHARE)] | None = None
 
     @field_serializer("groups")
     def _by_pattern(self, groups: tuple[Group, ...]) -> dict[str, dict[str, Any]]:
@@ -174,6 +182,9 @@ class Train(Checked):
     def _one_iterate(self) -> Train:
         if self.average is not None and self.select != "last":
             raise InvalidError("both select and average say which parameters are judged", "keep one of them")
+        if self.select == "mixture" and self.stop is not None:
+            message = "a mixture is of iterates of the whole training, and a run that stops early ends at its last"
+            raise InvalidError(message, "keep select: mixture or stop", key="stop")
         if self.average is not None and self.stop is not None:
             message = "a run that stops early has no last share of the training, which average is of"
             raise InvalidError(message, "keep average or stop")
@@ -235,7 +246,7 @@ class Search(Checked):
     Attributes:
         constraint: Its name; left out (None) where the task has only one.
         target: The value to reach.
-        low: Smallest coefficient.
+        low: Smallest coefficient; both are above 0, or below it where all constraints are equalities.
         high: Largest coefficient.
         tolerance: How close to the target is close enough.
         strategy: How the next coefficient is chosen.
@@ -244,8 +255,8 @@ class Search(Checked):
 
     constraint: Word | None = None
     target: Number
-    low: Positive = 1e-3
-    high: Positive = 1.0
+    low: NonZero = 1e-3
+    high: NonZero = 1.0
     tolerance: Positive = 0.01
     strategy: Annotated[Literal["bisection", "illinois"], BeforeValidator(one_of("bisection", "illinois"))] = (
         "bisection"
@@ -254,6 +265,9 @@ class Search(Checked):
 
     @model_validator(mode="after")
     def _ordered(self) -> Search:
+        if self.low < 0 < self.high:
+            hint = "search one side at a time: give both ends above 0, or both below it"
+            raise InvalidError(f"0 lies between low {self.low:g} and high {self.high:g}", hint)
         if self.low >= self.high:
             raise InvalidError(
                 f"low {self.low:g} is not below high {self.high:g}", "the search needs two different ends"
@@ -277,6 +291,8 @@ class Task(Checked):
         grids: Values of those dotted keys of ``train`` and ``arguments`` that have several; ``train`` and the problem
             hold the first of each.
         search: What to search for; None for a sweep.
+        held_out: Which examples of ``data()`` no run trains on; None for those of ``Problem.held_out()``, if any.
+        judge: Which data decide a verdict; None for held-out examples where there are any.
         notes: What the user should know, e.g. duplicates left out.
         places: Where a dotted key is that ``place`` does not have: an option, or the task's file below a sweep's.
     """
@@ -294,6 +310,8 @@ class Task(Checked):
     levels: dict[str, tuple[float, ...]] = Field(default_factory=dict)
     grids: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
     search: Search | None = None
+    held_out: Split | None = None
+    judge: Annotated[Literal["training", "held_out"], BeforeValidator(one_of("training", "held_out"))] | None = None
     notes: tuple[str, ...] = ()
     places: dict[str, str] = Field(default_factory=dict)
 

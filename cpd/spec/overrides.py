@@ -13,7 +13,7 @@ from cpd.spec.option import Option
 if TYPE_CHECKING:  # the command line declares these options at its start, when nobody has asked for a spec yet
     from cpd.spec.layers import Layer
 
-SETTABLE = ("arguments", "constraints", "levels", "objective", "search", "seeds", "train")
+SETTABLE = ("arguments", "constraints", "held_out", "judge", "levels", "objective", "search", "seeds", "train")
 """Top-level keys that ``--set`` may begin with, besides the methods' names."""
 
 SWEPT = ("methods", "levels")

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from cpd.errors import CpdError, closest
+from cpd.methods.multipliers import HELD_OUT
 from cpd.methods.registry import REGISTRY, swept, with_defaults
 from cpd.spec import sections
 from cpd.spec.bundled import describe
 from cpd.spec.grids import Grid
+from cpd.spec.held_out import HALF
 from cpd.spec.identity import canonical_json
 from cpd.spec.layers import Layers, read_files
 from cpd.spec.merged import Merged
@@ -61,7 +63,7 @@ def _task(spec: Merged, overrides: Overrides) -> Task:
     recipes = math.prod(grid.count for grid in gridded.values())  # of a search, which has no runs yet, as well
     _count(spec, max(recipes * _runs(blocks, levels, seeds), recipes), overrides.max_runs)
     for name, grids in blocks.items():
-        check_settings(name, grids, [n for n, one in constraints.items() if one.sense == "=="], spec.at)
+        check_settings(name, grids, {n: one.sense for n, one in constraints.items()}, spec.at)
     notes: list[str] = []
     values = {key: _recipes(spec, train, key, grid, notes) for key, grid in gridded.items()}
     return Task(
@@ -72,15 +74,32 @@ def _task(spec: Merged, overrides: Overrides) -> Task:
         problem=problem_of(problem, {key: own[0] for key, own in values.items()}),
         objective=spec.checked("objective", word, default="objective"),
         constraints=constraints,
-        train=train,
+        train=_with_multipliers(train, spec.mapping("methods")),
         seeds=_unique(seeds, int, "seeds", notes),
         methods={name: _settings(name, grids, notes) for name, grids in blocks.items()},
         levels={name: _unique(grid.expand(), float, f"levels.{name}", notes) for name, grid in levels.items()},
         grids={key: own for key, own in values.items() if len(own) > 1},
         search=search,
+        held_out=sections.read_held_out(spec),
+        judge=sections.read_judge(spec),
         notes=tuple(notes),
         places=_places(spec),
     )
+
+
+def _with_multipliers(train: Train, methods: Mapping[str, Any]) -> Train:
+    """A recipe that says how many held-out examples are the multipliers' where some method moves them there.
+
+    All runs of the task are then judged on the others, also those of the methods that are not trained now.
+    """
+    blocks = (block for own in methods.values() for block in (own if isinstance(own, list) else [own]))
+    values = [block.get("multipliers_on") for block in blocks if isinstance(block, dict)]
+    grids = [value.get("values") if isinstance(value, dict) else value for value in values]
+    if train.multipliers_share is not None or not any(
+        HELD_OUT in (grid if isinstance(grid, list) else [grid]) for grid in grids
+    ):
+        return train
+    return train.model_copy(update={"multipliers_share": HALF})
 
 
 def _methods(spec: Merged, constraints: Sequence[str], overrides: Overrides, optional: bool) -> Blocks:
@@ -150,6 +169,7 @@ def _places(spec: Merged) -> dict[str, str]:
     schedule = schedule if isinstance(schedule, dict) else {}
     keys = [
         "problem",
+        *("judge", "held_out", "held_out.share", "held_out.stratify"),
         *("arguments", *(f"arguments.{name}" for name in spec.mapping("arguments"))),
         *("constraints", *(f"constraints.{name}" for name in spec.mapping("constraints"))),
         *("train.optimizer", *(f"train.optimizer.{name}" for name in optimizer)),

@@ -10,6 +10,7 @@ from typing import Any
 
 from cpd.methods.hyperparameter import Hyperparameter
 from cpd.methods.registry import REGISTRY
+from cpd.spec.held_out import SHARE, Split
 from cpd.spec.layers import KEYS
 from cpd.spec.measuring import Stop
 from cpd.spec.models import ACROSS_ELEMENTS, ONE_BY_ONE, OPTIMIZERS, Constraint, Optimizer, Search, Train
@@ -41,6 +42,8 @@ TEXTS = {
     "levels": "Constraint levels to sweep, by constraint; others keep their own. One that moves while a run is trained "
     "is {from: 1, to: 0.5, over: 0.5}: from one level to another over a share of the steps.",
     "search": "The search for a penalty coefficient that brings a constraint's value to a target.",
+    "held_out": "Examples of data() that no run trains on: a share of them, or {share: 0.2, seed: 0, stratify: 1}.",
+    "judge": "Which data decide a verdict: default held_out where there are held-out examples.",
 }
 """A sentence on each top-level key, by its name."""
 
@@ -64,6 +67,8 @@ def file_schema() -> Schema:
         "methods": _methods(),
         "levels": _by_name({"anyOf": [*_levels(), _moving()]}),
         "search": _search(),
+        "held_out": {"anyOf": [SHARE, _section(Split), {"type": "null"}]},
+        "judge": {"enum": ["training", "held_out", None]},
     }
     assert set(parts) == {"task", *KEYS}, "every key of a file has its schema"
     return {
@@ -96,6 +101,7 @@ def _whole() -> Schema:
             "constraints": {"minProperties": 1, "additionalProperties": whole_constraint},
             "train": {"anyOf": [{"required": ["steps"]}, {"required": ["epochs"]}]},
             "search": {"required": ["target"]},
+            "held_out": {"if": {"type": "object"}, "then": {"required": ["share"]}},
         },
     }
 
@@ -242,7 +248,8 @@ def _items(one: Hyperparameter) -> list[Schema]:
     mapping = [_fields(one)] if one.fields else []
     if one.choices:
         return [*words, *mapping]
-    bound = {} if one.minimum == -math.inf else {"exclusiveMinimum" if one.exclusive else "minimum": one.minimum}
+    free = one.minimum == -math.inf or one.of_equalities
+    bound = {} if free else {"exclusiveMinimum" if one.exclusive else "minimum": one.minimum}
     below = {} if one.below == math.inf else {"exclusiveMaximum": one.below}
     number: Schema = {"type": "integer" if one.whole else "number", **bound, **below}
     return [number, *([_listed(number)] if one.per_constraint else []), *words, *mapping]

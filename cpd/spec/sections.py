@@ -9,11 +9,12 @@ from typing import Any
 from cpd.errors import CpdError, closest
 from cpd.spec.depends import read_depends
 from cpd.spec.grids import Grid, read_grid
+from cpd.spec.held_out import Split
 from cpd.spec.measuring import Stop
 from cpd.spec.merged import Merged
 from cpd.spec.models import Constraint, MovingConstraint, Optimizer, ProblemSource, Search, Train
 from cpd.spec.source import find_source
-from cpd.spec.validation import InvalidError, at_least, checked, finite, shown, word
+from cpd.spec.validation import InvalidError, at_least, checked, finite, one_of, shown, word
 
 MOST_SEEDS = 2**63
 """Seeds are below this: torch's generators take no larger ones."""
@@ -98,6 +99,25 @@ def read_search(spec: Merged, constraints: Iterable[str]) -> Search | None:
     if search.constraint is not None:
         spec.known(search.constraint, constraints, "search.constraint")
     return search
+
+
+def read_held_out(spec: Merged) -> Split | None:
+    """``held_out``, None where there is none."""
+    if spec.raw.get("held_out") is None:
+        return None
+    raw = spec.raw["held_out"]
+    if not isinstance(raw, dict):
+        hint = "write 0.2, or {share: 0.2, seed: 0, stratify: 1}"
+        raise CpdError(f"{shown(raw)} is no share of the examples", place=spec.at("held_out"), hint=hint)
+    return checked(Split, raw, spec.at, "held_out")
+
+
+def read_judge(spec: Merged) -> str | None:
+    """``judge``, None where nothing is said."""
+    if spec.raw.get("judge") is None:
+        return None
+    judged: str = spec.checked("judge", one_of("training", "held_out"))
+    return judged
 
 
 def read_levels(spec: Merged, constraints: Iterable[str]) -> dict[str, Grid]:

@@ -90,18 +90,20 @@ def _read_block(
     return SettingGrid(grids, key)
 
 
-def check_settings(method: str, grids: Sequence[SettingGrid], equalities: Sequence[str], at: At) -> None:
+def check_settings(method: str, grids: Sequence[SettingGrid], senses: Mapping[str, str], at: At) -> None:
     """Check that the values of each setting go together.
 
     Args:
         method: Its name.
         grids: Its blocks.
-        equalities: Names of the equality constraints.
+        senses: Of each constraint, in order.
         at: From a dotted key to its place.
 
     Raises:
         CpdError: They do not.
     """
+    equalities = [name for name, sense in senses.items() if sense == "=="]
+    signed = {name: one.minimum for name, one in REGISTRY[method].hyperparameters.items() if one.of_equalities}
     whole = [name for name, one in REGISTRY[method].hyperparameters.items() if one.whole]
     for grid in grids:
         try:
@@ -111,6 +113,8 @@ def check_settings(method: str, grids: Sequence[SettingGrid], equalities: Sequen
         for setting in settings:
             for name in whole:
                 _refuse_fractions(setting.get(name), at(joined(grid.key, name)))
+            for name, minimum in signed.items():
+                _refuse_below(setting.get(name), minimum, senses, at(joined(grid.key, name)))
             try:
                 REGISTRY[method].check(setting, equalities)
             except CpdError as error:
@@ -122,6 +126,25 @@ def _refuse_fractions(value: Any, place: str) -> None:
     """What a range makes of whole ends need not be whole."""
     if isinstance(value, float) and value != int(value):
         raise CpdError(f"{shown(value)} is no whole number", place=place, hint="write {values: [1, 10, 100]}")
+
+
+def _refuse_below(value: Any, minimum: float, senses: Mapping[str, str], place: str) -> None:
+    """Refuse numbers below a minimum for what is no equality: there they would push away from feasibility.
+
+    Args:
+        value: A number for all constraints, or one for each.
+        minimum: Smallest valid number for an inequality.
+        senses: Of each constraint, in order.
+        place: Of the hyperparameter, for errors.
+    """
+    each = value if isinstance(value, list) else [value] * len(senses)
+    for name, number in zip(senses, each, strict=True):
+        if senses[name] != "==" and isinstance(number, int | float) and number < minimum:
+            several = f" for {name}, which is no equality" if "==" in senses.values() else ""
+            hint = f"write a number from {minimum:g} on"
+            own = [n for n, sense in senses.items() if sense == "=="]
+            hint += f", or a list in which only {' and '.join(own)} has one below" if own and value is number else ""
+            raise CpdError(f"{number:g} is out of range{several}", place=place, hint=hint)
 
 
 def _example(hyperparameters: Mapping[str, Hyperparameter]) -> str:

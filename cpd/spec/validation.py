@@ -114,6 +114,18 @@ def at_least(minimum: float, exclusive: bool = False) -> Callable[[Any], float]:
     return check
 
 
+def not_zero(value: Any) -> float:
+    """Return a finite number that is not 0.
+
+    Raises:
+        InvalidError: It is something else.
+    """
+    number = finite(value)
+    if number == 0:
+        raise InvalidError(f"{shown(value)} is out of range", "write a number above 0")
+    return number
+
+
 def whole(minimum: int) -> Callable[[Any], int]:
     """Return a check for an integer from ``minimum`` on; ``1e3`` is one."""
 

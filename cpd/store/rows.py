@@ -6,10 +6,23 @@ import hashlib
 import json
 import numbers
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
-from cpd.outcome import ConstraintOutcome, Curves, MeasuredCurves, Number, Run, RunKey, Status, finite_or_none
+from cpd.outcome import (
+    ConstraintOutcome,
+    Curves,
+    Ending,
+    HeldOut,
+    Kkt,
+    MeasuredCurves,
+    Number,
+    Run,
+    RunKey,
+    Status,
+    finite_or_none,
+)
+from cpd.store.certainty import evidence_counts, resamples, with_counts, with_resamples
 from cpd.store.packing import DamagedError, pack, unpack
 
 COLUMNS = ("id", "method", "setting", "levels", "seed", "status", "numbers", "steps", "seconds", "error", "digest")
@@ -52,7 +65,7 @@ def from_row(row: Row) -> Run:
         raise DamagedError(f"run {row[0]}")
     identity, method, setting, levels, seed, status, outcome, steps, seconds, error = content
     found = json.loads(outcome)
-    return Run(
+    run = Run(
         key=RunKey(method, json.loads(setting), json.loads(levels), int(seed), identity),
         status=Status(status),
         objective=found["objective"],
@@ -63,15 +76,23 @@ def from_row(row: Row) -> Run:
         error=error,
         selected_step=found.get("selected_step"),
         ended_early=found.get("ended_early", False),
+        mixture=tuple((int(step), share) for step, share in found.get("mixture", ())),
+        averaged=found.get("averaged"),
+        held_out=_held_out(found.get("held_out")),
+        examples=found.get("examples"),
+        ending=_ending(found.get("ending")),
+        kkt=Kkt(**found["kkt"]) if found.get("kkt") else None,
     )
+    return with_counts(run, found.get("evidence", {}))
 
 
 def pack_tails(run: Run) -> bytes:
-    """The tails of all constraints, and the share of all their steps at which each held, with its tolerance."""
+    """The tails of all constraints, their values on judged data, and how often each held, with its tolerance."""
     tails: dict[str, Sequence[Any]] = {name: outcome.tail for name, outcome in run.constraints.items()}
+    tails |= {_checked(run, n): outcome.checked for n, outcome in run.constraints.items() if len(outcome.checked)}
     if any(outcome.held is not None for outcome in run.constraints.values()):
         tails[_counted(run)] = [[outcome.held, outcome.tolerance] for outcome in run.constraints.values()]
-    return pack(tails, _owner(run, "tails"))
+    return pack({**tails, **resamples(run)}, _owner(run, "tails"))
 
 
 def with_tails(run: Run, blob: bytes) -> Run:
@@ -79,10 +100,16 @@ def with_tails(run: Run, blob: bytes) -> Run:
     tails = unpack(blob, _owner(run, "tails"))
     counted = tails.get(_counted(run), [[None, None]] * len(run.constraints))
     constraints = {
-        name: replace(outcome, tail=tails.get(name, []), held=held, tolerance=tolerance)
+        name: replace(
+            outcome,
+            tail=tails.get(name, []),
+            held=held,
+            tolerance=tolerance,
+            checked=tails.get(_checked(run, name), []),
+        )
         for (name, outcome), (held, tolerance) in zip(run.constraints.items(), counted, strict=True)
     }
-    return replace(run, constraints=constraints)
+    return with_resamples(replace(run, constraints=constraints), tails)
 
 
 def pack_curves(run: Run) -> bytes | None:
@@ -118,7 +145,12 @@ def _measured_series(measured: MeasuredCurves | None) -> dict[str, Sequence[Any]
     found: dict[str, Sequence[Any]] = {"measured:steps": measured.steps, "measured:objective": measured.objective}
     for group, named in groups.items():
         found |= {f"measured:{group}:{name}": points for name, points in named.items()}
-    return found
+    held_out = _measured_series(measured.held_out)
+    return found | {f"{HELD_OUT}{name}": points for name, points in held_out.items()}
+
+
+HELD_OUT = "held_out:"
+"""What the names of what was measured on held-out examples begin with."""
 
 
 def _measured(series: Mapping[str, Sequence[Any]]) -> MeasuredCurves | None:
@@ -131,6 +163,7 @@ def _measured(series: Mapping[str, Sequence[Any]]) -> MeasuredCurves | None:
         constraints=_named(own, "constraints:"),
         surrogates=_named(own, "surrogates:"),
         metrics=_named(own, "metrics:"),
+        held_out=_measured(_named(series, HELD_OUT)),
     )
 
 
@@ -159,7 +192,40 @@ def _outcome(run: Run) -> dict[str, Any]:
         "metrics": _numbers(run.metrics),
         **({} if run.selected_step is None else {"selected_step": int(run.selected_step)}),
         **({"ended_early": True} if run.ended_early else {}),
+        **({"mixture": [[int(step), float(share)] for step, share in run.mixture]} if run.mixture else {}),
+        **({} if run.averaged is None else {"averaged": float(run.averaged)}),
+        **({} if run.held_out is None else {"held_out": _held_out_numbers(run.held_out)}),
+        **({} if run.examples is None else {"examples": int(run.examples)}),
+        **({} if run.ending is None else {"ending": asdict(run.ending)}),
+        **evidence_counts(run),
+        **({} if run.kkt is None else {"kkt": asdict(run.kkt)}),
     }
+
+
+def _held_out_numbers(found: HeldOut) -> dict[str, Any]:
+    return {
+        "examples": None if found.examples is None else int(found.examples),
+        "objective": finite_or_none(found.objective),
+        "constraints": {
+            name: {"value": _vector(outcome.value), "surrogate": _vector(outcome.surrogate)}
+            for name, outcome in found.constraints.items()
+        },
+        "metrics": _numbers(found.metrics),
+        **({} if found.error is None else {"error": text(found.error)}),
+    }
+
+
+def _held_out(found: Mapping[str, Any] | None) -> HeldOut | None:
+    if found is None:
+        return None
+    constraints = {name: ConstraintOutcome(**values) for name, values in found["constraints"].items()}
+    return HeldOut(**{**found, "constraints": constraints})
+
+
+def _ending(found: Mapping[str, Any] | None) -> Ending | None:
+    if found is None:
+        return None
+    return Ending(**{**found, "components": [(name, k) for name, k in found["components"]]})
 
 
 def _numbers(named: Mapping[str, Any]) -> dict[str, float | None]:
@@ -199,6 +265,11 @@ def _digest(row: Row) -> bytes:
 def _counted(run: Run) -> str:
     """The name of what was counted, beside the tails: none of a constraint's, so that earlier versions look past it."""
     return "\0" * next(k for k in range(len(run.constraints) + 1) if "\0" * k not in run.constraints)
+
+
+def _checked(run: Run, name: str) -> str:
+    """The name of a constraint's values on the judged data, beside the tails; likewise."""
+    return "\0" * (1 + len(run.constraints) + max(map(len, run.constraints))) + name
 
 
 def _owner(run: Run, part: str) -> str:

@@ -33,14 +33,75 @@ class BoundRow(TypedDict):
     tolerance: float
 
 
+Verdict = Literal["satisfied", "violated", "uncertain"]
+"""What the judged examples say of a constraint at the confidence that is asked for."""
+
+Interval = list[float] | list[list[float] | None] | None
+"""``[low, high]``, one for each component of a vector constraint; None where nothing says how sure a value is."""
+
+
+class SensitivityRow(TypedDict):
+    """The change of the objective per unit of a constraint's level, see :mod:`cpd.verdict.sensitivity`.
+
+    ``predicted`` by the multiplier, ``measured`` at neighbouring levels, with its ``error``; whether both ``agree``,
+    and ``why`` not: ``surrogate``, ``not settled``, ``not convex``, or ``unknown`` where runs have no residuals.
+    """
+
+    predicted: float | None
+    measured: float | None
+    error: float | None
+    agree: bool | None
+    why: str | None
+
+
 class ConstraintRow(TypedDict):
-    """One constraint of a run; ``value`` is the strict one. A vector constraint gives lists."""
+    """One constraint of a run; ``value`` is the strict one. A vector constraint gives lists.
+
+    On the judged data with the ``interval`` of the value at the document's confidence, and the ``verdict``.
+    ``sensitivity`` is there where its level is swept.
+    """
 
     value: Number
     surrogate: Number
     violation: Number
     multiplier: Number
     feasible_share: float | None
+    interval: NotRequired[Interval]
+    verdict: NotRequired[Verdict | None]
+    sensitivity: NotRequired[SensitivityRow]
+
+
+class HeldOutConstraintRow(TypedDict):
+    """One constraint of a run on held-out examples; likewise."""
+
+    value: Number
+    surrogate: Number
+    violation: Number
+    interval: NotRequired[Interval]
+    verdict: NotRequired[Verdict | None]
+
+
+class HeldOutRow(TypedDict):
+    """A run on held-out examples, and how many they are."""
+
+    objective: float | None
+    constraints: dict[str, HeldOutConstraintRow]
+    metrics: dict[str, float | None]
+    examples: int | None
+
+
+class KktRow(TypedDict):
+    """Residuals of the conditions of optimality of a run on the training data, see :class:`cpd.outcome.Kkt`.
+
+    ``of`` is ``strict`` or ``surrogate``: whose gradients they are; ``stationary`` whether all of them are small.
+    """
+
+    stationarity: float | None
+    primal: float | None
+    dual: float | None
+    complementarity: float | None
+    of: str
+    stationary: bool
 
 
 class MeasuredRow(TypedDict):
@@ -49,11 +110,25 @@ class MeasuredRow(TypedDict):
     measured: RecordedMeasures
 
 
+class MixtureRow(TypedDict):
+    """One iterate of a mixture that is judged: the steps done there, and its share."""
+
+    step: int
+    share: float
+
+
 class RunRow(TypedDict):
     """One training and the verdict on it.
 
-    ``selected_step`` has the steps done at the iterate that is judged, None where that is the last one; ``curves`` only
-    what was measured along the way, where something was.
+    ``same_as_seed`` names an earlier run of the setting that trained in the same way, number for number: then the seed
+    changed nothing, and both are counted as one. ``selected_step`` has the steps done at the iterate that is judged,
+    None where that is the last one; ``curves`` only what was measured along the way, where something was.
+    ``objective``, ``constraints`` and ``metrics`` are on training data, ``feasible`` says what holds on those that are
+    judged; ``examples`` has how many examples training data have, None where nobody knows. ``mixture`` and
+    ``averaged``, the last share of the training whose parameters' mean is judged, are there only where such is judged.
+    ``holds_only_by`` names the constraints of which the surrogate and the strict value do not agree, and the one by
+    which they hold; it is there where there are some. ``fighting`` names the constraints, or their components, that
+    contradict each other, where the diagnosis is that.
     """
 
     id: str | None
@@ -72,10 +147,24 @@ class RunRow(TypedDict):
     error: str | None
     selected_step: NotRequired[int | None]
     curves: NotRequired[MeasuredRow]
+    mixture: NotRequired[list[MixtureRow]]
+    averaged: NotRequired[float]
+    held_out: NotRequired[HeldOutRow | None]
+    examples: NotRequired[int | None]
+    same_as_seed: NotRequired[int]
+    verdict: NotRequired[Verdict | None]
+    kkt: NotRequired[KktRow | None]
+    holds_only_by: NotRequired[Mapping[str, str]]
+    fighting: NotRequired[list[str]]
 
 
 class SummaryRow(TypedDict):
-    """One method; ``levels`` only where levels are swept, and then one row for each choice of them."""
+    """One method; ``levels`` only where levels are swept, and then one row for each choice of them.
+
+    A setting is useful at objectives up to ``useful_up_to``, which is the ``mark`` and the gap. Decades that go up to
+    an end of the grid are ``at_edge``: they may go on beyond it. ``satisfied_settings`` hold with the document's
+    confidence; the best one's verdict and intervals, one per seed, are at ``best_confidence``: it was chosen.
+    """
 
     method: str
     levels: NotRequired[dict[str, float]]
@@ -87,6 +176,14 @@ class SummaryRow(TypedDict):
     best_setting: dict[str, Plain] | None
     best_objective: float | None
     trainings_to_first_useful: int | None
+    mark: NotRequired[float | None]
+    useful_up_to: NotRequired[float | None]
+    feasible_at_edge: NotRequired[bool]
+    useful_at_edge: NotRequired[bool]
+    satisfied_settings: NotRequired[int]
+    best_verdict: NotRequired[Verdict | None]
+    best_confidence: NotRequired[float]
+    best_intervals: NotRequired[dict[str, list[Interval]]]
 
 
 class Iteration(TypedDict):
@@ -126,7 +223,11 @@ class SearchBlock(TypedDict):
 
 
 class Document(TypedDict):
-    """All of it: ``summary`` after a sweep or a comparison, ``search`` after a bisection."""
+    """All of it: ``summary`` and ``gap`` after a sweep or a comparison, ``search`` after a bisection.
+
+    ``judge`` says which data decide, ``training`` or ``held_out``: what is feasible, best and useful; ``confidence``
+    how sure a verdict is to be.
+    """
 
     task: str
     objective: str
@@ -134,3 +235,6 @@ class Document(TypedDict):
     runs: list[RunRow]
     summary: NotRequired[list[SummaryRow]]
     search: NotRequired[SearchBlock]
+    judge: NotRequired[str]
+    confidence: NotRequired[float]
+    gap: NotRequired[float | str]

@@ -37,4 +37,4 @@ def _reached(run: Run, name: str, level: float, bound: Bound, dtype: str) -> boo
         return True
     own = level_of(run.key, name, bound)
     as_strict = {"<=": own <= level, ">=": own >= level}.get(bound.sense, own == level)
-    return as_strict and (feasible_share(outcome.tail, own, bound, dtype) or 0.0) >= OFTEN
+    return as_strict and (feasible_share(outcome.last_values, own, bound, dtype) or 0.0) >= OFTEN

@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
-from typing import Any
-
 import numpy as np
 
 from cpd.outcome import Diagnosis
+from cpd.verdict.movements import SIGNIFICANT, STEADY, Truths, blocks, correlation, drifts, moves, over, scaled, trend
 from cpd.verdict.points import Array
 from cpd.verdict.traces import Traces, even_quarters
-
-Truths = Any  # NDArray[np.bool_], which numpy's own reductions do not say of themselves
-
-VANISHING = 1e-3
-"""A constraint's gradient has vanished below this share of the largest one seen in the run."""
-
-STEADY = 0.05
-"""A number stays where it is when it moves by less than this share of itself, unless it drifts at an even pace."""
-
-PACE = 0.9
-"""A drift keeps its pace when the last quarter's part of it is at least this share of the first one's."""
 
 STIRS = 1e-3
 """An objective moves when it does so by this share of its range over the run."""
@@ -35,6 +21,12 @@ SWINGS = 3
 LASTING = 0.5
 """Swings die out when a second half, of the tail or of what was recorded last, is less than this share as wide."""
 
+GETS_ON = 1e-3
+"""Where its gradient has vanished, a violation gets nowhere that drifts by less than this share over the tail."""
+
+BLOCKS = 20
+"""Parts of a whole run whose means are compared."""
+
 NEARLY_ALL = 0.9
 """Swings that keep this share of their width over the tail last, whatever transient came before it."""
 
@@ -44,8 +36,8 @@ MOSTLY_HELD = 0.9
 CORRELATION = 0.3
 """Swings repeat, unlike minibatch noise, when values 1, 2 or 3 points apart correlate beyond this, either way."""
 
-SIGNIFICANT = 4.0
-"""A drift shows through noise when it is this many standard errors wide."""
+REPEATS = 0.4
+"""A curve goes round where it correlates with itself beyond this half a turn on (opposed) and a turn on."""
 
 LEAST_POINTS = 2 * SWINGS
 """Fewer points say nothing."""
@@ -83,16 +75,18 @@ def _outwards(multipliers: Array, side: Array) -> Truths:
 def _stuck(traces: Traces) -> dict[Diagnosis, Truths]:
     """Which pressed components are stuck in which way; those in none may swing."""
     side = _side(traces)
-    gone = traces.gradient_norm is not None and traces.gradient_norm <= VANISHING
     quarters = even_quarters(len(traces.tail))
-    vanishing = ~_moves(traces.tail, quarters, 0.0) & ~_drifts(traces.tail, quarters, traces.rounding) & gone
+    least = np.maximum(traces.rounding, GETS_ON * np.abs(traces.tail[-1]))
+    flat = ~moves(traces.tail, quarters, 0.0) & ~drifts(traces.tail, quarters, least) & traces.gone
+    vanishing = flat & ~_lowered(traces)
     throughout = (side * traces.half > traces.tolerance).all(0) & (len(traces.half) >= LEAST_POINTS)
     diverging = np.zeros_like(throughout)
     if throughout.any():
-        rests = throughout & ~_moves(traces.half, traces.quarters, SIGNIFICANT)
-        rests &= ~_drifts(traces.half, traces.quarters, traces.rounding)
+        rests = throughout & (~moves(traces.half, traces.quarters, SIGNIFICANT) | _rests_on_judged_data(traces))
+        rests &= ~drifts(traces.half, traces.quarters, traces.rounding)
         if rests.sum() >= AT_REST * throughout.sum():
-            diverging = rests & ~_waits(traces) & _grew(traces.multipliers, side) & ~vanishing
+            diverging = rests & ~_waits(traces) & _grew(traces.multipliers, side)
+    diverging = (diverging & ~vanishing) | (flat & ~vanishing)
     return {
         Diagnosis.VANISHING_CONSTRAINT_GRADIENT: vanishing,
         Diagnosis.MULTIPLIER_DIVERGING: diverging,
@@ -100,10 +94,32 @@ def _stuck(traces: Traces) -> dict[Diagnosis, Truths]:
     }
 
 
+def _rests_on_judged_data(traces: Traces) -> Truths:
+    """Whether values on the judged data stand still over the last tenth, where minibatches are too noisy to say.
+
+    By a fifth of what is allowed over half of the run; of what drifts at an even pace nothing is.
+    """
+    if len(traces.checked) < LEAST_POINTS:
+        return np.zeros(traces.tail.shape[1], bool)
+    quarters = even_quarters(len(traces.checked))
+    still = ~moves(traces.checked, quarters, SIGNIFICANT, STEADY / 5)
+    return still & ~drifts(traces.checked, quarters, traces.rounding)
+
+
+def _lowered(traces: Traces) -> Truths:
+    """Whether a violation was brought down to where it ends, the least of the run: there is no way on from there."""
+    if len(traces.whole) < 2 * BLOCKS:
+        return np.zeros(traces.tail.shape[1], bool)
+    shares, _ = scaled(np.abs(traces.whole))
+    parts, doubt = blocks(shares, BLOCKS)
+    width, doubt = np.ptp(parts, axis=0), SIGNIFICANT * doubt
+    return (width > STEADY * parts[-1] + doubt) & (parts[-1] - parts.min(0) <= STEADY * width + doubt)
+
+
 def _grew(multipliers: Array, side: Array) -> Truths:
     """Whether a multiplier grew outwards by a share of itself that a violation ought to answer to."""
-    scaled, _ = _scaled(multipliers[[0, -1]])
-    return side * (scaled[-1] - scaled[0]) >= STEADY * np.abs(scaled[-1])
+    shares, _ = scaled(multipliers[[0, -1]])
+    return side * (shares[-1] - shares[0]) >= STEADY * np.abs(shares[-1])
 
 
 def _waits(traces: Traces) -> Truths:
@@ -112,23 +128,27 @@ def _waits(traces: Traces) -> Truths:
     It still falls; or, while a strict value stands still to the digit as counts do, it drifts at an even pace. Neither
     depends on the objective's offset or scale.
     """
-    scaled, scale = _scaled(traces.half)
-    still = np.ptp(scaled, axis=0) <= _over(traces.rounding, scale)
+    shares, scale = scaled(traces.half)
+    still = np.ptp(shares, axis=0) <= over(traces.rounding, scale)
     if len(traces.objective) != len(traces.half):
         return np.zeros_like(still)
     least = np.array([STIRS])
-    falls = _trend(traces.objective, traces.quarters, least) < 0
-    return falls | (still & _drifts(traces.objective, traces.quarters, least))
+    falls = trend(traces.objective, traces.quarters, least) < 0
+    return falls | (still & drifts(traces.objective, traces.quarters, least))
 
 
 def _moving(traces: Traces) -> set[Diagnosis]:
     """Oscillating where swings last; out of budget where they were dying out, or where the tail drifts."""
-    inside = (np.abs(traces.tail) if traces.sense == "==" else traces.tail) <= traces.tolerance
+    judged = traces.checked if len(traces.checked) else traces.tail
+    inside = (np.abs(judged) if traces.sense == "==" else judged) <= traces.tolerance
     excused = traces.feasible & (inside.mean(0) >= MOSTLY_HELD)
     suspects = np.flatnonzero(~excused)
     tail, half, tolerance = traces.tail[:, suspects], traces.half[:, suspects], traces.tolerance[suspects]
     swinging = np.zeros_like(excused)
     swinging[suspects] = _swings(tail, tolerance) | _swings(half, tolerance)
+    if len(traces.checked):  # behind the noise of minibatches: the multiplier adds up what they say
+        swinging[suspects] |= _cycles(traces.multipliers[:, suspects])
+        swinging &= np.ptp(traces.checked / 2, axis=0) > traces.tolerance  # of other data it is elsewhere, as wide
     suspects = np.flatnonzero(swinging)
     in_tail, in_half = _kept_width(traces.tail[:, suspects]), _kept_width(traces.half[:, suspects])
     dying = (in_tail < LASTING) | ((in_half < LASTING) & (in_tail < NEARLY_ALL))
@@ -145,83 +165,37 @@ def _swings(values: Array, tolerance: Array) -> Truths:
     sides = np.take_along_axis(sides, last, axis=0)
     crossings = (sides[1:] * sides[:-1] < 0).sum(0)
     again = crossings >= SWINGS
-    again[again] = np.max([np.abs(_correlation(values[:, again], lag)) for lag in (1, 2, 3)], axis=0) > CORRELATION
+    again[again] = np.max([np.abs(correlation(values[:, again], lag)) for lag in (1, 2, 3)], axis=0) > CORRELATION
     return again
+
+
+def _cycles(values: Array) -> Truths:
+    """Whether a multiplier goes round and round: half a turn on it is opposed to itself, a turn on it is as it was.
+
+    What strays without a period, as around a solution, is like itself for a while, and then like nothing.
+    """
+    found = np.zeros(values.shape[1], bool)
+    longest = len(values) // SWINGS
+    if longest < 2 or not np.isfinite(values).all():
+        return found
+    alike = np.array([correlation(values, lag) for lag in range(1, longest + 1)])
+    half = alike.argmin(0)
+    for k, at in enumerate(half):
+        found[k] = alike[at, k] < -REPEATS and alike[at:, k].max() > REPEATS
+    return found
 
 
 def _kept_width(values: Array) -> Array:
     """Width of the range of the second half of the values, relative to the first half's."""
     if len(values) < LEAST_POINTS:
         return np.ones(values.shape[1])
-    scaled, _ = _scaled(values)
+    shares, _ = scaled(values)
     middle = len(values) // 2
-    early, late = np.ptp(scaled[:middle], axis=0), np.ptp(scaled[middle:], axis=0)
-    return np.where(early > 0, _over(late, np.where(early > 0, early, 1)), 1)
+    early, late = np.ptp(shares[:middle], axis=0), np.ptp(shares[middle:], axis=0)
+    return np.where(early > 0, over(late, np.where(early > 0, early, 1)), 1)
 
 
 def _still_moves(traces: Traces) -> Truths:
-    trend = _trend(traces.tail, even_quarters(len(traces.tail)), traces.tolerance)
-    further_inside = traces.feasible & (traces.sense != "==") & (trend < 0)
-    return (trend != 0) & ~further_inside
-
-
-def _moves(values: Array, quarters: Sequence[int], doubt: float) -> Truths:
-    """Whether values change by a share of themselves, or may do so behind ``doubt`` standard errors of noise."""
-    scaled, _ = _scaled(values)
-    means = _means(scaled, quarters)
-    return np.ptp(means, axis=0) + doubt * _error(scaled) > STEADY * np.abs(means[-1])
-
-
-def _trend(values: Array, quarters: Sequence[int], least: Array) -> Array:
-    """Which way values move beyond noise, and by more than the least: 1 up, -1 down, 0 neither."""
-    scaled, scale = _scaled(values)
-    means = _means(scaled, quarters)
-    drift = means[-1] - means[0]
-    seen = np.maximum(SIGNIFICANT * _error(scaled), _over(least, scale))
-    return np.where(_monotone(means) & (np.abs(drift) > seen), np.sign(drift), 0)
-
-
-def _drifts(values: Array, quarters: Sequence[int], least: Array) -> Truths:
-    """Whether values move one way, see :func:`_trend`, however slowly, and in the end as fast as before."""
-    scaled, _ = _scaled(values)
-    means = _means(scaled, quarters)
-    first, last = np.abs(means[1] - means[0]), np.abs(means[-1] - means[-2])
-    return (_trend(values, quarters, least) != 0) & (last + SIGNIFICANT * _error(scaled) >= PACE * first)
-
-
-def _scaled(values: Array) -> tuple[Array, Array]:
-    """Each column divided by its largest number, so that no square or difference overflows, and that number."""
-    largest = np.abs(values).max(0, initial=0)
-    scale = np.where(largest > 0, largest, 1)
-    return values / scale, scale
-
-
-def _over(least: Array, scale: Array) -> Array:
-    """A ratio that may be infinite: a bound, say, in the units of scaled values."""
-    with np.errstate(over="ignore"):
-        return least / scale
-
-
-def _means(values: Array, quarters: Sequence[int]) -> Array:
-    return np.array([values[a:b].mean(0) for a, b in pairwise(quarters)])
-
-
-def _monotone(means: Array) -> Truths:
-    steps = np.diff(means, axis=0)
-    return (steps >= 0).all(0) | (steps <= 0).all(0)
-
-
-def _error(values: Array) -> Array:
-    """Standard error of the difference of two quarter means, from the differences of neighbouring values.
-
-    Neighbours share a slow drift, so what is left between them is noise: ``var = mean (v_i - v_{i+1})^2 / 2``.
-    """
-    noise = (np.diff(values, axis=0) ** 2).mean(0) / 2
-    return np.asarray(np.sqrt(2 * noise / (len(values) / 4)))
-
-
-def _correlation(values: Array, lag: int) -> Array:
-    scaled, _ = _scaled(values)
-    apart = scaled - scaled.mean(0)
-    spread, products = (apart**2).sum(0), (apart[:-lag] * apart[lag:]).sum(0)
-    return np.where(spread > 0, products / np.where(spread > 0, spread, 1), 0)
+    way = trend(traces.tail, even_quarters(len(traces.tail)), traces.tolerance)
+    further_inside = traces.feasible & (traces.sense != "==") & (way < 0)
+    return (way != 0) & ~further_inside

@@ -3,10 +3,86 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import fsum
+from statistics import stdev
+from typing import TypedDict
 
-from cpd.outcome import Number, Run, Status
+from cpd.outcome import Number, Run, Status, finite_or_none
 from cpd.verdict.document import BoundRow, Iteration, RunRow, SearchBlock
 from cpd.verdict.feasibility import Bound, excess, holds
+from cpd.verdict.judged import On, judged_run
+
+
+class Averaged(TypedDict):
+    """A part of :class:`~cpd.verdict.document.Iteration`: means over the seeds that completed."""
+
+    value: float | None
+    objective: float | None
+    metrics: dict[str, float | None]
+    spread: float | None
+
+
+def averaged(runs: Sequence[Run], constraint: str) -> Averaged:
+    """Means of what some runs of a coefficient came to; of values that do not exist there are none.
+
+    Args:
+        runs: Those that completed, one for each seed.
+        constraint: The searched one, a single value.
+    """
+    values = [v for run in runs if (v := _single(run.constraints[constraint].value)) is not None]
+    names = dict.fromkeys(name for run in runs for name in run.metrics)
+    return {
+        "value": mean_of(values),
+        "objective": mean_of([run.objective for run in runs]),
+        "metrics": {name: mean_of([run.metrics.get(name) for run in runs]) for name in names},
+        "spread": stdev(values) if len(values) > 1 else None,
+    }
+
+
+def mean_of(values: Sequence[float | None]) -> float | None:
+    """The mean of numbers, None where there are none or some is missing."""
+    known = [v for v in values if v is not None]
+    return fsum(v / len(known) for v in known) if known and len(known) == len(values) else None
+
+
+def searched_again(
+    search: SearchBlock, runs: Sequence[Run], bounds: Mapping[str, Bound], dtype: str, on: On
+) -> SearchBlock:
+    """A finished search with the numbers of the data that decide now.
+
+    Its coefficients are those that were searched; it is solved where one of them meets the target on these data.
+
+    Args:
+        search: As it was stored.
+        runs: Those that it trained.
+        bounds: Of each constraint.
+        dtype: Of the values.
+        on: The data that decide.
+    """
+    name, seeds = search["constraint"], len({run.key.seed for run in runs}) or 1
+    iterations = []
+    for row in search["iterations"]:
+        own = [judged_run(run, on) for run in runs if run.key.setting.get("coefficient") == row["coefficient"]]
+        done = [run for run in own if run.status is Status.COMPLETED]
+        if "pruned" in row or not done:
+            iterations.append(row)
+            continue
+        new: Iteration = {**row, **averaged(done, name), "seeds": len(done)}
+        new.pop("violated", None)
+        broken = violated(own, bounds, name, dtype)
+        iterations.append({**new, "violated": broken} if broken else new)
+    again: SearchBlock = {**search, "iterations": iterations}
+    best = reported(again, seeds)
+    met = best is not None and best["value"] is not None and abs(best["value"] - search["target"]) < search["tolerance"]
+    if met and best is not None:
+        again["outcome"] = "solved" if is_whole(best, seeds) else "infeasible"
+    elif search["outcome"] in ("solved", "infeasible"):
+        again["outcome"] = "out_of_budget"
+    return again
+
+
+def _single(value: Number) -> float | None:
+    return None if isinstance(value, list) else finite_or_none(value)
 
 
 def violated(runs: Sequence[Run], bounds: Mapping[str, Bound], searched: str, dtype: str) -> list[str]:

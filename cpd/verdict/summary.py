@@ -2,66 +2,56 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
-from typing import TypeVar
+from typing import NamedTuple
 
 from cpd.outcome import hyperparameters_of
-from cpd.verdict.averages import mean
+from cpd.verdict.choice import Candidate, Mark, best_of, candidates_of, is_useful, mark_of
 from cpd.verdict.document import Plain, RunRow, Setting, SummaryRow, is_number
-
-Item = TypeVar("Item")
+from cpd.verdict.feasibility import Bound
+from cpd.verdict.gap import Gap
+from cpd.verdict.settings import grouped, settings_of
 
 SWEPT = ("coefficient", "dual_lr")
 """The hyperparameters that methods are swept over, see the table of methods."""
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """One setting of a method over its seeds, at one choice of levels.
-
-    Attributes:
-        method: The method.
-        setting: Its hyperparameters.
-        trainings: Runs, one per seed.
-        feasible: Whether every one of them is feasible.
-        objective: Their mean objective; None unless feasible.
-    """
-
-    method: str
-    setting: Setting
-    trainings: int
-    feasible: bool
-    objective: float | None
-
-
-def summarise(rows: Sequence[RunRow], gap: float) -> list[SummaryRow]:
+def summarise(rows: Sequence[RunRow], gap: Gap, bounds: Mapping[str, Bound], dtype: str) -> list[SummaryRow]:
     """Summarise each method, and each choice of levels where levels are swept.
 
-    A setting is feasible when its runs of every seed are; useful when also its mean objective is within ``gap`` of the
-    best one: ``objective <= best + gap |best|``, the best over all methods at the same levels.
+    A setting is feasible when its runs of every seed are; useful when also its mean objective is within the gap of the
+    mark: ``objective <= mark + gap``, the mark and the gap over all methods at the same levels, see
+    :mod:`cpd.verdict.choice`.
 
     Args:
         rows: The runs of a document, each method's in the order of its grid.
-        gap: Relative, >= 0.
+        gap: A share of the spread of feasible objectives, or a number.
+        bounds: Sense and tolerance of each constraint.
+        dtype: Of runs that have none of their own.
 
     Returns:
         A row per method in order of appearance; with ``levels`` only where levels are swept.
     """
-    cells = _grouped(rows, lambda row: row["levels"])
+    cells = grouped(rows, lambda row: row["levels"])
     summary: list[SummaryRow] = []
     for cell in cells:
-        candidates = [_candidate(seeds) for seeds in _grouped(cell, lambda row: [row["method"], row["setting"]])]
-        limit = _useful_limit(candidates, gap)
-        for group in _grouped(candidates, lambda candidate: candidate.method):
-            row = _method_summary(group, limit)
+        candidates = candidates_of(settings_of(cell), bounds, dtype)
+        methods = grouped_by_method(candidates)
+        bests = [best_of(own, gap) for own in methods]
+        mark = mark_of(candidates, [best for best in bests if best is not None], gap)
+        for own, best in zip(methods, bests, strict=True):
+            row = _method_summary(own, best, mark)
             if len(cells) > 1:
                 row = {"method": row["method"], "levels": dict(cell[0]["levels"]), **row}
             summary.append(row)
     return summary
+
+
+def grouped_by_method(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
+    """Each method's settings together."""
+    return grouped(candidates, lambda candidate: candidate.method)
 
 
 def decades(settings: Sequence[Setting], good: Sequence[bool]) -> float | None:
@@ -77,62 +67,55 @@ def decades(settings: Sequence[Setting], good: Sequence[bool]) -> float | None:
     Returns:
         0 for a single setting, None for none.
     """
+    found = stretch(settings, good)
+    return None if found is None else found.decades
+
+
+class Stretch(NamedTuple):
+    """Neighbouring good settings: how wide, and whether they go up to an end of the grid, so that more may follow."""
+
+    decades: float
+    at_edge: bool = False
+
+
+def stretch(settings: Sequence[Setting], good: Sequence[bool]) -> Stretch | None:
+    """The widest stretch of neighbouring good settings, see :func:`decades`; None where there is none."""
     if not any(good):
         return None
     name = swept([hyperparameters_of(setting) for setting in settings])
     if name is None:
-        return 0.0
-    lines = _grouped(zip(settings, good, strict=True), lambda pair: {k: v for k, v in pair[0].items() if k != name})
+        return Stretch(0.0)
+    lines = grouped(zip(settings, good, strict=True), lambda pair: {k: v for k, v in pair[0].items() if k != name})
     return max(_widest([(s.get(name), ok) for s, ok in line]) for line in lines)
 
 
-def _grouped(items: Iterable[Item], key: Callable[[Item], object]) -> list[list[Item]]:
-    """Items with the same key together, in order of first appearance."""
-    groups: dict[str, list[Item]] = {}
-    for item in items:
-        groups.setdefault(json.dumps(key(item), sort_keys=True), []).append(item)
-    return list(groups.values())
-
-
-def _candidate(seeds: Sequence[RunRow]) -> Candidate:
-    objectives = [row["objective"] for row in seeds if row["feasible"] and row["objective"] is not None]
-    feasible = len(objectives) == len(seeds)
-    average = mean(objectives) if feasible else None
-    return Candidate(seeds[0]["method"], seeds[0]["setting"], len(seeds), feasible, average)
-
-
-def _useful_limit(candidates: Sequence[Candidate], gap: float) -> float | None:
-    found = [c.objective for c in candidates if c.objective is not None]
-    return min(found) + gap * abs(min(found)) if found else None
-
-
-def _method_summary(candidates: Sequence[Candidate], limit: float | None) -> SummaryRow:
-    useful = [c.objective is not None and limit is not None and c.objective <= limit for c in candidates]
+def _method_summary(candidates: Sequence[Candidate], best: Candidate | None, mark: Mark) -> SummaryRow:
+    useful = [is_useful(c.runs, mark.useful_up_to) for c in candidates]
     settings = [c.setting for c in candidates]
     feasible = [c.feasible for c in candidates]
-    best = min((c for c in candidates if c.objective is not None), key=_objective, default=None)
+    of_feasible, of_useful = stretch(settings, feasible), stretch(settings, useful)
     return {
         "method": candidates[0].method,
         "settings": len(candidates),
         "feasible_settings": sum(feasible),
-        "feasible_decades": decades(settings, feasible),
+        "feasible_decades": of_feasible.decades if of_feasible else None,
         "useful_settings": sum(useful),
-        "useful_decades": decades(settings, useful),
+        "useful_decades": of_useful.decades if of_useful else None,
         "best_setting": dict(best.setting) if best else None,
         "best_objective": best.objective if best else None,
         "trainings_to_first_useful": _trainings_to_first(candidates, useful),
+        "mark": mark.value,
+        "useful_up_to": mark.useful_up_to,
+        "feasible_at_edge": of_feasible is not None and of_feasible.at_edge,
+        "useful_at_edge": of_useful is not None and of_useful.at_edge,
     }
-
-
-def _objective(candidate: Candidate) -> float:
-    return math.inf if candidate.objective is None else candidate.objective
 
 
 def _trainings_to_first(candidates: Sequence[Candidate], useful: Sequence[bool]) -> int | None:
     """Trainings in the order of the grid, every seed of each setting, up to the first useful setting's last one."""
     if True not in useful:
         return None
-    return sum(c.trainings for c in candidates[: useful.index(True) + 1])
+    return sum(len(c.runs) for c in candidates[: useful.index(True) + 1])
 
 
 def swept(settings: Sequence[Setting], least: int = 2) -> str | None:
@@ -143,14 +126,21 @@ def swept(settings: Sequence[Setting], least: int = 2) -> str | None:
     return next((name for name in SWEPT if name in found), next(iter(found), None))
 
 
-def _widest(line: Sequence[tuple[Plain, bool]]) -> float:
-    """Widest stretch of good values among neighbours; below zero if there is none, so that a single one wins."""
-    widest = -1.0
-    stretch: list[float] = []
-    for value, good in sorted(((x, good) for x, good in line if is_number(x)), key=itemgetter(0)):
-        stretch = [*stretch, value] if good else []
+def _widest(line: Sequence[tuple[Plain, bool]]) -> Stretch:
+    """Widest stretch of good values among neighbours; below zero if there is none, so that a single one wins.
+
+    On a logarithmic scale 0 is no neighbour: a stretch that goes down to the smallest positive value is at the edge.
+    """
+    widest = Stretch(-1.0)
+    found: list[float] = []
+    numbers = sorted(((x, good) for x, good in line if is_number(x)), key=itemgetter(0))
+    ends = (min((x for x, _ in numbers if x > 0), default=0.0), numbers[-1][0]) if len(numbers) > 1 else None
+    for value, good in numbers:
+        found = [*found, value] if good else []
         if good:
-            positive = [x for x in stretch if x > 0]
-            widest = max(widest, math.log10(positive[-1]) - math.log10(positive[0]) if positive else 0.0)
+            positive = [x for x in found if x > 0]
+            wide = math.log10(positive[-1]) - math.log10(positive[0]) if positive else 0.0
+            at_edge = ends is not None and (found[0] <= ends[0] or found[-1] >= ends[1])
+            widest = max(widest, Stretch(wide, at_edge))
     lists = any(good for value, good in line if not is_number(value))
-    return max(widest, 0.0) if lists else widest
+    return max(widest, Stretch(0.0)) if lists else widest

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cpd.outcome import ConstraintOutcome, Curves, Run
 from cpd.verdict.feasibility import Bound, allowances, held, level_of, slacks, violations
+from cpd.verdict.gradients import vanished
 from cpd.verdict.points import Array, filled, matrix
 
 TAIL = 0.9
@@ -34,7 +35,9 @@ class Traces:
         tolerance: The constraint's, and what rounding adds, ``[K]``.
         rounding: The most that rounding moves a violation, ``[K]``.
         sense: The constraint's.
-        gradient_norm: Relative to the largest seen; None when not measured.
+        checked: Oriented violations on the judged data at points of the last tenth; none where steps see all data.
+        whole: Oriented violations at the recorded points of the whole run, ``[points', K]``.
+        gone: Whether the gradient of each component has vanished, ``[K]``.
         feasible: Whether the finished model satisfies each component, ``[K]``.
     """
 
@@ -47,14 +50,16 @@ class Traces:
     tolerance: Array
     rounding: Array
     sense: str
-    gradient_norm: float | None
+    checked: Array
+    whole: Array
+    gone: NDArray[np.bool_]
     feasible: NDArray[np.bool_]
 
     def only(self, chosen: NDArray[np.bool_]) -> Traces:
         """The chosen components alone."""
-        columns = {"tail", "half", "multipliers", "objective", "tolerance", "rounding", "feasible"}
+        shared = {"late", "quarters", "sense"}
         parts = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Traces(**{name: part[..., chosen] if name in columns else part for name, part in parts.items()})
+        return Traces(**{name: part if name in shared else part[..., chosen] for name, part in parts.items()})
 
 
 def traces_of(run: Run, name: str, outcome: ConstraintOutcome, bound: Bound, dtype: str) -> Traces:
@@ -67,13 +72,13 @@ def traces_of(run: Run, name: str, outcome: ConstraintOutcome, bound: Bound, dty
     (value,) = matrix([outcome.value])
     tail = matrix(outcome.tail, len(value))
     curves = run.curves or Curves([], [], {}, {})
-    first = _first_after(curves.steps, 0.5)
+    first = first_after(curves.steps, 0.5)
     half = _since(curves.constraints.get(name, []), first, len(value))
     multipliers = _since(curves.multipliers.get(name, []), first, len(value))
-    objective = _objective(curves)[first:]
+    objective = objective_of(curves)[first:]
     objective = np.broadcast_to(objective, (len(objective), len(value)))
-    late = max(0, min(_first_after(curves.steps, TAIL) - first, len(multipliers) - 2))
-    quarters = _quarters(curves.steps[first:], len(half))
+    late = max(0, min(first_after(curves.steps, TAIL) - first, len(multipliers) - 2))
+    quarters = quarters_of(curves.steps[first:], len(half))
     known = np.isfinite(value)
     if not np.isfinite(tail[:, known]).all():
         known &= _often(tail) & _often(half)
@@ -91,7 +96,9 @@ def traces_of(run: Run, name: str, outcome: ConstraintOutcome, bound: Bound, dty
         tolerance=allowances(value, bound, level, dtype),
         rounding=slacks(value, level, bound.tolerance, dtype),
         sense=bound.sense,
-        gradient_norm=outcome.gradient_norm,
+        checked=violations(matrix(outcome.checked, len(value)), level, bound.sense),
+        whole=violations(filled(matrix(curves.constraints.get(name, []), len(value))), level, bound.sense),
+        gone=vanished(run, name, violations(value, level, bound.sense)),
         feasible=held(value, level, bound, dtype),
     )
     return traces.only(known)
@@ -122,7 +129,7 @@ def even_quarters(points: int) -> list[int]:
     return [round(k * points / 4) for k in range(5)]
 
 
-def _quarters(steps: Sequence[int], points: int) -> list[int]:
+def quarters_of(steps: Sequence[int], points: int) -> list[int]:
     """Where each quarter of the steps begins among the points, and the end; by number where one would be empty."""
     if len(steps) != points or not points:
         return even_quarters(points)
@@ -131,7 +138,7 @@ def _quarters(steps: Sequence[int], points: int) -> list[int]:
     return quarters if all(np.diff(quarters) > 0) else even_quarters(points)
 
 
-def _objective(curves: Curves) -> Array:
+def objective_of(curves: Curves) -> Array:
     """The recorded objective from 0 to 1, whatever its offset and scale; nothing where it was never known."""
     values = filled(matrix(curves.objective, 1))
     if not len(values) or not np.isfinite(values).all():
@@ -141,7 +148,7 @@ def _objective(curves: Curves) -> Array:
     return np.asarray(halved / (largest if largest > 0 else 1.0))
 
 
-def _first_after(steps: Sequence[int], share: float) -> int:
+def first_after(steps: Sequence[int], share: float) -> int:
     """The first point after a share of the steps."""
     start = steps[-1] * share if len(steps) else 0
     return sum(step < start for step in steps)

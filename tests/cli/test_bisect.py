@@ -189,6 +189,49 @@ def test_a_target_met_with_every_constraint_held_is_solved(bisect: Bisect) -> No
     assert "violated" not in search["iterations"][-1]
 
 
+# --- coefficients below 0
+
+
+def test_an_equality_is_searched_below_0(bisect: Bisect) -> None:
+    # x = 2 - c / 2, so x == 3 needs c = -2.
+    bisect.write("target: 3, low: -10, high: -0.1, tolerance: 1e-3", 'g: "== 3"')
+    search = bisect.document()["search"]
+    assert search["outcome"] == "solved"
+    assert [i["coefficient"] for i in search["iterations"][:3]] == [-0.1, -10, -1]
+    assert search["iterations"][-1]["coefficient"] == pytest.approx(-2, abs=2e-3)
+    bisect.write("target: 4, low: -2, high: -0.1", 'g: "== 4"')
+    assert bisect.document(rc=3)["search"]["outcome"] == "not_bracketed"
+
+
+@pytest.mark.parametrize(
+    ("search", "constraints", "message"),
+    [
+        (
+            "target: 3, low: -10, high: -1",
+            'g: "<= 3"',
+            "search.low: -10 is out of range; write a number above 0: g is no",
+        ),
+        ("target: 3, low: -10, high: 1", 'g: "== 3"', "search: 0 lies between low -10 and high 1; search one side at"),
+        ("target: 3, low: -1, high: -10", 'g: "== 3"', "search: low -1 is not below high -10; the search needs two"),
+        ("target: 3, low: 0, high: 1", 'g: "== 3"', "search.low: 0 is out of range; write a number above 0"),
+    ],
+)
+def test_ends_below_0_are_refused_where_they_make_no_sense(
+    bisect: Bisect, search: str, constraints: str, message: str
+) -> None:
+    bisect.write(search, constraints)
+    done = bisect.cpd("bisect", "line.yaml", "--engine", "eager")
+    assert done.rc == 2
+    assert message in done.stderr
+
+
+def test_an_equality_that_needs_the_other_sign_is_told(bisect: Bisect) -> None:
+    bisect.write("target: 3, low: 0.1, high: 10", 'g: "== 3"')
+    done = bisect.cpd("bisect", "line.yaml", "--engine", "eager")
+    assert done.rc == 3
+    assert "An equality may need a coefficient below 0: --low -10 --high -0.1." in " ".join(done.stderr.split())
+
+
 # --- several seeds
 
 

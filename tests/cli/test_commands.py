@@ -80,6 +80,7 @@ def test_check_says_what_it_found(cpd: InProcess) -> None:
         "model": ("ok", "Linear, 2 trained parameters"),
         "metrics": ("ok", "largest"),
         "gradients": ("ok", "the gradients of the objective, g reach the parameters"),
+        "judged": ("ok", "by training data: g on 8 examples"),
         "fusing": ("ok", "fusable: all settings train as one program; one run alone has its numbers on all data"),
         "engine": ("ok", "two captured steps have the numbers of one run alone"),
         "steps": ("ok", "3 steps, no random numbers drawn"),
@@ -215,15 +216,16 @@ def test_a_file_without_a_suffix_is_a_task_unless_a_bundled_one_has_its_name(cpd
 
 # --- what other programs read
 
-DOCUMENT = {"task", "objective", "constraints", "runs"}
+DOCUMENT = {"task", "objective", "constraints", "runs", "judge", "confidence"}
 RUN = {
     *("id", "method", "setting", "levels", "seed", "status", "feasible", "objective", "constraints", "metrics"),
-    *("steps", "seconds", "diagnosis", "error", "selected_step"),
+    *("steps", "seconds", "diagnosis", "error", "selected_step", "kkt", "held_out", "examples"),
 }
-CONSTRAINT = {"value", "surrogate", "violation", "multiplier", "feasible_share"}
+CONSTRAINT = {"value", "surrogate", "violation", "multiplier", "feasible_share", "interval", "verdict"}
 SUMMARY = {
     *("method", "settings", "feasible_settings", "feasible_decades", "useful_settings", "useful_decades"),
     *("best_setting", "best_objective", "trainings_to_first_useful"),
+    *("mark", "useful_up_to", "feasible_at_edge", "useful_at_edge"),
 }
 SEARCH = {"constraint", "target", "tolerance", "outcome", "trainings", "iterations"}
 ITERATION = {"iteration", "coefficient", "value", "objective", "metrics", "spread", "seeds"}
@@ -247,7 +249,7 @@ def of_every_document(document: Json) -> None:
 @pytest.mark.parametrize("words", [("sweep", "mine.yaml"), ("compare", "penalized", "lagrangian", "-t", "mine.yaml")])
 def test_the_keys_of_a_sweep_and_a_comparison(words: tuple[str, ...], cpd: InProcess) -> None:
     document = json.loads(cpd(*words, "--format", "json").stdout)
-    assert document.keys() == {*DOCUMENT, "summary"}
+    assert document.keys() == {*DOCUMENT, "summary", "gap"}
     of_every_document(document)
     assert [entry["method"] for entry in document["summary"]] == ["penalized", "lagrangian"]
     assert all(entry.keys() == SUMMARY for entry in document["summary"])

@@ -15,14 +15,18 @@ from commands import Command, Finished
 from wording import THEIRS, ours
 
 from cpd.cli.main import app
+from cpd.spec.bundled import bundled
 
 METHODS = "penalized, quadratic_penalty, lagrangian, nupi, augmented_lagrangian"
 NUMBER = "write a number like 0.5 or 1e-3"
 GRID = "methods.penalized.coefficient"
 SGD = "lr, momentum, dampening, weight_decay, nesterov, maximize"
 OPTIMIZERS = "SGD, Adam, AdamW, RMSprop, Adagrad, Adadelta, Adamax, NAdam, RAdam, ASGD, Rprop, Adafactor, Muon, LBFGS"
-KEYS = "task, description, problem, arguments, depends, objective, constraints, train, seeds, methods, levels, search"
-BUNDLED = "concave, feasible_learning, rate, sparsity-mnist, sparsity, figure2, table1, table2, table3, table4"
+KEYS = (
+    "task, description, problem, arguments, depends, objective, constraints, train, seeds, methods, levels, search, "
+    "held_out, judge"
+)
+BUNDLED = ", ".join(one.name for one in bundled())
 COMMANDS = ("sweep", "bisect", "check")
 HERE = "cpu" + "".join(f", cuda:{k}" for k in range(torch.cuda.device_count()))
 HERE += ", mps" if torch.backends.mps.is_available() else ""
@@ -509,7 +513,7 @@ WORDS = {
     "--backend dusk": "--backend: 'dusk' is not a valid choice; did you mean 'dask'? Valid: local, dask, ray",
     "--jobs two": "--jobs: expected an integer >= 1, got 'two'",
     "-j 0": "--jobs: expected an integer >= 1, got '0'",
-    "--gap=-1": "--gap: expected a number >= 0, got '-1'",
+    "--gap=-1": "--gap: expected a number >= 0, or a share such as 5%, got '-1'",
     "--fuse many": "--fuse: expected an integer >= 1, auto or off, got 'many'",
     "--fuse 0": "--fuse: expected an integer >= 1, auto or off, got '0'",
     "--seeds 5:5": "--seeds: '5:5' gives no seeds; write e.g. 1,2,7, or 0:5 for 0 to 4",
@@ -527,7 +531,7 @@ WORDS = {
     ),
     "--set coefficient=1": (
         f"--set coefficient: 'coefficient' is neither a method nor a key that can be set; valid: {METHODS}, arguments, "
-        "constraints, levels, objective, search, seeds, train"
+        "constraints, held_out, judge, levels, objective, search, seeds, train"
     ),
     "--set penalized=1": "--set penalized: 'penalized' is no single value; write penalized.NAME=VALUE",
     "--set penalized.coefficient": "--set: expected NAME=VALUE, got 'penalized.coefficient'",
@@ -542,7 +546,7 @@ WORDS = {
     "--set train.stps=1": (
         "--set train.stps: unknown key 'stps'; did you mean 'steps'? Valid: steps, epochs, batch_size, "
         "constraint_batch_size, optimizer, dtype, groups, schedule, clip, average, accumulate, "
-        "measure_every, select, stop, autocast"
+        "measure_every, select, stop, multipliers_share, autocast"
     ),
     "--set train.optimizer.momentun=1": (
         f"--set train.optimizer.momentun: SGD takes no option 'momentun'; did you mean 'momentum'? Valid: {SGD}"

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from commands import TESTS
 
 import cpd
 from cpd.errors import StoreError
+from cpd.results import history
 from cpd.run.target import with_target
 from cpd.spec.reader import load_task
 from cpd.store.records import SweepRecord
@@ -205,9 +207,28 @@ def test_a_stored_sweep_is_judged_anew(command: InProcess) -> None:
     expected = [run["constraints"]["g"]["value"] <= 0.5 for run in swept["runs"]]
     assert [run["feasible"] for run in json.loads(strict.stdout)["runs"]] == expected
     assert printed(command, "show") == swept  # what is stored has no verdict
-    assert printed(command, "show", "--gap", "1e9")["summary"][0]["useful_settings"] == sum(
-        run["feasible"] for run in swept["runs"] if run["method"] == "penalized"
-    )
+    for gap, asked in [("1e9", 1e9), ("100%", "100%")]:
+        shown = printed(command, "show", "--gap", gap)
+        assert shown["gap"] == asked
+        assert shown["summary"][0]["useful_settings"] == sum(
+            run["feasible"] for run in swept["runs"] if run["method"] == "penalized"
+        )
+
+
+@pytest.mark.parametrize(("asked", "kept"), [("0.01", 0.01), ("12%", "12%"), (None, "5%")])
+def test_a_gap_is_kept_with_its_sweep(asked: str | None, kept: object, command: InProcess) -> None:
+    swept = printed(command, "sweep", "mine.yaml", *(["--gap", asked] if asked else []))
+    assert swept["gap"] == kept
+    assert printed(command, "show") == swept
+
+
+def test_a_gap_of_an_earlier_version_is_a_share(command: InProcess) -> None:
+    command("sweep", "mine.yaml", "--gap", "0.01")
+    with open_store(STORE, "read") as store:
+        found = store.load(store.resolve("last"), curves=True)
+    for bare, gap in [(0.05, "5%"), (0.5, "50%")]:
+        earlier = replace(found, record=replace(found.record, options={"gap": bare}))
+        assert history.result(earlier).document["gap"] == gap
 
 
 @pytest.mark.parametrize("option", ["--tolerance", "--gap"])
@@ -217,7 +238,8 @@ def test_a_tolerance_that_is_no_number_is_refused(option: str, value: str, comma
     done = command("show", "last", option, value, "--format", "json")
     assert (done.rc, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
-    assert line.startswith(f"cpd: {option}: expected a number >= 0, got '")
+    share = ", or a share such as 5%" if option == "--gap" else ""
+    assert line.startswith(f"cpd: {option}: expected a number >= 0{share}, got '")
 
 
 def test_what_was_counted_is_shown_at_its_own_tolerance_alone(command: InProcess) -> None:

@@ -44,7 +44,11 @@ from cpd.verdict.feasibility import holds, violation
 
 FAST = ["eager", "captured"]
 ALL = [*FAST, pytest.param("compiled", marks=pytest.mark.slow)]
-MOST = ["eager", *(pytest.param(stepper, marks=pytest.mark.slow) for stepper in ("captured", "compiled"))]
+MOST = [
+    "eager",
+    pytest.param("captured", marks=pytest.mark.slow),
+    pytest.param("compiled", marks=[pytest.mark.slow, pytest.mark.whole]),
+]
 
 
 def along(batch: Batch, **asked: Any) -> Batch:

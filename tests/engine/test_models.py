@@ -1,6 +1,6 @@
 """Twelve models that people train: fused, alone and in a plain PyTorch loop they come to the same, resumed too."""
 
-import os
+import itertools
 import shutil
 from dataclasses import replace
 from functools import lru_cache
@@ -21,15 +21,19 @@ REFUSED = "cannot be fused, runs train one at a time: `if`, `while`, `max` or `a
 GIVES_WAY = "captured instead of compiled: it draws random numbers that depend on more than shapes"
 RECIPES = [name for name in FEATURES if known(name) and name != "autocast"]
 ROTATED = list(zip(TWELVE, [RECIPES[k % len(RECIPES)] for k in range(len(TWELVE))], strict=True))
-WHOLE = bool(os.environ.get("CPD_WHOLE"))
-"""Whether every model is trained with every recipe, in both precisions, compiled too; otherwise some of each."""
 SOME = [
     (model, RECIPES[(k + 3 * j) % len(RECIPES)], dtype)
     for k, model in enumerate(TWELVE)
     for j, dtype in enumerate(BOUNDS)
 ]
-ALL = [(model, feature, dtype) for model in TWELVE for feature in RECIPES for dtype in BOUNDS]
-COMPILED = [(model, dtype) for model in TWELVE for dtype in BOUNDS]
+ALL = [
+    case if case in SOME else pytest.param(*case, marks=pytest.mark.whole)
+    for case in itertools.product(TWELVE, RECIPES, BOUNDS)
+]
+COMPILED = [
+    case if k % 9 == 0 else pytest.param(*case, marks=pytest.mark.whole)
+    for k, case in enumerate(itertools.product(TWELVE, BOUNDS))
+]
 OTHERS = [
     ("Recurrent", {"kind": "GRU"}),
     ("Recurrent", {"kind": "RNN"}),
@@ -85,7 +89,7 @@ def test_every_model_comes_to_what_a_plain_loop_comes_to_and_is_resumed_bit_by_b
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("model", "feature", "dtype"), ALL if WHOLE else SOME)
+@pytest.mark.parametrize(("model", "feature", "dtype"), ALL)
 def test_fused_alone_and_plain_are_one_over_200_steps(model: str, feature: str, dtype: str) -> None:
     right = expected(model, feature, 200, dtype)
     for stepper in ("eager", "captured"):
@@ -96,7 +100,7 @@ def test_fused_alone_and_plain_are_one_over_200_steps(model: str, feature: str, 
 
 @compiler
 @pytest.mark.slow
-@pytest.mark.parametrize(("model", "dtype"), COMPILED if WHOLE else COMPILED[::5])
+@pytest.mark.parametrize(("model", "dtype"), COMPILED)
 def test_compiled_steps_are_those_of_a_plain_loop_too(
     model: str, dtype: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

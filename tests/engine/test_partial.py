@@ -21,7 +21,8 @@ from cpd.engine.train import Hooks, Interrupted, train
 from cpd.errors import CpdError
 from cpd.methods.registry import REGISTRY
 from cpd.outcome import Run, RunKey, Status
-from cpd.problem import Observed, Share
+from cpd.problem import Observed
+from cpd.shares import Combined, Share
 from cpd.spec.models import ProblemSource
 
 STEPS, SIZE = 60, 8
@@ -29,6 +30,7 @@ LEVELS = {
     "Recall": {"recall": 0.9, "rate": 0.3},
     "Groups": {"recall": 0.4, "rate": 0.3},
     "Each": {"loss": 0.7},
+    "Gap": {"recall": -0.1, "rate": 0.3},
     "Masked": {"recall": 0.9, "rate": 0.3},
     "Annealed": {"rate": 0.5},
 }
@@ -60,6 +62,10 @@ def dense(value: Any) -> tuple[Tensor, Tensor]:
     if isinstance(value, Share):
         pairs = zip(value.numerator.reshape(-1), value.denominator.reshape(-1), strict=True)
         parts = [n / d if d > 0 else None for n, d in pairs]
+    elif isinstance(value, Combined):  # the difference of two groups
+        shares = [leaf for leaf in value.leaves if isinstance(leaf, Share)]
+        one, other = (a.numerator / a.denominator if a.denominator > 0 else None for a in shares)
+        parts = [None if one is None or other is None else (one - other).abs()]
     elif isinstance(value, Observed):
         places = value.index.tolist()
         own = [[v for v, k in zip(value.values, places, strict=True) if k == j] for j in range(value.size)]
@@ -156,7 +162,7 @@ def compare(run: Run, plain: Plain, relative: float = 1e-9) -> None:
 
 
 @pytest.mark.parametrize("stepper", ["eager", "captured"])
-@pytest.mark.parametrize("name", ["Recall", "Groups", "Each"])
+@pytest.mark.parametrize("name", ["Recall", "Groups", "Each", "Gap"])
 def test_what_a_minibatch_does_not_show_is_left_out(name: str, stepper: str) -> None:
     asked = batch(name, stepper=stepper)
     trained = train(asked)
@@ -172,7 +178,7 @@ def numbers(run: Run) -> tuple[Any, ...]:
     return run.objective, outcomes, run.metrics, recorded(run, "constraints"), recorded(run, "multipliers")
 
 
-@pytest.mark.parametrize("name", ["Recall", "Groups", "Each"])
+@pytest.mark.parametrize("name", ["Recall", "Groups", "Each", "Gap"])
 def test_many_runs_equal_each_alone(name: str) -> None:
     asked = batch(name, keys=tuple(key(m, LEVELS[name], **s) for m, s in SETTINGS[:4:2]))
     together = train(asked).runs
@@ -256,7 +262,7 @@ def test_progress_is_the_share_of_the_steps_that_are_done(stepper: str, size: in
 
 @pytest.mark.slow
 @pytest.mark.skipif(missing_compiler() is not None, reason="there is no C++ compiler")
-@pytest.mark.parametrize("name", ["Recall", "Groups", "Each", "Annealed"])
+@pytest.mark.parametrize("name", ["Recall", "Groups", "Each", "Gap", "Annealed"])
 def test_compiled_steps_leave_out_what_a_minibatch_does_not_show(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

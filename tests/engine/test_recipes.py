@@ -119,9 +119,11 @@ CASES = {
 
 
 def slowly(names: Sequence[str], engines: Sequence[str], fast: Sequence[tuple[str, str]]) -> list[Any]:
-    """Every name in every engine; all but some of them slow tests."""
+    """Every name in every engine; all but some of them slow tests, and only the first two of each run are compiled."""
     pairs = [(name, engine) for name in names for engine in engines]
-    return [pair if pair in fast else pytest.param(*pair, marks=pytest.mark.slow) for pair in pairs]
+    seldom = [(name, "compiled") for name in names[2:]]
+    slow = [[pytest.mark.slow, *([pytest.mark.whole] if pair in seldom else [])] for pair in pairs]
+    return [pair if pair in fast else pytest.param(*pair, marks=own) for pair, own in zip(pairs, slow, strict=True)]
 
 
 QUICK = [(name, "eager") for name in CASES] + [(next(iter(CASES)), engine) for engine in ("captured", "alone")]

@@ -123,7 +123,7 @@ def concave(name: str, given: dict[str, Any], steps: int) -> tuple[float, float]
     ("name", "given", "solves"),
     [
         # The Lagrangian is concave in x at the solution. A gain above (1 - level^2)^(-3/2) = 1.54 fixes that, near the
-        # solution; from this start somewhat more is needed.
+        # solution, and one above that and dual_lr, 1.84, where the updates are simultaneous.
         ("nupi", {"dual_lr": 0.3, "kp": 40.0}, True),
         ("nupi", {"dual_lr": 0.3, "kp": 40.0, "init": "documented"}, True),
         ("augmented_lagrangian", {"dual_lr": 0.3, "penalty": 3.0}, True),

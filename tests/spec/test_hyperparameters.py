@@ -1,5 +1,6 @@
 """Hyperparameters that are more than a number: words, mappings, grids inside them, and what does not go together."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,38 @@ def test_the_same_meaning_has_the_same_id(write: Write, method: str, one: str, o
     assert first == second
 
 
+EQUALITIES = '{g: "== 1", h: "== 2"}'
+MIXED = '{g: "== 1", h: "<= 2"}'
+
+
+@pytest.mark.parametrize(
+    ("constraints", "coefficient"), [(EQUALITIES, "-2"), (EQUALITIES, "[-2, 3]"), (MIXED, "[-2, 0.5]"), (MIXED, "3")]
+)
+def test_coefficients_of_equalities_have_either_sign(write: Write, constraints: str, coefficient: str) -> None:
+    task = load(write(constraints=constraints, methods=f"{{penalized: {{coefficient: {coefficient}}}}}"))
+    assert [s["coefficient"] for s in task.methods["penalized"]] == [json.loads(coefficient)]
+
+
+LIST = "write a number from 0 on, or a list in which only g has one below"
+
+
+@pytest.mark.parametrize(
+    ("constraints", "method", "coefficient", "message"),
+    [
+        (MIXED, "penalized", "-2", f"-2 is out of range for h, which is no equality; {LIST}"),
+        (MIXED, "penalized", "[1, -2]", "-2 is out of range for h, which is no equality; write a number from 0 on"),
+        (MIXED, "penalized", "{min: -1, max: 1, num: 3}", f"-1 is out of range for h, which is no equality; {LIST}"),
+        ('{g: "<= 1", h: ">= 2"}', "penalized", "[0, -2]", "-2 is out of range; write a number from 0 on"),
+        (EQUALITIES, "quadratic_penalty", "-2", "-2 is out of range; write a number from 0 on"),
+    ],
+)
+def test_coefficients_below_0_are_refused_elsewhere(
+    write: Write, constraints: str, method: str, coefficient: str, message: str
+) -> None:
+    path = write(constraints=constraints, methods=f"{{{method}: {{coefficient: {coefficient}}}}}")
+    assert refusal(path) == f"x.yaml: methods.{method}.coefficient: {message}"
+
+
 def test_an_option_changes_one_key_of_a_mapping(write: Write) -> None:
     grown = settings(
         write, "quadratic_penalty", f"{{coefficient: 1, growth: {RULE}}}", "quadratic_penalty.growth.factor=2,4"
@@ -108,7 +141,7 @@ def test_an_option_changes_one_key_of_a_mapping(write: Write) -> None:
             "nupi",
             "dual_optimizer: SGD",
             "dual_optimizer: unknown hyperparameter 'dual_optimizer'; valid: dual_lr, kp, ki, nu, update, init, "
-            "multiplier_init, start, every, smooth, multiplier, multiplier_max, dual_schedule",
+            "multiplier_init, multipliers_on, start, every, smooth, multiplier, multiplier_max, dual_schedule",
         ),
         (
             "lagrangian",

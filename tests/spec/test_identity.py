@@ -22,6 +22,7 @@ from cpd.methods.registry import REGISTRY
 from cpd.outcome import RunKey
 from cpd.spec import identity
 from cpd.spec.bundled import bundled
+from cpd.spec.held_out import Split
 from cpd.spec.identity import ENGINE_VERSION, canonical_json, run_id, runs, with_ids
 from cpd.spec.models import Constraint, Optimizer, ProblemSource, Task, Train, task_from_json
 from cpd.spec.reader import load_task
@@ -129,6 +130,14 @@ def test_an_id_depends_on_measures_along_the_way_however_they_are_written() -> N
         {"stop": {"feasible_for": 5, "gap": 0}},
     ]
     assert len({GOLDEN, *(asked(**way) for way in ways)}) == 1 + len(ways)
+
+
+def test_an_id_depends_on_which_examples_are_held_out_and_not_on_which_decide() -> None:
+    assert fixed_id(judge="training") == fixed_id(judge="held_out", held_out=None) == GOLDEN
+    assert fixed_id(held_out=Split(share=0.2)) == fixed_id(held_out=Split(share=0.2, seed=0, stratify=None))
+    ways = [Split(share=0.2), Split(share=0.3), Split(share=0.2, seed=1), Split(share=0.2, stratify=1)]
+    ways.append(Split(share=0.2, stratify="1"))
+    assert len({GOLDEN, *(fixed_id(held_out=way) for way in ways)}) == 1 + len(ways)
 
 
 def test_an_id_fills_in_the_defaults() -> None:

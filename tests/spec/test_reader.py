@@ -222,7 +222,10 @@ def test_a_task_survives_json(write: Write) -> None:
 
 def test_names_of_files_and_bundled_specs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    names = "concave, feasible_learning, rate, sparsity-mnist, sparsity, figure2, table1, table2, table3, table4"
+    names = (
+        "concave, contradictory, entropy, feasible_learning, max_margin, min_norm, rate, sparsity-mnist, sparsity, "
+        "surrogate_rate, figure2, table1, table2, table3, table4"
+    )
     assert refusal("rates") == (
         f"no bundled task or sweep 'rates'; did you mean 'rate'? Valid: {names}; or a path to a YAML file"
     )
@@ -241,10 +244,15 @@ def test_a_path_means_the_file_before_the_bundled_spec(write: Write) -> None:
 def test_every_bundled_spec_is_valid() -> None:
     assert [(one.kind, one.name) for one in bundled()] == [
         ("task", "concave"),
+        ("task", "contradictory"),
+        ("task", "entropy"),
         ("task", "feasible_learning"),
+        ("task", "max_margin"),
+        ("task", "min_norm"),
         ("task", "rate"),
         ("task", "sparsity-mnist"),
         ("task", "sparsity"),
+        ("task", "surrogate_rate"),
         ("sweep", "figure2"),
         ("sweep", "table1"),
         ("sweep", "table2"),

@@ -45,7 +45,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
             "object",
             "f",
             "x.yaml: object: unknown key 'object'; did you mean 'objective'? Valid: task, description, problem, "
-            "arguments, depends, objective, constraints, train, seeds, methods, levels, search",
+            "arguments, depends, objective, constraints, train, seeds, methods, levels, search, held_out, judge",
         ),
         (
             "objective",
@@ -133,7 +133,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
             "{step: 1}",
             "x.yaml: train.step: unknown key 'step'; did you mean 'steps'? "
             "Valid: steps, epochs, batch_size, constraint_batch_size, optimizer, dtype, groups, schedule, clip, "
-            "average, accumulate, measure_every, select, stop, autocast",
+            "average, accumulate, measure_every, select, stop, multipliers_share, autocast",
         ),
         *(
             (
@@ -158,7 +158,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
         (
             "train",
             "{steps: 1, select: best}",
-            "x.yaml: train.select: 'best' is not a valid choice; valid: last, best_feasible",
+            "x.yaml: train.select: 'best' is not a valid choice; valid: last, best_feasible, mixture",
         ),
         ("train", "{steps: 1, stop: 5}", "x.yaml: train.stop: 5 is not a mapping; write {feasible_for, gap}"),
         (
@@ -241,6 +241,19 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
         ("levels", "{k: 1}", "x.yaml: levels.k: no constraint 'k'; valid: g, h"),
         ("levels", "{g: []}", "x.yaml: levels.g: values is empty; write {values: [0.1, 1]}"),
         ("levels", "{g: [high]}", f"x.yaml: levels.g: 'high' is not a number; {NUMBER}"),
+        (
+            "held_out",
+            "1",
+            "x.yaml: held_out.share: 1 is no share of the examples; write a number between 0 and 1, like 0.2",
+        ),
+        (
+            "held_out",
+            "a",
+            "x.yaml: held_out: 'a' is no share of the examples; write 0.2, or {share: 0.2, seed: 0, stratify: 1}",
+        ),
+        ("held_out", "{seed: 1}", "x.yaml: held_out: the key 'share' is missing; add share: VALUE"),
+        ("held_out", "{share: 0.2, by: 1}", "x.yaml: held_out.by: unknown key 'by'; valid: share, seed, stratify"),
+        ("judge", "test", "x.yaml: judge: 'test' is not a valid choice; valid: training, held_out"),
         ("search", "{low: 1}", "x.yaml: search: the key 'target' is missing; add target: VALUE"),
         ("search", "{target: 1, constraint: k}", "x.yaml: search.constraint: no constraint 'k'; valid: g, h"),
         (

@@ -64,7 +64,10 @@ def test_bundled_tasks_and_sweeps_fit(schema: dict[str, Any], one: Any) -> None:
 VALID = [
     {},
     {"description": "A task", "objective": "loss", "arguments": "{a: 1}", "seeds": "0:5"},
-    {"arguments": "", "levels": "", "search": ""},
+    {"arguments": "", "levels": "", "search": "", "held_out": "", "judge": ""},
+    {"held_out": "0.2", "judge": "training"},
+    {"held_out": "{share: 1e-1, seed: 3, stratify: 1}", "judge": "held_out"},
+    {"held_out": "{share: 0.5, stratify: meta.label}"},
     {"seeds": "[1, 2]"},
     {"seeds": "3"},
     {"seeds": "1,2,7"},
@@ -107,6 +110,13 @@ VALID = [
 ]
 
 INVALID = [
+    {"held_out": "1"},
+    {"held_out": "{seed: 1}"},
+    {"held_out": "{share: 0.2, stratify: -1}"},
+    {"held_out": "{share: 0.2, seed: -1}"},
+    {"held_out": "{share: 0.2, by: 1}"},
+    {"held_out": "[0.2]"},
+    {"judge": "test"},
     {"train": "{steps: 10, measure_every: often}"},
     {"train": "{steps: 10, select: best}"},
     {"train": "{steps: 10, stop: {feasible_for: 0}}"},
@@ -144,7 +154,7 @@ INVALID = [
     {"methods": "{penalized: {coeff: 1}}"},
     {"methods": "{penalized: {}}"},
     {"methods": "{penalized: []}"},
-    {"methods": "{penalized: {coefficient: -1}}"},
+    {"methods": "{quadratic_penalty: {coefficient: -1}}"},
     {"methods": "{penalized: {coefficient: low}}"},
     {"methods": "{penalized: {coefficient: {values: []}}}"},
     {"methods": "{penalized: {coefficient: {values: [1], num: 3}}}"},
@@ -200,7 +210,7 @@ def test_what_cpd_refuses_does_not(schema: dict[str, Any], folder: Path, changed
         ({"constraints": "{g: {tolerance: 0.1}}"}, True),
         ({"levels": "{g: [1, 2]}", "search": "{target: 1}"}, True),
         ({"train": "{step: 7}"}, False),
-        ({"methods": "{penalized: {coefficient: -1}}"}, False),
+        ({"methods": "{quadratic_penalty: {coefficient: -1}}"}, False),
         ({"task": "[task.yaml]"}, False),
     ],
     ids=str,

@@ -11,7 +11,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from store_runs import RECORD, add, identity, ids, make_run
 
-from cpd.outcome import ConstraintOutcome, Curves, MeasuredCurves, Run, RunKey, Status
+from cpd.outcome import (
+    ConstraintOutcome,
+    Curves,
+    Ending,
+    Evidence,
+    HeldOut,
+    Kkt,
+    MeasuredCurves,
+    Run,
+    RunKey,
+    Status,
+)
 from cpd.store.packing import pack, unpack
 from cpd.store.rows import pack_tails, with_tails
 from cpd.store.store import Store
@@ -33,9 +44,22 @@ def test_what_was_measured_along_the_way_comes_back(store: Store) -> None:
     run = make_run(1)
     assert run.curves is not None
     run = replace(run, curves=replace(run.curves, measured=measured), selected_step=50, ended_early=True)
+    run = replace(run, mixture=((50, 1 / 3), (100, 2 / 3)), averaged=0.1)
     sweep = add(store, run)
     assert store.load(sweep, curves=True).runs == [run]
     assert store.load(sweep).runs == [replace(run, curves=None)]
+
+
+def test_what_is_held_out_comes_back(store: Store) -> None:
+    parts = {"rate": ConstraintOutcome(0.7, 0.5), "parts": ConstraintOutcome([1.0, None], [0.5, 2.5])}
+    held_out = HeldOut(20, 1 / 3, parts, {"accuracy": None}, "no held-out example counts for parts[1]")
+    along = MeasuredCurves([50], [0.1], {"measured:g": [[1.0, 2.0]]}, {"h": [1]}, {"a:b": [0]})
+    run = make_run(1)
+    assert run.curves is not None
+    curves = replace(run.curves, measured=replace(along, objective=[0.2], held_out=along))
+    run = replace(run, held_out=held_out, examples=80, curves=curves)
+    sweep = add(store, run)
+    assert store.load(sweep, curves=True).runs == [run]
 
 
 def test_a_negative_zero_keeps_its_sign(store: Store) -> None:
@@ -74,15 +98,29 @@ def test_numbers_of_numpy_and_torch_become_pythons(store: Store) -> None:
     assert (stored.objective, stored.steps) == (1.5, 7)
 
 
-@pytest.mark.parametrize("names", [("g", "h"), ("", "h"), ("\0", "")])
+@pytest.mark.parametrize(("names", "recedes"), [(("g", "h"), True), (("", "h"), False), (("\0", ""), None)])
 def test_what_was_counted_comes_back_exactly_whatever_constraints_are_called(
-    store: Store, names: tuple[str, str]
+    store: Store, names: tuple[str, str], recedes: bool | None
 ) -> None:
-    one = ConstraintOutcome(1.0, 1.0, None, [1.0, 2.0], held=1 / 3, tolerance=0.0025)
+    one = ConstraintOutcome(1.0, 1.0, None, [1.0, 2.0], held=1 / 3, tolerance=0.0025, checked=[0.5, 1.5, None])
     other = ConstraintOutcome([1.0], [1.0], None, [[1.0]], held=None, tolerance=None)
-    run = make_run(1, constraints=dict(zip(names, (one, other), strict=True)))
+    ending = Ending([(names[1], 0), (names[0], 0)], [[2.0, -0.1], [-0.1, 1 / 3]], 1e30, recedes)
+    run = make_run(1, constraints=dict(zip(names, (one, other), strict=True)), ending=ending)
     (stored,) = store.load(add(store, run), curves=True).runs
     assert stored == run
+
+
+@pytest.mark.parametrize("names", [("g", "h"), ("evidence:", "evidence:training:g"), ("\0evidence:held_out:a", "")])
+def test_what_says_how_sure_values_are_comes_back(store: Store, names: tuple[str, str]) -> None:
+    counts = ConstraintOutcome([0.7], [0.7], None, [[0.7]], evidence=Evidence(counted=[(7.0, 10.0)]))
+    drawn = ConstraintOutcome(1.0, 1.0, None, [1.0], evidence=Evidence(resampled=[0.5, None, 1 / 3], size=12))
+    vector = ConstraintOutcome([1.0, 2.0], [1.0, 2.0], evidence=Evidence(resampled=[[0.5, 1.0]] * 3, size=[3, 4]))
+    held = HeldOut(20, 0.5, dict(zip(names, (vector, replace(counts, tail=[])), strict=True)))
+    run = make_run(1, constraints=dict(zip(names, (counts, drawn), strict=True)), held_out=held)
+    (stored,) = store.load(add(store, run), curves=True).runs
+    assert stored == run
+    without = store.load(add(store, make_run(2)), curves=True).runs[0]
+    assert all(outcome.evidence is None for outcome in without.constraints.values())
 
 
 def test_tails_of_an_earlier_version_have_no_count() -> None:
@@ -164,6 +202,8 @@ runs = st.builds(
     curves=st.none() | curves,
     selected_step=st.none() | st.integers(0, 2**62),
     ended_early=st.booleans(),
+    mixture=st.lists(st.tuples(st.integers(1, 2**62), st.floats(0, 1)), max_size=3).map(tuple),
+    averaged=st.none() | st.floats(0.001, 1),
 )
 
 
@@ -179,3 +219,10 @@ def test_any_run_comes_back_as_it_was(store: Store, run: Run) -> None:
 def test_text_that_utf8_does_not_hold_is_written_out(store: Store) -> None:
     (stored,) = store.load(add(store, make_run(1, Status.FAILED, error="/data/\udce9t\udce9.csv"))).runs
     assert stored.error == "/data/\\udce9t\\udce9.csv"
+
+
+def test_residuals_come_back_and_older_runs_have_none(store: Store) -> None:
+    kkt = Kkt(1 / 3, None, 0.0, 2.5, "surrogate", False)
+    runs = [make_run(1, kkt=kkt), make_run(2)]
+    stored = store.load(add(store, *runs)).runs
+    assert [run.kkt for run in stored] == [kkt, None]

@@ -12,12 +12,12 @@ import cpd
 
 
 def compared():
-    # Whether the step under way is made for comparison alone: it is none of the training.
+    # Whether the step under way is made to compare, or to look at a finished model: it is none of the training.
     frame, callers = sys._getframe(), set()
     while frame is not None:
         callers.add(frame.f_code.co_name)
         frame = frame.f_back
-    return bool(callers & {"settle", "audit", "confirmed"})
+    return bool(callers & {"settle", "audit", "confirmed", "certified", "ends_of"})
 
 
 def count():

@@ -54,6 +54,21 @@ class Groups(Recall):
         )
 
 
+class Gap(Recall):
+    """How far apart the mean predictions of two groups are, of which many minibatches lack one or the other."""
+
+    def evaluate(self, model: torch.nn.Module, batch: Any) -> cpd.Evaluation:
+        """Evaluate it with probabilities and with decisions."""
+        x, y = batch
+        logits = model(x).squeeze(-1)
+        p, other = torch.sigmoid(logits), x[:, 0] > 1
+        return cpd.Evaluation(
+            objective=functional.binary_cross_entropy_with_logits(logits, y.to(logits.dtype)),
+            constraints={"recall": abs(cpd.share(p, of=y) - cpd.share(p, of=other)), "rate": p.mean()},
+            strict={"recall": torch.abs(cpd.share(logits > 0, of=y) - cpd.share(logits > 0, of=other))},
+        )
+
+
 class Each(Recall):
     """One constraint per example: its loss; the order of the values has nothing to do with that of the batch."""
 

@@ -13,20 +13,21 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cpd.methods.registry import REGISTRY
 from cpd.outcome import ConstraintOutcome, Curves, Diagnosis, Run, RunKey, Series, Status
-from cpd.verdict.diagnosis import DIAGNOSES, diagnose
+from cpd.verdict.diagnosis import DIAGNOSES, diagnose, sentence
 from cpd.verdict.document import RunRow, SummaryRow
-from cpd.verdict.gap import GAP
+from cpd.verdict.gap import GAP, Gap
 from cpd.verdict.judgement import judge
 from cpd.verdict.summary import decades
 
 KEYS = [
     "id", "method", "setting", "levels", "seed", "status", "feasible", "objective", "constraints", "metrics", "steps",
-    "seconds", "diagnosis", "error", "selected_step",
+    "seconds", "diagnosis", "error", "selected_step", "held_out", "examples", "kkt",
 ]  # fmt: skip
 SUMMARY_KEYS = [
     "method", "settings", "feasible_settings", "feasible_decades", "useful_settings", "useful_decades", "best_setting",
-    "best_objective", "trainings_to_first_useful",
+    "best_objective", "trainings_to_first_useful", "mark", "useful_up_to", "feasible_at_edge", "useful_at_edge",
 ]  # fmt: skip
 
 
@@ -60,7 +61,7 @@ def float32(x: float) -> float:
     return float(struct.unpack("f", struct.pack("f", x))[0])
 
 
-def summary(task: Any, runs: list[Run], gap: float = GAP) -> list[SummaryRow]:
+def summary(task: Any, runs: list[Run], gap: Gap = GAP) -> list[SummaryRow]:
     return judge(task, runs, gap=gap)["summary"]
 
 
@@ -90,6 +91,8 @@ def test_document_is_contract_3_to_the_letter() -> None:
                         "violation": pytest.approx(-0.1),
                         "multiplier": None,
                         "feasible_share": 0.5,
+                        "interval": None,
+                        "verdict": None,
                     }
                 },
                 "metrics": {"x": 2.0},
@@ -98,6 +101,9 @@ def test_document_is_contract_3_to_the_letter() -> None:
                 "diagnosis": None,
                 "error": None,
                 "selected_step": None,
+                "held_out": None,
+                "examples": None,
+                "kkt": None,
             }
         ],
         "summary": [
@@ -111,10 +117,17 @@ def test_document_is_contract_3_to_the_letter() -> None:
                 "best_setting": {"coefficient": 1.0},
                 "best_objective": 1.0,
                 "trainings_to_first_useful": 1,
+                "mark": 1.0,
+                "useful_up_to": pytest.approx(1.0),
+                "feasible_at_edge": False,
+                "useful_at_edge": False,
             }
         ],
+        "gap": "5%",
+        "judge": "training",
+        "confidence": 0.95,
     }
-    assert list(judged) == ["task", "objective", "constraints", "runs", "summary"]
+    assert list(judged) == ["task", "objective", "constraints", "runs", "summary", "gap", "judge", "confidence"]
     assert list(judged["runs"][0]) == KEYS
     assert list(judged["summary"][0]) == SUMMARY_KEYS
 
@@ -125,7 +138,7 @@ def test_search_takes_the_place_of_the_summary_and_is_finite() -> None:
         "iterations": [{"coefficient": 1.0, "value": math.nan, "metrics": {"x": math.inf}}],
     }
     judged = judge(task(), [run()], search=search, summary=False)
-    assert list(judged) == ["task", "objective", "constraints", "runs", "search"]
+    assert list(judged) == ["task", "objective", "constraints", "runs", "search", "judge", "confidence"]
     assert judged["search"]["iterations"] == [{"coefficient": 1.0, "value": None, "metrics": {"x": None}}]
 
 
@@ -199,6 +212,7 @@ def test_a_vector_constraint_holds_where_every_component_does() -> None:
 def test_nothing_that_is_not_finite_is_feasible(bad: float | None) -> None:
     assert row(task(), bad)["constraints"]["g"] == {
         "value": None, "surrogate": None, "violation": None, "multiplier": None, "feasible_share": None,
+        "interval": None, "verdict": None,
     }  # fmt: skip
     assert not row(task(), bad)["feasible"]
     assert not row(task(), 0.4, bad)["feasible"]
@@ -331,6 +345,10 @@ def test_a_setting_with_its_recipe_is_the_unit_of_a_summary() -> None:
             "best_setting": {"coefficient": 10.0, LR: 0.01},
             "best_objective": 2.0,
             "trainings_to_first_useful": 8,
+            "mark": 2.0,
+            "useful_up_to": pytest.approx(2.05),
+            "feasible_at_edge": True,
+            "useful_at_edge": True,
         }
     ]
 
@@ -368,25 +386,21 @@ def test_a_setting_is_feasible_when_every_seed_is() -> None:
 
 def test_useful_is_judged_against_the_best_of_all_methods() -> None:
     runs = [
-        run(0.4, 1.04, method="a", setting={"coefficient": 1}),
-        run(0.4, 1.06, method="a", setting={"coefficient": 2}),
+        run(0.4, 1.009, method="a", setting={"coefficient": 1}),
+        run(0.4, 1.011, method="a", setting={"coefficient": 2}),
         run(0.9, 0.5, method="a", setting={"coefficient": 3}),
         run(0.4, 1.2, method="b", setting={"dual_lr": 1}),
         run(0.4, 1.0, method="b", setting={"dual_lr": 10}),
     ]
     first, second = summary(task(), runs)
     assert (first["feasible_settings"], first["useful_settings"]) == (2, 1)
-    assert first["best_objective"] == 1.04
+    assert first["best_objective"] == 1.009
     assert first["trainings_to_first_useful"] == 1
     assert (second["useful_settings"], second["best_setting"]) == (1, {"dual_lr": 10})
     assert second["trainings_to_first_useful"] == 2
-    assert summary(task(), runs, gap=0.5)[1]["useful_settings"] == 2
+    assert summary(task(), runs, gap="100%")[1]["useful_settings"] == 2
+    assert summary(task(), runs, gap=0.011)[0]["useful_settings"] == 2
     assert summary(task(), runs, gap=0.0)[0]["useful_settings"] == 0
-
-
-def test_the_gap_is_relative_to_the_size_of_a_negative_objective() -> None:
-    runs = [run(0.4, f, setting={"coefficient": c}) for c, f in [(1, -10.0), (2, -9.6), (3, -9.4)]]
-    assert summary(task(), runs)[0]["useful_settings"] == 2
 
 
 def test_swept_levels_are_summarised_apart() -> None:
@@ -394,6 +408,7 @@ def test_swept_levels_are_summarised_apart() -> None:
     lines = summary(task(), runs)
     assert [line["levels"] for line in lines] == [{"g": 0.5}, {"g": 0.1}, {"g": 0.2}]
     assert [line["useful_settings"] for line in lines] == [1, 1, 0]
+    assert [line["mark"] for line in lines] == [1.0, 9.0, None]
     assert list(lines[0]) == ["method", "levels", *SUMMARY_KEYS[1:]]
 
 
@@ -713,5 +728,6 @@ def test_steps_that_show_nothing_of_a_constraint_are_not_counted() -> None:
 
 def test_every_diagnosis_has_a_sentence_and_the_document_its_name() -> None:
     assert set(DIAGNOSES) == set(Diagnosis)
+    assert not any("{" in sentence(name, method) for name in DIAGNOSES for method in [None, *REGISTRY])
     assert "multiplier diverges" in DIAGNOSES[Diagnosis.VANISHING_CONSTRAINT_GRADIENT]
     assert judge(task(), [wave(37)])["runs"][0]["diagnosis"] == "oscillating"

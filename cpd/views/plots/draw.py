@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from cpd.errors import CpdError, closest
 from cpd.verdict.document import Document, Recordings
+from cpd.verdict.judged import judged_document
 from cpd.views.output import check_output, write_output
 from cpd.views.plots.bisection import bisection_data, draw_bisection
 from cpd.views.plots.dynamics import draw_dynamics, dynamics_data
@@ -86,12 +87,13 @@ def drawing(
     kind: str, document: Document, curves: Recordings, chosen: Sequence[int] | None = None
 ) -> Callable[[Figure], None]:
     """The data of a kind, bound to what draws it."""
-    document = readable(document)
+    course = readable(document)
+    document = judged_document(course)
     kinds: dict[str, Callable[[], Callable[[Figure], None]]] = {
         "tuning": lambda: partial(draw_tuning, tuning_data(document)),
         "bisection": lambda: partial(draw_bisection, bisection_data(document)),
         "front": lambda: partial(draw_front, front_data(document)),
-        "dynamics": lambda: partial(draw_dynamics, dynamics_data(document, curves, chosen)),
+        "dynamics": lambda: partial(draw_dynamics, dynamics_data(course, curves, chosen)),
         "levels": lambda: partial(draw_levels, levels_data(document)),
     }
     return kinds[kind]()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from cpd.errors import CpdError
 from cpd.outcome import Number, Recorded, RecordedMeasures
 from cpd.verdict.document import Document, Recordings, RunRow
 from cpd.verdict.feasibility import excess, oriented
+from cpd.verdict.judged import judges
 from cpd.views.plots.axes import limits, log_scale, name_axis, name_lowest, on_log_scale, percent_ticks
 from cpd.views.plots.quantities import Quantity, constraint, drawable, level_label, objective
 from cpd.views.plots.style import COLUMN, FEASIBLE, PAGE, SHADE, Key, look, note, put_legend
@@ -62,12 +63,13 @@ class Course:
 
 @dataclass(frozen=True)
 class Dynamics:
-    """All that the picture shows; ``left_out`` recorded runs are not chosen."""
+    """All that the picture shows; ``left_out`` recorded runs are not chosen, ``measured_on`` says on which data."""
 
     objective: Quantity
     constraints: list[Quantity]
     courses: list[Course]
     left_out: int
+    measured_on: str = "all training data"
 
     @property
     def objectives(self) -> list[Points]:
@@ -109,10 +111,20 @@ def dynamics_data(
     places = [k for k in (choose(document, recorded, most) if chosen is None else chosen) if k in recorded]
     if not places:
         raise CpdError("no curves were recorded of these runs", place="--kind dynamics", hint="try --kind front")
+    held_out = judges(document) == "held_out"
+    document = {**document, "judge": "training"}  # the curves are the training's
     bounds = [constraint(document, name) for name in document["constraints"]]
     labels = _labels(document, places)
-    courses = [_course(document["runs"][k], curves[k], bounds, label) for k, label in zip(places, labels, strict=True)]
-    return Dynamics(objective(document), bounds, courses, len(recorded) - len(places))
+    own = [_by_held_out(curve) if held_out else curve for curve in curves]
+    courses = [_course(document["runs"][k], own[k], bounds, label) for k, label in zip(places, labels, strict=True)]
+    data = Dynamics(objective(document), bounds, courses, len(recorded) - len(places))
+    return replace(data, measured_on="held-out examples") if held_out else data
+
+
+def _by_held_out(curve: Recorded | None) -> Recorded | None:
+    """A run's curves with what was measured on held-out examples in place of what was on training data."""
+    measured = curve and curve.get("measured")
+    return {**curve, "measured": measured.get("held_out")} if curve and measured else curve
 
 
 def choose(document: Document, recorded: Sequence[int], most: int) -> list[int]:
@@ -294,5 +306,5 @@ def _keys(data: Dynamics) -> list[Key]:
     said = [f" ({c.diagnosis.replace('_', ' ')})" if c.diagnosis else "" for c in data.courses]
     keys = [Key(c.label + more, *look(k)) for k, (c, more) in enumerate(zip(data.courses, said, strict=True))]
     if any(course.measured for course in data.courses):
-        keys.append(Key("measured on all training data", "#444444", "o", "", filled=False))
+        keys.append(Key(f"measured on {data.measured_on}", "#444444", "o", "", filled=False))
     return [*keys, Key("feasible region", "", "region", "")]

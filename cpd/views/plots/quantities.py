@@ -9,6 +9,8 @@ from typing import Literal
 from cpd.outcome import finite_or_none
 from cpd.verdict.averages import deviation, mean
 from cpd.verdict.document import Document, RunRow
+from cpd.verdict.judged import judges
+from cpd.verdict.settings import distinct
 from cpd.views.printable import one_line
 from cpd.views.tables.lines import components, worst_component
 from cpd.views.tables.numbers import is_share, number
@@ -37,6 +39,7 @@ class Quantity:
         levels: The levels of a constraint, ascending; one unless levels are swept.
         parts: Components of a vector constraint, of which the most violated one is shown.
         named_again: Whether a quantity of another kind has the same name, so that a label says which this is.
+        held_out: Whether it is measured on held-out examples.
     """
 
     kind: Literal["constraint", "objective", "metric"]
@@ -47,6 +50,7 @@ class Quantity:
     levels: tuple[float, ...] = ()
     parts: int = 1
     named_again: bool = False
+    held_out: bool = False
 
     def of(self, run: RunRow) -> float | None:
         """The number of a run that completed; None where it has none."""
@@ -61,7 +65,8 @@ class Quantity:
         """The axis label: the name with its unit."""
         parts = f", worst of {self.parts}" if self.parts > 1 else ""
         kind = f" ({self.kind})" if self.named_again else ""
-        return one_line(self.name) + kind + parts + (" (%)" if self.share else "")
+        held_out = ", held-out" if self.held_out else ""
+        return one_line(self.name) + kind + parts + held_out + (" (%)" if self.share else "")
 
     def level_text(self, level: float) -> str:
         """``≥ 70 %``, as a level's line is labelled."""
@@ -83,7 +88,9 @@ def quantities(document: Document) -> list[Quantity]:
     """Every constraint, the objective, and every metric that some run has."""
     metrics = dict.fromkeys(name for run in document["runs"] for name in run["metrics"])
     constraints = [constraint(document, name) for name in document["constraints"]]
-    others = [Quantity("objective", document["objective"]), *(Quantity("metric", name) for name in metrics)]
+    on = judges(document) == "held_out"
+    others = [Quantity("objective", document["objective"], held_out=on)]
+    others += [Quantity("metric", name, held_out=on) for name in metrics]
     found = [*constraints, *(_with_share(quantity, document) for quantity in others)]
     names = [quantity.name for quantity in found]
     return [replace(quantity, named_again=names.count(quantity.name) > 1) for quantity in found]
@@ -98,7 +105,8 @@ def constraint(document: Document, name: str) -> Quantity:
     numbers = [part for value in values for part in components(value)]
     share = is_share(name, [*numbers, *levels])
     shown = tuple(sorted(drawable(level) or 0.0 for level in levels))
-    return Quantity("constraint", name, share, bound["sense"], drawable(bound["tolerance"]) or 0.0, shown, parts)
+    on, tolerance = judges(document) == "held_out", drawable(bound["tolerance"]) or 0.0
+    return Quantity("constraint", name, share, bound["sense"], tolerance, shown, parts, held_out=on)
 
 
 def level_label(document: Document, name: str, level: float) -> str:
@@ -109,7 +117,8 @@ def level_label(document: Document, name: str, level: float) -> str:
 
 def objective(document: Document) -> Quantity:
     """The objective as a quantity."""
-    return _with_share(Quantity("objective", document["objective"]), document)
+    on = judges(document) == "held_out"
+    return _with_share(Quantity("objective", document["objective"], held_out=on), document)
 
 
 def _with_share(quantity: Quantity, document: Document) -> Quantity:
@@ -138,5 +147,5 @@ def spread(values: Iterable[float | None]) -> Spread:
 
 
 def several_seeds(document: Document) -> int:
-    """The number of seeds."""
-    return len({run["seed"] for run in document["runs"]})
+    """The number of seeds that count as evidence."""
+    return len({run["seed"] for run in distinct(document["runs"])})

@@ -1,10 +1,10 @@
-"""Best objective against constraint level, with the slope that the multiplier predicts: sensitivity."""
+"""Best objective against constraint level, with the slopes that the multiplier predicts and that levels measure."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,11 +24,15 @@ from cpd.views.plots.quantities import (
 )
 from cpd.views.plots.style import COLUMN, PAGE, Key, Look, look, note, put_legend
 from cpd.views.printable import one_line
-from cpd.views.tables.lines import Line, components, lines, setting_text, swept_levels
+from cpd.views.tables.lines import Line, best_line, components, entry_of, lines, setting_text, swept_levels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+
+MEASURED = "black"
+"""Of measured slopes."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +44,16 @@ class Solved:
         text: The setting.
         objective: Over its seeds.
         slope: ``dF*/dlevel`` as the mean multiplier predicts it; None for methods without multipliers.
+        measured: As the setting's neighbouring levels measure it, the mean over its seeds; None where there are none.
+        of_surrogate: Whether the multiplier is the price of a surrogate.
     """
 
     level: float
     text: str
     objective: Spread
     slope: float | None
+    measured: float | None = None
+    of_surrogate: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,6 +85,12 @@ class LevelPanel(NamedTuple):
     def tangents(self) -> list[list[Tangent]]:
         """For each line, the tangents through its points that a multiplier predicts."""
         return [[t for point in line.solved if (t := tangent(point, self.reach))] for line in self.found]
+
+    @property
+    def measured(self) -> list[list[Tangent]]:
+        """For each line, the tangents through its points with the slopes that are measured."""
+        lines = [[(p, tangent(replace(p, slope=p.measured), self.reach)) for p in line.solved] for line in self.found]
+        return [[t for _, t in line if t] for line in lines]
 
 
 @dataclass(frozen=True)
@@ -120,21 +134,17 @@ def _lines_of(document: Document, rows: Sequence[Line], name: str) -> list[Sensi
 
 def _solved(document: Document, rows: Sequence[Line], name: str) -> Solved | None:
     aim = objective(document)
-    best: tuple[float, Line] | None = None
-    for row in rows:
-        if row.all_feasible:
-            mean = spread(aim.of(run) for run in row.runs).mean
-            if mean is not None and (best is None or mean < best[0]):
-                best = (mean, row)
-    if best is None:
+    row = next((row for row in rows if (entry := entry_of(document, row)) and best_line([row], entry)), None)
+    if row is None:
         return None
-    row = best[1]
     multipliers = [run["constraints"][name]["multiplier"] for run in row.runs]
     return Solved(
         drawable(row.levels[name]) or 0.0,
         setting_text(row.setting),
         spread(aim.of(run) for run in row.runs),
         slope(multipliers, document["constraints"][name]["sense"]),
+        spread(s["measured"] for run in row.runs if (s := run["constraints"][name].get("sensitivity"))).mean,
+        any(kkt["of"] == "surrogate" for run in row.runs if (kkt := run.get("kkt"))),
     )
 
 
@@ -176,12 +186,14 @@ def tangent(point: Solved, reach: float) -> Tangent | None:
 
 
 def _draw_panel(ax: Axes, data: Levels, panel: LevelPanel) -> None:
-    ends = [y for own in panel.tangents for _, heights in own for y in heights]
+    ends = [y for own in (*panel.tangents, *panel.measured) for _, heights in own for y in heights]
     points = quantity_values(s.objective for line in panel.found for s in line.solved)
     quantity_axis(ax, data.objective, [*ends, *points])
     _level_axis(ax, panel.quantity, panel.reach)
     for k, (line, own) in enumerate(zip(panel.found, panel.tangents, strict=True)):
         _draw_line(ax, line, own, look(k), data.seeds)
+        for levels, heights in panel.measured[k]:
+            ax.plot(levels, heights, color=MEASURED, linestyle="--", linewidth=0.8, zorder=4)
 
 
 def _draw_line(ax: Axes, line: Sensitivity, tangents: Sequence[Tangent], style: Look, seeds: int) -> None:
@@ -211,6 +223,11 @@ def _keys(data: Levels) -> list[Key]:
     labels = list(dict.fromkeys(line.label for line in found))
     keys = [Key(label, *look(k)[:2], ":") for k, label in enumerate(labels)]
     sloped = any(s.slope is not None for line in found for s in line.solved)
-    keys += [Key("slope that the multiplier predicts", "#555555", "", "-")] if sloped else []
+    priced = "slope that the multiplier predicts"
+    if any(s.of_surrogate for line in found for s in line.solved):
+        priced = "the multiplier, the price of the surrogate's level"
+    keys += [Key(priced, "#555555", "", "-")] if sloped else []
+    measured = any(s.measured is not None for line in found for s in line.solved)
+    keys += [Key("slope measured between levels", MEASURED, "", "--")] if measured else []
     keys += [Key("nothing feasible", "black", "x", "")] if any(line.unsolved for line in found) else []
     return keys

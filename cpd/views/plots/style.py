@@ -151,6 +151,6 @@ def note(figure: Figure, notes: Sequence[str], seeds: int = 1) -> None:
     over_seeds = [f"mean and standard deviation over {seeds} seeds"] if seeds > 1 else []
     text = "; ".join([*over_seeds, *notes])
     if text:
-        lines = wrapped(text, int(figure.get_figwidth() * 22), most=6)
+        lines = wrapped(text, int(figure.get_figwidth() * 19), most=6)
         figure.set_figheight(figure.get_figheight() + NOTE_ROW * len(lines))
         figure.suptitle("\n".join(lines), fontsize=6.5, color="#444444")

@@ -107,7 +107,7 @@ def tuning_data(document: Document) -> Tuning:
 
 def _partly(found: Sequence[Group]) -> bool:
     """Whether some seeds of a setting finished and others did not."""
-    return any(0 < len(row.finished) < len(row.runs) for group in found for _, row in group.points)
+    return any(0 < len(row.finished) < len(row.counted) for group in found for _, row in group.points)
 
 
 def can_tune(document: Document) -> bool:

@@ -7,12 +7,13 @@ from typing import Any
 
 from cpd.errors import CpdError
 from cpd.verdict.document import Document, Recordings
+from cpd.verdict.judged import judged_document
 from cpd.views.plots.axes import quantity_values
 from cpd.views.plots.bisection import Bisection, bisection_data
 from cpd.views.plots.dynamics import Course, Dynamics, Points, dynamics_data
 from cpd.views.plots.front import Front, Panel, front_data
 from cpd.views.plots.quantities import Quantity
-from cpd.views.plots.sensitivity import Levels, Solved, Tangent, levels_data
+from cpd.views.plots.sensitivity import MEASURED, Levels, Solved, Tangent, levels_data
 from cpd.views.plots.tuning import Series, Setting, Tuning, tuning_data
 from cpd.views.report.panels import Figure, Panels, amount, log_layout, plotly_text, rounded
 from cpd.views.tables.numbers import number
@@ -32,11 +33,12 @@ def figures(document: Document, curves: Recordings) -> list[Figure]:
     Returns:
         For each ``{kind, title, caption, data, layout}``, the last two for plotly; numbers at six digits.
     """
+    judged = judged_document(document)
     makers: list[Callable[[], Figure]] = [
-        lambda: bisection_figure(bisection_data(document)),
-        lambda: tuning_figure(tuning_data(document)),
-        lambda: front_figure(front_data(document)),
-        lambda: levels_figure(levels_data(document)),
+        lambda: bisection_figure(bisection_data(judged)),
+        lambda: tuning_figure(tuning_data(judged)),
+        lambda: front_figure(front_data(judged)),
+        lambda: levels_figure(levels_data(judged)),
         lambda: dynamics_figure(dynamics_data(document, curves, most=MOST_COURSES)),
     ]
     found = []
@@ -154,25 +156,32 @@ def levels_figure(data: Levels) -> Figure:
     panels = Panels(len(data.panels), x={}, height=400, shared=False)
     for place, panel in enumerate(data.panels):
         quantity, found = panel
-        ends = [y for own in panel.tangents for _, heights in own for y in heights]
+        ends = [y for own in (*panel.tangents, *panel.measured) for _, heights in own for y in heights]
         means = [s.objective.mean for line in found for s in line.solved if s.objective.mean is not None]
         panels.quantity(place, data.objective, [*means, *ends], logarithmic=False)
         panels.across(place, f"level of {quantity.label}", quantity.share)
         for k, (line, own) in enumerate(zip(found, panel.tangents, strict=True)):
             panels.add(place, k, line.label, _levels_trace(data, quantity, line.solved, line.label, k))
             panels.add(place, k, line.label, _slopes_trace(own))
-    caption = "The best feasible setting at each level; the thick lines have the slope that the multiplier predicts."
+            panels.add(place, k, line.label, _slopes_trace(panel.measured[k], measured=True))
+    surrogate = any(s.of_surrogate for panel in data.panels for line in panel.found for s in line.solved)
+    predicted = "of the surrogate's price, the multiplier" if surrogate else "that the multiplier predicts"
+    caption = (
+        f"The best feasible setting at each level; the thick lines have the slope {predicted}, the dashed ones the one "
+        "measured between levels."
+    )
     return panels.figure("levels", "Sensitivity to the level", caption)
 
 
-def _slopes_trace(tangents: Sequence[Tangent]) -> dict[str, Any]:
+def _slopes_trace(tangents: Sequence[Tangent], measured: bool = False) -> dict[str, Any]:
     """Tangents as one line with gaps."""
+    line = {"width": 1, "dash": "dash", "color": MEASURED} if measured else {"width": 3}
     return {
         "x": [at for levels, _ in tangents for at in (*levels, None)],
         "y": [at for _, heights in tangents for at in (*heights, None)],
         "mode": "lines",
-        "line": {"width": 3},
-        "opacity": 0.5,
+        "line": line,
+        "opacity": 1 if measured else 0.5,
         "hoverinfo": "skip",
         "showlegend": False,
     }
@@ -192,6 +201,7 @@ def _levels_trace(data: Levels, quantity: Quantity, solved: Sequence[Solved], la
                 f"{quantity.name} {quantity.level_text(s.level)}",
                 f"{data.objective.name} {amount(s.objective.mean, data.objective)}",
                 *([f"predicted slope {number(s.slope)}"] if s.slope is not None else []),
+                *([f"measured slope {number(s.measured)}"] if s.measured is not None else []),
             )
             for s in solved
         ],
@@ -224,7 +234,7 @@ def dynamics_figure(data: Dynamics) -> Figure:
     )
     caption = "A violation at or below the line is feasible. Click a name to hide its lines."
     if any(course.measured for course in data.courses):
-        caption += " Rings were measured on all training data."
+        caption += f" Rings were measured on {data.measured_on}."
     return panels.figure("dynamics", "Dynamics", (chosen if data.left_out else "") + caption)
 
 

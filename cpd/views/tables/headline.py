@@ -6,18 +6,23 @@ import math
 from collections.abc import Sequence
 
 from cpd.verdict.document import Document, SummaryRow
+from cpd.verdict.gap import GAP, share_of
 from cpd.views.printable import one_line
+from cpd.views.tables.both import judged_on
+from cpd.views.tables.certainty import chosen_note, sure_sentences
+from cpd.views.tables.iterates import iterate_words
 from cpd.views.tables.lines import (
     Line,
     best_line,
-    components,
+    compared,
     constants,
     lines,
+    seeds_change_nothing,
     setting_text,
     share_decimals,
     varied_setting,
 )
-from cpd.views.tables.numbers import measured, number
+from cpd.views.tables.numbers import decades, measured, number
 from cpd.views.tables.search_verdict import search_verdict
 
 MOST_SEEDS = 12
@@ -28,7 +33,8 @@ def title(document: Document) -> str:
     """``rate: minimise cross_entropy subject to class0_rate >= 70 % (tolerance 0.25 %)``."""
     rows = lines(document)
     bounds = " and ".join(_bound(document, name, rows) for name in document["constraints"])
-    return f"{one_line(document['task'])}: minimise {one_line(document['objective'])} subject to {bounds}"
+    judged = f", {said}" if (said := judged_on(document)) else ""
+    return f"{one_line(document['task'])}: minimise {one_line(document['objective'])} subject to {bounds}{judged}"
 
 
 def subtitle(document: Document) -> str:
@@ -37,7 +43,8 @@ def subtitle(document: Document) -> str:
     methods = [_method(rows, method) for method in dict.fromkeys(row.method for row in rows)]
     steps = sorted({run["steps"] for run in document["runs"] if run["status"] == "completed"})
     budget = [f"{steps[0]} steps" if len(steps) == 1 else f"{steps[0]} to {steps[-1]} steps"] if steps else []
-    return "; ".join([*methods, *_seeds(document), *budget])
+    said = [*iterate_words(rows), *_useful(document, rows), *chosen_note(document)]
+    return "; ".join([*methods, *_seeds(document, rows), *budget, *said])
 
 
 def verdict_sentence(document: Document) -> str:
@@ -55,7 +62,7 @@ def verdict_sentences(document: Document) -> list[str]:
     if not entries:
         feasible = sum(run["feasible"] for run in document["runs"])
         counts.insert(0, f"{feasible} of {len(document['runs'])} runs feasible")
-    return [f"{text}." for text in [*_summary_verdicts(document, entries), *counts]]
+    return [f"{text}." for text in [*_summary_verdicts(document, entries), *sure_sentences(document), *counts]]
 
 
 def _bound(document: Document, name: str, rows: Sequence[Line]) -> str:
@@ -72,13 +79,33 @@ def _method(rows: Sequence[Line], method: str) -> str:
     return f"{one_line(method)} with {setting_text(same)}" if same else one_line(method)
 
 
-def _seeds(document: Document) -> list[str]:
+def _useful(document: Document, rows: Sequence[Line]) -> list[str]:
+    """Up to which objective a setting is useful, and how far above the mark that is."""
+    entries = document.get("summary", [])
+    limits = dict.fromkeys((e.get("mark"), e.get("useful_up_to")) for e in entries if e.get("mark") is not None)
+    if not limits or not compared(rows):
+        return []
+    name = one_line(document["objective"])
+    share = share_of(document.get("gap", GAP))
+    gap = (
+        number(float(document.get("gap", GAP))) if share is None else f"{number(100 * share)} % of the feasible spread"
+    )
+    gap += ", or the noise between seeds" if any(len(row.counted) > 1 for row in rows) else ""
+    if len(limits) > 1:
+        return [f"useful: {name} up to the mark at the same levels + {gap}"]
+    mark, up_to = next(iter(limits))
+    return [f"useful: {name} up to {measured(up_to)}, the mark {measured(mark)} + {gap}"]
+
+
+def _seeds(document: Document, rows: Sequence[Line]) -> list[str]:
     seeds = sorted({run["seed"] for run in document["runs"]})
     if len(seeds) < 2:
         return [f"seed {seed}" for seed in seeds]
     dense = len(seeds) > 2 and seeds[-1] - seeds[0] == len(seeds) - 1
     few = seeds if len(seeds) <= MOST_SEEDS else [*seeds[: MOST_SEEDS - 1], "...", seeds[-1]]
     listed = f"{seeds[0]} to {seeds[-1]}" if dense else ", ".join(map(str, few))
+    if seeds_change_nothing(rows):
+        return [f"{len(seeds)} seeds ({listed}) that change nothing: counted as one"]
     return [f"{len(seeds)} seeds ({listed}): mean ± standard deviation, worst violation"]
 
 
@@ -95,22 +122,23 @@ def _method_verdict(document: Document, method: str, entries: Sequence[SummaryRo
     counted = f"{one_line(method)}: {entry['feasible_settings']} of {entry['settings']} settings feasible"
     if not entry["feasible_settings"]:
         return counted
+    setting = varied_setting(lines(document), method, entry["best_setting"] or {})
+    best = f"best {setting_text(setting)} with {one_line(document['objective'])}"
+    best += f" {measured(entry['best_objective'])}{_doubt(document, entry)}"
     lucky = sum(row.by_luck for row in lines(document) if row.method == method)
     if lucky == entry["feasible_settings"]:
-        return f"{counted}, and at the last step only: oscillating, none is solved"
+        return f"{counted}, and at the last step only: oscillating, none is solved; {best}"
     counted += f" ({lucky} of them at the last step only)" if lucky else ""
     useful = f"{entry['useful_settings']} useful" if entry["useful_settings"] else "none useful"
     if entry["useful_settings"] > 1:
-        useful += f" over {entry['useful_decades']:.2f} decades"
-    setting = varied_setting(lines(document), method, entry["best_setting"] or {})
-    best = f"best {setting_text(setting)} with {one_line(document['objective'])}"
-    return f"{counted}, {useful}, {best} {measured(entry['best_objective'])}{_doubt(document, entry)}"
+        useful += f" over {decades(entry['useful_decades'], entry.get('useful_at_edge', False))} decades"
+    return f"{counted}, {useful}, {best}"
 
 
 def _doubt(document: Document, entry: SummaryRow) -> str:
     """In how many of the last tenth of the steps the best setting held its constraints, unless in all of them."""
     line = best_line(lines(document), entry)
     runs = line.runs if line else []
-    shares = [x for run in runs for c in run["constraints"].values() for x in components(c["feasible_share"])]
+    shares = [c["feasible_share"] for run in runs for c in run["constraints"].values()]
     held = min((x for x in shares if x is not None), default=1.0)
     return "" if held == 1 else f" (held in {math.floor(100 * held)} % of the last steps)"

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from cpd.outcome import Number
-from cpd.verdict.diagnosis import DIAGNOSES
+from cpd.verdict.choice import is_useful as useful
+from cpd.verdict.diagnosis import sentence
 from cpd.verdict.document import ConstraintRow, Document, Plain, RunRow, Setting, SummaryRow
 from cpd.verdict.feasibility import excess
+from cpd.verdict.judged import judged_rows, judges
+from cpd.verdict.sensitivity import REASONS
+from cpd.verdict.settings import distinct, holds_at_last_step_only, is_feasible, is_luck, settings_of
+from cpd.verdict.surrogates import SENTENCES
 from cpd.views.printable import one_line
 from cpd.views.tables.numbers import decimals, is_share, setting_value
+
+MOST_NAMED = 12
+"""Seeds that are named one by one."""
 
 
 @dataclass(frozen=True)
@@ -31,28 +40,34 @@ class Line:
         return self.runs[0]["setting"]
 
     @property
+    def counted(self) -> list[RunRow]:
+        """Its runs without those that are the same training as another one."""
+        return distinct(self.runs)
+
+    @property
     def feasible(self) -> int:
         """In how many of its runs the constraints hold."""
-        return sum(run["feasible"] for run in self.runs)
+        return sum(run["feasible"] for run in self.counted)
 
     @property
     def finished(self) -> list[RunRow]:
         """Its runs that came to their end: the numbers are over those."""
-        return [run for run in self.runs if run["status"] == "completed"]
+        return [run for run in self.counted if run["status"] == "completed"]
 
     @property
     def all_feasible(self) -> bool:
-        """Whether the constraints hold in all of its runs."""
-        return self.feasible == len(self.runs)
+        """Whether the setting is feasible."""
+        return is_feasible(self.runs)
+
+    @property
+    def lucky(self) -> int:
+        """In how many of its runs the constraints hold at the last step only: those have not solved anything."""
+        return sum(map(holds_at_last_step_only, self.counted))
 
     @property
     def by_luck(self) -> bool:
-        """Whether it holds at the last step only: a feasible run that oscillates has not solved anything.
-
-        An iterate that was selected is none that luck left.
-        """
-        last = [run for run in self.runs if run.get("selected_step") is None]
-        return any(run["feasible"] and run["diagnosis"] == "oscillating" for run in last)
+        """Whether the setting is feasible at the last step only."""
+        return is_luck(self.runs)
 
     def unfinished(self) -> dict[str, int]:
         """Count the runs that ended otherwise than completed, by status."""
@@ -62,15 +77,12 @@ class Line:
 
 def lines(document: Document) -> list[Line]:
     """Runs of the same method, setting and levels together, in order of first appearance."""
-    together: dict[str, Line] = {}
     opened = _opened(document)
-    for run in document["runs"]:
-        key = json.dumps([run["method"], run["setting"], run["levels"]], sort_keys=True)
-        line = together.setdefault(
-            key, Line(run["method"], _flat(run["setting"], opened.get(run["method"], set())), run["levels"], [])
-        )
-        line.runs.append(run)
-    return list(together.values())
+    return [
+        Line(run["method"], _flat(run["setting"], opened.get(run["method"], set())), run["levels"], runs)
+        for runs in settings_of(document["runs"])
+        for run in runs[:1]
+    ]
 
 
 def _opened(document: Document) -> dict[str, set[str]]:
@@ -103,16 +115,40 @@ def best_line(rows: Sequence[Line], entry: SummaryRow) -> Line | None:
 
 def is_best(document: Document, row: Line) -> bool:
     """Whether a row is the best of several settings of its method at its levels."""
-    return any(entry["settings"] > 1 and best_line([row], entry) is row for entry in document.get("summary", []))
+    entry = entry_of(document, row)
+    return entry is not None and entry["settings"] > 1 and best_line([row], entry) is row
+
+
+def entry_of(document: Document, row: Line) -> SummaryRow | None:
+    """The summary of a row's method at its levels."""
+    entries = (e for e in document.get("summary", []) if e["method"] == row.method)
+    return next((e for e in entries if e.get("levels", row.levels) == row.levels), None)
+
+
+def compared(rows: Sequence[Line]) -> list[Mapping[str, float]]:
+    """The choices of levels at which there are several settings: one alone has nothing to be useful beside."""
+    counts = Counter(json.dumps(row.levels, sort_keys=True) for row in rows)
+    return [json.loads(levels) for levels, count in counts.items() if count > 1]
+
+
+def is_useful(document: Document, row: Line) -> bool:
+    """Whether a row is one of the useful settings."""
+    entry = entry_of(document, row)
+    return entry is not None and useful(judged_rows(row.runs, judges(document)), entry.get("useful_up_to"))
 
 
 def varied(rows: Sequence[Line], method: str) -> list[str]:
-    """Hyperparameters in which a method's settings differ, all of them if it is one setting beside other methods."""
+    """Hyperparameters in which a method's settings differ.
+
+    If it is one setting beside other methods all of them, but those that are the same in every row of the table.
+    """
     settings = [row.setting for row in rows if row.method == method]
     names = list(dict.fromkeys(name for setting in settings for name in setting))
     differing = [name for name in names if len({json.dumps(s.get(name)) for s in settings}) > 1]
     alone = not differing and any(row.method != method for row in rows)
-    return names if alone else differing
+    if not alone:
+        return differing
+    return [n for n in names if any(row.setting.get(n) != settings[0][n] for row in rows)] or names
 
 
 def constants(rows: Sequence[Line], method: str) -> dict[str, Plain]:
@@ -152,9 +188,7 @@ class Component(NamedTuple):
 
 def worst_component(outcome: ConstraintRow, sense: str) -> Component:
     """A constraint's numbers, at the component with the largest violation."""
-    violations = components(outcome["violation"]) or [None]
-    sizes = [-math.inf if v is None else excess(v, sense) for v in violations]
-    k = sizes.index(max(sizes))
+    k = worst_place(outcome, sense)
 
     def at(value: Number) -> float | None:
         numbers = components(value) or [None]
@@ -163,6 +197,13 @@ def worst_component(outcome: ConstraintRow, sense: str) -> Component:
     return Component(
         at(outcome["value"]), at(outcome["violation"]), at(outcome["multiplier"]), outcome["feasible_share"]
     )
+
+
+def worst_place(outcome: ConstraintRow, sense: str) -> int:
+    """The component with the largest violation."""
+    violations = components(outcome["violation"]) or [None]
+    sizes = [-math.inf if v is None else excess(v, sense) for v in violations]
+    return sizes.index(max(sizes))
 
 
 def varied_setting(rows: Sequence[Line], method: str, setting: Setting) -> dict[str, Plain]:
@@ -177,25 +218,59 @@ def setting_text(setting: Setting) -> str:
     return one_line(", ".join(f"{n} {setting_value(v)}" for n, v in setting.items())) or "-"
 
 
-def notes_of(rows: Sequence[Line]) -> tuple[list[str], list[str]]:
-    """Footnotes, each said once, and the numbers of those that concern each row."""
+def notes_of(rows: Sequence[Line], on: str) -> tuple[list[str], list[str]]:
+    """Footnotes, each said once, and the numbers of those that concern each row; on which data verdicts are."""
     notes: dict[str, int] = {}
     markers = []
     for row in rows:
-        own = dict.fromkeys([*_partly(row), *(note for run in row.runs if (note := _note(run)))])
+        own = dict.fromkeys([*_partly(row), *_same(rows, row), *(note for run in row.runs for note in _notes(run, on))])
         markers.append(",".join(f"[{notes.setdefault(note, len(notes) + 1)}]" for note in own))
     return [f"[{k}] {note}" for note, k in notes.items()], markers
 
 
 def _partly(row: Line) -> list[str]:
     """Over how many seeds the numbers of a row are, where some did not finish."""
-    done, of = len(row.finished), len(row.runs)
+    done, of = len(row.finished), len(row.counted)
     return [f"the numbers are over the seeds that finished: {done} of {of}"] if 0 < done < of else []
+
+
+def seeds_change_nothing(rows: Sequence[Line]) -> bool:
+    """Whether all seeds of every setting are one training."""
+    return any(len(row.runs) > 1 for row in rows) and all(len(row.counted) == 1 for row in rows)
+
+
+def _same(rows: Sequence[Line], row: Line) -> list[str]:
+    """Which seeds changed nothing; where that is so of all rows, it is said above the table."""
+    if seeds_change_nothing(rows):
+        return []
+    firsts = dict.fromkeys(run["same_as_seed"] for run in row.runs if "same_as_seed" in run)
+    return [f"trains with seed {first} as with {_others(row, first)}: counted as one" for first in firsts]
+
+
+def _others(row: Line, first: int) -> str:
+    seeds = [str(run["seed"]) for run in row.runs if run.get("same_as_seed") == first]
+    return (
+        f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}" if len(seeds) < MOST_NAMED else f"{len(seeds)} more"
+    )
+
+
+def _notes(run: RunRow, on: str) -> list[str]:
+    """All that is to be said of a run; what concerns its training beside another verdict says that it does."""
+    where = " on training data" if on != "training" else ""
+    only = [f"{one_line(n)}{where}: {SENTENCES[by]}" for n, by in run.get("holds_only_by", {}).items()]
+    return [*([note] if (note := _note(run)) else []), *only, *_disagreeing(run)]
+
+
+def _disagreeing(run: RunRow) -> list[str]:
+    """Why a multiplier is not what its level costs."""
+    found = [(one_line(n), c["sensitivity"]["why"]) for n, c in run["constraints"].items() if "sensitivity" in c]
+    return [f"{name}: {REASONS[why]}" for name, why in found if why is not None]
 
 
 def _note(run: RunRow) -> str | None:
     if run["diagnosis"]:
-        return f"{run['diagnosis']}: {DIAGNOSES.get(run['diagnosis'], '')}"
+        which = f" ({', '.join(run['fighting'])})" if run.get("fighting") else ""
+        return f"{run['diagnosis']}{which}: {sentence(run['diagnosis'], run['method'])}"
     return f"{run['status']}: {error_line(run['error'])}" if run["error"] else None
 
 

@@ -37,6 +37,11 @@ def measured(value: float | None, digits: int = DIGITS) -> str:
     return f"{value:#.{digits}g}"
 
 
+def decades(width: float | None, at_edge: bool) -> str:
+    """Write ``4.67``, or ``>= 4.67`` where the range goes up to an end of the grid; ``-`` for none."""
+    return "-" if width is None else f"{'>= ' if at_edge else ''}{width:.2f}"
+
+
 def signed(value: float | None, percent: int | None = None) -> str:
     """Write a violation with its sign, ``+0.25`` or ``-1.2e-5``; with ``percent`` decimals where it is a share."""
     if value is None:

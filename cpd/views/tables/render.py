@@ -40,12 +40,16 @@ FORMATS = ("table", "json", "csv", "markdown", "latex")
 HINT = " (--format json has all)"
 
 
-def show(document: Document, form: str, stream: TextIO, *, iterations_shown: bool = False) -> None:
+def show(
+    document: Document, form: str, stream: TextIO, *, iterations_shown: bool = False, further: Sequence[str] = ()
+) -> None:
     """Print a document to a stream; see :func:`render`."""
-    render(document, form, _console(stream), iterations_shown=iterations_shown)
+    render(document, form, _console(stream), iterations_shown=iterations_shown, further=further)
 
 
-def render(document: Document, form: str, console: Console, *, iterations_shown: bool = False) -> None:
+def render(
+    document: Document, form: str, console: Console, *, iterations_shown: bool = False, further: Sequence[str] = ()
+) -> None:
     """Print a document: a table to read in the console's width, or data.
 
     Args:
@@ -53,28 +57,30 @@ def render(document: Document, form: str, console: Console, *, iterations_shown:
         form: One of :data:`FORMATS`.
         console: Its width, colours and encoding decide how a table looks; data formats ignore them.
         iterations_shown: Whether the iterations of a search were already printed one by one: a table leaves them out.
+        further: Columns that are asked for by name: :data:`cpd.views.tables.certificates.FURTHER`.
     """
     if form == "table":
-        _print_tables(readable(document), console, iterations_shown)
+        _print_tables(readable(document), console, iterations_shown, further)
     else:
-        _write(text(document, form), console)
+        _write(text(document, form, further), console)
 
 
-def text(document: Document, form: str) -> str:
+def text(document: Document, form: str, further: Sequence[str] = ()) -> str:
     """A document in a data format: ``json`` and ``csv`` in full precision, ``markdown`` and ``latex`` for reading."""
     if form == "json":
         return json.dumps(document, allow_nan=False, indent=2) + "\n"
     if form == "csv":
         return to_csv(records(document))
     document = readable(document)
-    return _marked_up(form, [title(document), subtitle(document)], sections(document), verdict_sentence(document))
+    above, tables = [title(document), subtitle(document)], sections(document, further)
+    return _marked_up(form, above, tables, verdict_sentence(document))
 
 
-def sections(document: Document) -> list[Section]:
+def sections(document: Document, further: Sequence[str] = ()) -> list[Section]:
     """The tables of a document: its runs and their summary, or the iterations of its search."""
     if "search" in document:
         return [search_section(document)] if document["search"]["iterations"] else []
-    found = [runs_section(document) if document["runs"] else None, summary_section(document)]
+    found = [runs_section(document, further) if document["runs"] else None, summary_section(document)]
     return [section for section in found if section is not None]
 
 
@@ -107,11 +113,11 @@ def _section_of(rows: Sequence[Mapping[str, Plain]], name: str) -> Section:
     return Section(name, columns)
 
 
-def _print_tables(document: Document, console: Console, iterations_shown: bool) -> None:
+def _print_tables(document: Document, console: Console, iterations_shown: bool, further: Sequence[str]) -> None:
     if not iterations_shown:
         print_wrapped(title(document), console, "bold")
         print_wrapped(subtitle(document), console, "dim")
-    for section in sections(document):
+    for section in sections(document, further):
         if not (iterations_shown and section.name == "iterations"):
             print_line("", console)
             print_section(section, console, HINT)

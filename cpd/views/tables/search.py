@@ -10,8 +10,10 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from cpd.verdict.document import Document, Iteration
+from cpd.verdict.judged import judged_rows, judges
 from cpd.verdict.searching import worst_value
 from cpd.views.printable import one_line
+from cpd.views.tables.both import both_columns, judged_header, objective_on, value_on
 from cpd.views.tables.headline import title
 from cpd.views.tables.lines import lines, notes_of, share_decimals
 from cpd.views.tables.numbers import distinct, is_share, measured, number
@@ -22,7 +24,7 @@ from cpd.views.tables.terminal import fit, joined, print_header, print_line, pri
 PRUNED = "above, below: pruned, a training that was given up on that side of the target."
 SEEDS = "Values are means over the seeds that completed, ± their standard deviation."
 WORST = "Of a constraint that is not searched, the worst value of all seeds and components is shown."
-METRIC, OBJECTIVE = 2, 1
+METRIC, OBJECTIVES, OBJECTIVE, BOTH = 5, (4, 4), 2, (3, 1)
 """Ranks of columns: what is left out first has the highest."""
 
 WIDTH, WIDE = 10, 16
@@ -40,7 +42,7 @@ def search_section(document: Document) -> Section:
     nearest = reported_iteration(document) if search["outcome"] in ("solved", "infeasible") else None
     best = "best" if search["outcome"] == "solved" else ""
     marks = [best if i is nearest else "" if i["value"] is not None else "bad" for i in search["iterations"]]
-    notes = [*notes_of(lines(document))[0], *_notes(document)]
+    notes = [*notes_of(lines(document), judges(document))[0], *_notes(document)]
     return Section("iterations", iteration_columns(document, distinct), marks, notes=notes)
 
 
@@ -63,13 +65,35 @@ def iteration_columns(document: Document, digits: Digits) -> list[Column]:
     taken = [column.name for column in columns]
     aim = _values(document)
     objective = Column((one_line(document["objective"]),), [measured(i["objective"]) for i in iterations])
+    of_aim, of_objective = _on_both(document)
     return [
         *columns,
-        _named(aim, "constraint", taken),
-        _named(replace(objective, rank=OBJECTIVE), "objective", taken),
+        _judged(document, _named(aim, "constraint", taken)),
+        *of_aim,
+        _judged(document, _named(replace(objective, rank=OBJECTIVE), "objective", taken)),
+        *of_objective,
         *(_named(_other(document, name), "constraint", taken) for name in document["constraints"] if name != own),
         *(_named(_metric(name, [i["metrics"].get(name) for i in iterations]), "metric", taken) for name in metrics),
     ]
+
+
+def _judged(document: Document, column: Column) -> Column:
+    """The same column, its header with the examples that its numbers are on, where there are two kinds of them."""
+    return replace(column, header=(*column.header, *judged_header(document)))
+
+
+def _on_both(document: Document) -> tuple[list[Column], list[Column]]:
+    """The searched values, and the objective, on the other examples, and the gaps."""
+    name = document["search"]["constraint"]
+    done = [run for run in document["runs"] if run["status"] == "completed"]
+    groups = [
+        [run for run in done if run["setting"].get("coefficient") == i["coefficient"]]
+        for i in document["search"]["iterations"]
+    ]
+    percent = share_decimals(document, name)
+    header, objective = (one_line(name) + _unit(percent),), (one_line(document["objective"]),)
+    values = both_columns(document, groups, header, value_on(document, name), percent, BOTH)
+    return values, both_columns(document, groups, objective, objective_on, ranks=OBJECTIVES)
 
 
 def _named(column: Column, kind: str, taken: list[str]) -> Column:
@@ -94,9 +118,10 @@ def _values(document: Document) -> Column:
 def _other(document: Document, name: str) -> Column:
     """Another constraint's values, the worst of every coefficient, marked where it does not hold."""
     percent, bound = share_decimals(document, name), document["constraints"][name]
+    rows = judged_rows(document["runs"], judges(document))
     cells = []
     for i in document["search"]["iterations"]:
-        own = [run for run in document["runs"] if run["setting"].get("coefficient") == i["coefficient"]]
+        own = [run for run in rows if run["setting"].get("coefficient") == i["coefficient"]]
         mark = "violated " if name in i.get("violated", []) else ""
         cells.append(mark + _quantity(worst_value(own, name, bound), percent))
     return Column((one_line(name) + _unit(percent),), cells, rank=OBJECTIVE)

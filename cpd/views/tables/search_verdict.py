@@ -6,6 +6,7 @@ import itertools
 
 from cpd.verdict.document import Document, Iteration, SearchBlock
 from cpd.verdict.feasibility import oriented
+from cpd.verdict.judged import judged_rows, judges
 from cpd.verdict.searching import reported
 from cpd.views.printable import one_line
 from cpd.views.tables.lines import share_decimals
@@ -69,7 +70,8 @@ def _agreeing(document: Document) -> str:
     search, best = document["search"], reported_iteration(document)
     if seeds_of(document) == 1 or best is None:
         return ""
-    own = [run for run in document["runs"] if run["setting"].get("coefficient") == best["coefficient"]]
+    rows = judged_rows(document["runs"], judges(document))
+    own = [run for run in rows if run["setting"].get("coefficient") == best["coefficient"]]
     values = [run["constraints"][search["constraint"]]["value"] for run in own if run["status"] == "completed"]
     within = sum(isinstance(v, float) and abs(v - search["target"]) < search["tolerance"] for v in values)
     return f" in the mean of {len(values)} seeds ({within} of them within {_value(document, search['tolerance'])})"
@@ -88,7 +90,13 @@ def _sides(search: SearchBlock) -> tuple[Iteration, Iteration] | None:
     """The two neighbouring coefficients between which the value passes the target; None where it does not."""
     found = sorted(_distances(search), key=lambda pair: pair[1]["coefficient"])
     passing = [(low, high) for (one, low), (other, high) in itertools.pairwise(found) if one * other < 0]
-    return min(passing, key=lambda sides: sides[1]["coefficient"] / sides[0]["coefficient"], default=None)
+    return min(passing, key=_ratio, default=None)
+
+
+def _ratio(sides: tuple[Iteration, Iteration]) -> float:
+    """How far apart two coefficients of one sign are."""
+    sizes = sorted(abs(side["coefficient"]) for side in sides)
+    return sizes[1] / sizes[0]
 
 
 def _ends(search: SearchBlock) -> tuple[Iteration, Iteration] | None:

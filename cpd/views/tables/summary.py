@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from cpd.verdict.document import Document, SummaryRow
+from cpd.verdict.document import Document, RunRow, SummaryRow
+from cpd.verdict.judged import judged_rows, judges
 from cpd.views.printable import one_line
+from cpd.views.tables.both import both_columns, judged_header, objective_on, value_on
 from cpd.views.tables.lines import (
     Line,
     best_line,
@@ -17,11 +19,12 @@ from cpd.views.tables.lines import (
     varied_setting,
     worst_component,
 )
-from cpd.views.tables.numbers import distinct, measured, spread
+from cpd.views.tables.numbers import decades, distinct, measured, spread
 from cpd.views.tables.section import ALWAYS, Column, Section
 
 Count = Literal["useful_settings", "trainings_to_first_useful"]
 Width = Literal["feasible_decades", "useful_decades"]
+Edge = Literal["feasible_at_edge", "useful_at_edge"]
 
 FEASIBLE_DECADES, AT_BEST, SETTING, FIRST_USEFUL = 4, 3, 2, 1
 """Ranks of columns: what is left out first has the highest."""
@@ -42,7 +45,8 @@ def summary_section(document: Document) -> Section | None:
         _width(entries, "useful_decades"),
         Column(("best setting",), [_setting(e, rows) for e in entries], right=False, rank=SETTING),
         Column(_best_objective(document), [measured(e["best_objective"]) for e in entries]),
-        *(_at_best(document, rows, entries, name) for name in document["constraints"]),
+        *_both_at_best(document, rows, entries),
+        *(column for name in document["constraints"] for column in _at_best(document, rows, entries, name)),
         _count(entries, "trainings_to_first_useful", ("trainings to", "first useful"), FIRST_USEFUL),
     ]
     marks = ["feasible" if e["useful_settings"] and not _by_luck(e, rows) else "" for e in entries]
@@ -52,7 +56,7 @@ def summary_section(document: Document) -> Section | None:
 def _best_objective(document: Document) -> tuple[str, ...]:
     """The header of the best objective; the best setting stands beside it."""
     name = one_line(document["objective"])
-    return ("best", name, *(["objective"] if name == "setting" else []))
+    return ("best", name, *(["objective"] if name == "setting" else []), *judged_header(document))
 
 
 def _level_columns(entries: Sequence[SummaryRow], rows: Sequence[Line]) -> list[Column]:
@@ -65,8 +69,9 @@ def _count(entries: Sequence[SummaryRow], key: Count, header: tuple[str, ...], r
 
 
 def _width(entries: Sequence[SummaryRow], key: Width, rank: int = ALWAYS) -> Column:
-    cells = ["-" if (width := e[key]) is None else f"{width:.2f}" for e in entries]
-    return Column((key.partition("_")[0], "decades"), cells, rank=rank)
+    of: Literal["feasible", "useful"] = "feasible" if key == "feasible_decades" else "useful"
+    edge: Edge = "feasible_at_edge" if of == "feasible" else "useful_at_edge"
+    return Column((of, "decades"), [decades(e[key], e.get(edge, False)) for e in entries], rank=rank)
 
 
 def _setting(entry: SummaryRow, rows: Sequence[Line]) -> str:
@@ -82,14 +87,30 @@ def _by_luck(entry: SummaryRow, rows: Sequence[Line]) -> bool:
     return row is not None and row.by_luck
 
 
-def _at_best(document: Document, rows: Sequence[Line], entries: Sequence[SummaryRow], name: str) -> Column:
+def _both_at_best(document: Document, rows: Sequence[Line], entries: Sequence[SummaryRow]) -> list[Column]:
+    """The objective of the best settings on the other examples, and the gap."""
+    header = ("best", one_line(document["objective"]))
+    return both_columns(document, _best_runs(rows, entries), header, objective_on, ranks=(AT_BEST, AT_BEST))
+
+
+def _at_best(document: Document, rows: Sequence[Line], entries: Sequence[SummaryRow], name: str) -> list[Column]:
     percent = share_decimals(document, name)
     cells = [spread(_best_values(document, rows, entry, name), percent) for entry in entries]
-    return Column((one_line(name) + (" %" if percent is not None else ""), "at best"), cells, rank=AT_BEST)
+    header = (one_line(name) + (" %" if percent is not None else ""), "at best")
+    ranks = (AT_BEST, AT_BEST)
+    others = both_columns(document, _best_runs(rows, entries), header, value_on(document, name), percent, ranks)
+    return [Column((*header, *judged_header(document)), cells, rank=AT_BEST), *others]
+
+
+def _best_runs(rows: Sequence[Line], entries: Sequence[SummaryRow]) -> list[list[RunRow]]:
+    """The runs of each best setting, one per seed."""
+    best = [best_line(rows, entry) for entry in entries]
+    return [row.runs if row else [] for row in best]
 
 
 def _best_values(document: Document, rows: Sequence[Line], entry: SummaryRow, name: str) -> list[float | None]:
     """A constraint's values at the best setting, one per seed; a vector's worst component."""
     sense = document["constraints"][name]["sense"]
     row = best_line(rows, entry)
-    return [worst_component(run["constraints"][name], sense).value for run in row.runs] if row else []
+    own = judged_rows(row.finished, judges(document)) if row else []
+    return [worst_component(run["constraints"][name], sense).value for run in own]

@@ -19,6 +19,10 @@ HEADER_PARTS = re.compile(r"[^_. ]+(?: %$)?[_. ]*|[_. ]+")
 STYLES = {"best": "bold green", "feasible": "green", "bad": "red"}
 NARROWEST = 20
 """A last column of words is folded down to this width before it is left to run over."""
+NARROW = 4
+"""Likewise any other one."""
+SEPARATOR = re.compile(r",(?=\S)")
+"""Between footnotes."""
 
 
 def print_section(section: Section, console: Console, hint: str = "") -> None:
@@ -32,7 +36,7 @@ def print_section(section: Section, console: Console, hint: str = "") -> None:
         hint: Where to find what was left out.
     """
     columns, left_out = fit(section.columns, console.width)
-    columns, origin = _fold_last(columns, console.width)
+    columns, origin = _fold_words(columns, console.width)
     print_header(columns, console)
     groups, marks = (list(texts) or [""] * len(section.columns[0].cells) for texts in (section.groups, section.marks))
     for line, k in enumerate(origin):
@@ -53,7 +57,10 @@ def print_line(line: str, console: Console, style: str = "") -> None:
 
 def print_wrapped(text: str, console: Console, style: str = "") -> None:
     """Print a sentence folded at words, its further lines indented."""
-    for line in textwrap.wrap(text, max(NARROWEST, console.width), subsequent_indent="    ", break_long_words=False):
+    wrapper = textwrap.TextWrapper(
+        max(NARROWEST, console.width), subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )
+    for line in wrapper.wrap(text):
         print_line(line, console, style)
 
 
@@ -102,20 +109,37 @@ def print_header(columns: Sequence[Column], console: Console) -> None:
     print_line(joined(columns, rule), console)
 
 
-def _fold_last(columns: Sequence[Column], width: int) -> tuple[list[Column], list[int]]:
-    """Fold a last column of words that is too wide, over several lines.
+def _fold_words(columns: Sequence[Column], width: int) -> tuple[list[Column], list[int]]:
+    """Fold columns of words over several lines where all is too wide, the last one first and then the widest.
 
     Returns:
         The columns with one cell per line, and the row that each line belongs to.
     """
-    *others, last = columns
-    room = max(NARROWEST, width - _total([*others, Column(("",), [""])]))
-    folds = last.right is False and last.width > room
-    parts = [textwrap.wrap(cell, room) or [""] if folds else [cell] for cell in last.cells]
-    origin = [k for k, cell in enumerate(parts) for _ in cell]
-    blanks = [[""] * (len(cell) - 1) for cell in parts]
-    opened = [replace(c, cells=[t for k, cell in enumerate(c.cells) for t in [cell, *blanks[k]]]) for c in others]
-    return [*opened, replace(last, cells=[part for cell in parts for part in cell])], origin
+    parts = [[[cell] for cell in column.cells] for column in columns]
+    widths = [column.width for column in columns]
+    last = len(columns) - 1
+    for k in sorted(range(len(columns)), key=lambda k: (k != last, -widths[k])):
+        over = sum(widths) + GAP * last - width
+        least = NARROWEST if k == last and len(columns[k].header) == 1 and " " in "".join(columns[k].cells) else NARROW
+        room = max(least, widths[k] - over, *map(cell_len, columns[k].header))
+        if over > 0 and not columns[k].right and room < widths[k]:
+            parts[k] = [
+                textwrap.wrap(SEPARATOR.sub(", ", cell), room, break_long_words=False) or [""]
+                for cell in columns[k].cells
+            ]
+            widths[k] = max(room, *(cell_len(part) for cell in parts[k] for part in cell))
+    rows = list(zip(*parts, strict=True))
+    heights = [max(map(len, row)) for row in rows]
+    origin = [k for k, height in enumerate(heights) for _ in range(height)]
+    folded = [
+        replace(c, cells=[t for cell, height in zip(own, heights, strict=True) for t in _filled(cell, height)])
+        for c, own in zip(columns, parts, strict=True)
+    ]
+    return folded, origin
+
+
+def _filled(cell: Sequence[str], height: int) -> list[str]:
+    return [*cell, *[""] * (height - len(cell))]
 
 
 def joined(columns: Sequence[Column], texts: Sequence[str]) -> str:

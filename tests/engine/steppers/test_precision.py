@@ -19,6 +19,10 @@ compiler = pytest.mark.skipif(
 )
 
 
+OFTEN = [next(o for o in OPTIMIZERS if o[0] == name) for name in ("SGD", "Adam", "NAdam")]
+"""Compiled in every run of the tests: it takes seconds each."""
+
+
 def case(name: str, options: dict[str, Any], constraint: str = "spread", steps: int = 50) -> Case:
     """A small network on all data; it depends so little on its weights that rounding stays rounding."""
     return Case(
@@ -68,7 +72,9 @@ def test_every_training_keeps_double_precision(name: str, options: dict[str, Any
 
 @compiler
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "options"), OPTIMIZERS)
+@pytest.mark.parametrize(
+    ("name", "options"), [o if o in OFTEN else pytest.param(*o, marks=pytest.mark.whole) for o in OPTIMIZERS]
+)
 def test_a_compiled_training_keeps_double_precision(
     name: str, options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

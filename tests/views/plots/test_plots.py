@@ -27,7 +27,7 @@ from cpd.views.plots.log_axis import log_axis, power_text
 from cpd.views.plots.quantities import constraint, quantities
 from cpd.views.plots.selection import select
 from cpd.views.plots.sensitivity import levels_data, slope, tangent
-from cpd.views.plots.style import wrapped
+from cpd.views.plots.style import note, wrapped
 from cpd.views.plots.tuning import tuning_data
 from cpd.views.tables.names import readable
 
@@ -634,3 +634,25 @@ def test_letters_that_the_font_has_not_are_no_reason_to_warn() -> None:
     document = samples.table1()
     document["objective"] = "\N{CJK UNIFIED IDEOGRAPH-65E5}"
     assert "\N{CJK UNIFIED IDEOGRAPH-65E5}" in [t.get_text() for t in texts(drawn("front", document))]
+
+
+def test_seeds_that_change_nothing_are_one_and_what_is_said_of_them_fits() -> None:
+    document = samples.figure2(seeds=3)
+    one = tuning_data(document)
+    for run in document["runs"]:
+        if run["seed"] != document["runs"][0]["seed"]:
+            run["same_as_seed"] = document["runs"][0]["seed"]
+    alike = tuning_data(document)
+    assert (one.seeds, alike.seeds, alike.notes) == (3, 1, [])
+
+
+def test_a_note_is_no_wider_than_the_picture() -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(3.25, 3))
+    note(figure, ["where seeds did not finish, over the others", "MMMM " * 12], seeds=20)
+    title = figure._suptitle  # type: ignore[attr-defined]
+    lines = title.get_text().splitlines()
+    assert lines[0].startswith("mean and standard deviation over 20 seeds;")
+    title.set_text(lines[0])
+    assert title.get_window_extent().width <= figure.bbox.width
