@@ -28,6 +28,8 @@ MOST_POINTS = 9
 """Levels that a slope is drawn through at most."""
 AGREES = 0.05
 """Two slopes agree that differ by no more than this share of the larger one, and what is known of their errors."""
+ROUNDING = 64 * 2.0**-23
+"""Of an objective, relative to its size: where no constraint acts, neighbouring levels end that near each other."""
 
 REASONS: Mapping[str, str] = {
     "surrogate": (
@@ -157,6 +159,7 @@ def _agree(predicted: float, slope: Slope, beside: Sequence[RunRow], name: str, 
     least = min(abs(row["levels"][name] - beside[0]["levels"][name]) for row in beside[1:])
     half = abs(others[0] - predicted) / 2 if others else 0.0
     known = (half if slope.error is None else slope.error) + 2 * abs(predicted) * off / least
+    known += ROUNDING * max(abs(objective(row)) for row in beside) / least
     larger = max(abs(predicted), abs(slope.value))
     return abs(predicted - slope.value) <= AGREES * larger + known
 

@@ -105,6 +105,14 @@ def test_a_price_that_is_none_says_why(kkt: Kkt | None, why: str) -> None:
     assert all(found["measured"] == pytest.approx(0.7) for found in slopes(document))
 
 
+def test_objectives_that_differ_by_rounding_are_no_price() -> None:
+    slack = {0.1: 0.5873001, 0.2: 0.5872998, 0.3: 0.5873005}
+    found = slopes(judged(lambda level: 0.0, lambda level: slack[level], list(slack), ">=", SURROGATE))
+    assert [(one["agree"], one["why"]) for one in found] == [(True, None)] * 3
+    small = slopes(judged(lambda level: 0.0, lambda level: 0.5873 + 0.01 * level, list(slack), ">=", SURROGATE))
+    assert [one["agree"] for one in small] == [False] * 3
+
+
 def test_two_levels_far_apart_agree_with_the_mean_of_their_prices() -> None:
     found = slopes(judged(price, concave, [0.1, 0.5], "=="))
     assert [one["agree"] for one in found] == [True, True]

@@ -22,7 +22,7 @@ def number(value: float | None, digits: int = DIGITS) -> str:
     """Write ``0.3507``, ``75.1``, ``5.894e-10``; ``-`` for a missing number."""
     if value is None:
         return "-"
-    text = f"{value:.{digits}g}"
+    text = f"{value + 0.0:.{digits}g}"  # the zero that a computer has with a sign is one
     if "e" not in text:
         return text
     size, _, exponent = text.partition("e")
