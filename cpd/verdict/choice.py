@@ -13,7 +13,10 @@ from cpd.verdict.document import RunRow, Setting
 from cpd.verdict.feasibility import Bound
 from cpd.verdict.gap import Gap, width
 from cpd.verdict.prices import Worth, share_spent, worth_among
-from cpd.verdict.settings import held_share, is_feasible, is_reliable, is_sound, mean_objective, noise_of
+from cpd.verdict.settings import held_share, is_feasible, is_reliable, is_sound, mean_objective, noise_of, objective_of
+
+TRIFLE = 1e-6
+"""Of what the constraints cost at the least, see :func:`trifle`: objectives that differ by less do not differ."""
 
 ROUNDING = 64 * sys.float_info.epsilon
 """Of a mean over seeds, relative to the objectives: what a constant that is added to them may change."""
@@ -140,13 +143,23 @@ def mark_of(candidates: Sequence[Candidate], bests: Sequence[Candidate], gap: Ga
     best = best_of(bests, gap)
     if best is None or not sound:
         return Mark()
-    above = width(gap, spread(sound), noise(sound, best))
+    above = width(gap, spread(sound), max(noise(sound, best), trifle(candidates, best)))
     return Mark(best.corrected, clamped(clamped(best.corrected + above) + rounding(sound)), above)
 
 
 def noise(candidates: Sequence[Candidate], lowest: Candidate) -> float:
     """Between seeds: the deviation of the lowest setting, or the median of those shown where that is larger."""
     return max(lowest.noise, median(c.noise for c in candidates))
+
+
+def trifle(candidates: Sequence[Candidate], best: Candidate) -> float:
+    """A difference that nobody cares for, of how far below the best one the objectives of infeasible settings come.
+
+    Without it settings that all end at the optimum would be told apart by how many digits they have of it.
+    """
+    known = (objective_of(run) for c in candidates if c.sound for run in c.runs)
+    lowest = min((f for f in known if f is not None), default=best.corrected)
+    return TRIFLE * max(0.0, clamped(best.corrected - lowest))
 
 
 def spread(candidates: Sequence[Candidate]) -> float:

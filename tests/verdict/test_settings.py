@@ -227,6 +227,15 @@ def test_what_is_no_gap_is_refused(word: Any) -> None:
         read_gap(word)
 
 
+@pytest.mark.parametrize("shift", [0.0, -7.0])
+def test_settings_at_the_optimum_are_useful_whatever_digits_they_have_of_it(shift: float) -> None:
+    runs = [run(shift + f, dual_lr=d) for d, f in [(1, 1.0), (2, 1.0 + 1e-9), (3, 1.0 + 1e-3), (4, 1.0 + 3e-3)]]
+    free = run(shift + 0.5, 9, dual_lr=5)
+    assert [row["useful_settings"] for row in document(runs[:2])["summary"]] == [1]
+    assert [row["useful_settings"] for row in document([*runs[:2], free])["summary"]] == [2]
+    assert [row["useful_settings"] for row in document([*runs, free])["summary"]] == [2]
+
+
 @pytest.mark.parametrize("shift", [0.0, 1e-5, -7.0, 1e6])
 def test_near_0_and_below_it_the_gap_is_a_share_of_the_spread(shift: float) -> None:
     runs = [run(shift + f, dual_lr=d) for d, f in [(1, 0.0), (2, 4e-4), (3, 6e-4), (4, 0.01)]]
