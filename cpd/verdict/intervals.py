@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from functools import lru_cache
 from statistics import NormalDist
+from typing import TYPE_CHECKING
 
 from cpd.outcome import Evidence, Number, Series
 from cpd.verdict.averages import clamped
@@ -17,6 +18,10 @@ LEAST = 100
 """Resamples without which nothing is said."""
 IN_TAIL = 10
 """Resamples beyond a limit without which it is drawn from their standard error."""
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Limits = tuple[float, float]
 
@@ -81,13 +86,13 @@ def clopper_pearson(hits: float, of: float, confidence: float) -> Limits:
 def bootstrap(resampled: Sequence[float], value: float, confidence: float, examples: int | None) -> Limits | None:
     r"""The interval of a value by its values on resamples of the examples.
 
-    .. math:: v \pm \max(q_{1-a} - v, \; v - q_a, \; z s), \qquad z = \sqrt{n / (n - 1)} \; t_{n-1, 1-\alpha/2},
-        \quad a = \Phi(-z)
+    .. math:: v \pm \max(q_{1-a} - v, \; v - q_a, \; (z + (2 z^2 + 1) \, |\gamma| / 6) s), \qquad
+        z = \sqrt{n / (n - 1)} \; t_{n-1, 1-\alpha/2}, \quad a = \Phi(-z)
 
-    of the resamples' quantiles q and their root mean square distance s from the value: the hull of the percentile
-    interval, of its mirror image about the value, since one that folds (an absolute difference, a largest value) is
-    moved to one side by resampling, and of the normal interval. Where fewer than ten resamples are beyond a quantile it
-    is the tenth.
+    of the resamples' quantiles q, their root mean square distance s from the value and their skewness: the hull of the
+    percentile interval, of its mirror image about the value, since one that folds (an absolute difference, a largest
+    value) is moved to one side by resampling, and of the normal interval, longer where the mean of a skewed quantity is
+    so. Where fewer than ten resamples are beyond a quantile it is the tenth.
 
     Args:
         resampled: ``[B]``; what is not finite, as where a group was empty, is left out.
@@ -98,7 +103,8 @@ def bootstrap(resampled: Sequence[float], value: float, confidence: float, examp
     Returns:
         ``(low, high)``; None of fewer than 100 resamples, or of a single example.
 
-    Source: Efron and Tibshirani (1993), chapters 12 and 13; the widening is Hesterberg's expanded percentile (2015).
+    Source: Efron and Tibshirani (1993), chapters 12 and 13; the widening is Hesterberg's expanded percentile (2015),
+    the term of the skewness Johnson's (1978).
     """
     import numpy as np
 
@@ -110,9 +116,23 @@ def bootstrap(resampled: Sequence[float], value: float, confidence: float, examp
     tail = max(NormalDist().cdf(-reach), IN_TAIL / len(values))
     low, high = np.quantile(values, [tail, 1 - tail]).tolist()
     width = max(high - value, value - low)
-    width = max(width, reach * math.sqrt(float(np.mean((values - value) ** 2))))
+    error = math.sqrt(float(np.mean((values - value) ** 2)))
     folded = values[0] >= 0 and value >= 0  # nothing of it is below 0: such a difference has no sign
+    skewness = 0.0 if folded and value < reach * error else _skewness(values)  # what folds is skewed by that alone
+    width = max(width, (reach + (2 * reach**2 + 1) * abs(skewness) / 6) * error)
     return (max(value - width, 0.0) if folded else clamped(value - width)), clamped(value + width)
+
+
+def _skewness(values: NDArray[np.float64]) -> float:
+    """Third moment about the mean over the third power of the deviation; 0 where nothing varies."""
+    import numpy as np
+
+    apart = values - values.mean()
+    scale = float(np.abs(apart).max())
+    if scale == 0:
+        return 0.0
+    shares = apart / scale  # no power of these overflows
+    return float(np.mean(shares**3) / np.mean(shares**2) ** 1.5)
 
 
 def _expanded(tail: float, examples: int | None) -> float:
