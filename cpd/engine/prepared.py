@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from cpd.engine.surroundings import Surroundings, untouched
 from cpd.engine.tree import take
 from cpd.outcome import RunKey
 
+NEAR = 2**24
+"""Numbers that operations of models may give which are judged as one."""
 LARGE_STEP = 20_000_000
 """Operations of products in an evaluation from which arithmetic bounds the step: threads are worth waiting for."""
 
@@ -101,7 +104,7 @@ class Prepared:
         stack = self.stack
         together = stack.measures.fused or not stack.fused
         stack = stack if together else stack.alone()
-        parts = [models] if together else [take(models, [r]) for r in range(models.runs)]
+        parts = self._parts(models, batches, python) if together else [take(models, [r]) for r in range(models.runs)]
         with self.untouched() as before:
             own = python or [before.python] * len(parts)
             at = [_Judging(self, stack, part, own[r] or before.python, keep) for r, part in enumerate(parts)]
@@ -113,7 +116,22 @@ class Prepared:
             if batches.streamed and most is None:
                 self.counts["held_out" if held_out else "training"] = seen
         rows = [each.value() for each in at]
-        return rows[0] if together else stacked_rows(rows)
+        return rows[0] if len(rows) == 1 else stacked_rows(rows)
+
+    def _parts(self, models: Models, batches: Minibatches, python: Sequence[Any] | None) -> list[Models]:
+        """The runs that are judged as one: so many that what comes between stays near the core, two at least.
+
+        Numbers that memory has to give are several times as slow; those of two runs or more are the same to the bit.
+        """
+        if not self.stack.fused or python is not None or not self.counted:
+            return [models]
+        numbers = self.counter.numbers / self.counted
+        if batches.batch_size is not None and not batches.streamed:
+            numbers *= (examples_in(batches.data) or 1) / batches.batch_size
+        size = max(2, int(NEAR // max(numbers, 1)))
+        count = max(1, models.runs // size)
+        bounds = [round(k * models.runs / count) for k in range(count + 1)]
+        return [take(models, list(range(a, b))) for a, b in itertools.pairwise(bounds)]
 
     def examples(self, held_out: bool = False) -> int | None:
         """How many examples models are judged on; None where there are no data, or they were not read yet."""

@@ -27,12 +27,13 @@ from engine_batches import (
 )
 from engine_problems import Classifier, Normed
 
-from cpd.engine import replay
+from cpd.engine import prepared, replay
 from cpd.engine.audit import Finding, audit
 from cpd.engine.batch import Batch
 from cpd.engine.measuring import Measuring, judged_models
 from cpd.engine.minibatches import Minibatches
 from cpd.engine.pruning import Prune
+from cpd.engine.stacked import Models, Stack, Stacked
 from cpd.engine.steppers.choice import choose
 from cpd.engine.train import Hooks, Interrupted, train
 from cpd.outcome import Diagnosis, MeasuredCurves, Run, Series, Status
@@ -117,6 +118,24 @@ def test_curves_are_those_of_a_loop_that_calls_measure(name: str, stepper: str) 
         for metric, values in found.metrics.items():
             assert list(values) == pytest.approx([at.metrics[metric].item() for at in right], rel=1e-9)
         assert run.objective == found.objective[-1]
+
+
+@pytest.mark.parametrize("name", HANDS)
+def test_runs_that_are_judged_in_parts_have_the_same_numbers(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = along(HANDS[name][0], measure_every=7)
+    batch = replace(batch, keys=tuple(replace(batch.keys[0], setting={"dual_lr": 0.01 * k}) for k in range(1, 8)))
+    whole = [numbers(run) for run in train(batch).runs]
+    parts = []
+
+    def noted(self: Stack, models: Models, batch: Any, keep: bool = False) -> Stacked:
+        parts.append(models.runs)
+        return measure(self, models, batch, keep=keep)
+
+    measure = Stack.measure
+    monkeypatch.setattr(Stack, "measure", noted)
+    monkeypatch.setattr(prepared, "NEAR", 1)
+    assert [numbers(run) for run in train(batch).runs] == whole
+    assert {2, 3} < set(parts) <= {1, 2, 3}, "one alone is what all are compared with"
 
 
 @pytest.mark.parametrize("stepper", MOST)
