@@ -252,7 +252,7 @@ class Hungry(cpd.Problem):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("runs", "extra"), [(16, 450_000_000), (8, 400_000_000)], ids=["at the first evaluation", "in a step"]
+    ("runs", "extra"), [(16, 600_000_000), (8, 400_000_000)], ids=["at the first evaluation", "in a step"]
 )
 def test_a_batch_that_runs_out_of_memory_is_halved_and_goes_on(
     runs: int, extra: int, cpd: Forked, elsewhere: Forked
