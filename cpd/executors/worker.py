@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import multiprocessing
 import os
@@ -88,9 +89,11 @@ def attempt(work: Work, payload: Any) -> Outcome:
     try:
         return Returned(work(payload))
     except MemoryError:
-        return Died("out of memory", repeatable=False)
+        died = Died("out of memory", repeatable=False)
     except Exception:
         return Escaped(traceback.format_exc())
+    gc.collect()  # what the work held in circles would be missing when its halves are tried
+    return died
 
 
 def seal(work: Work, payload: Any) -> bytes:
