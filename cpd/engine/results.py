@@ -6,7 +6,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -38,6 +38,8 @@ from cpd.outcome import (
 )
 from cpd.spec.recipes import train_of
 from cpd.verdict.feasibility import dtype_of, feasible_share
+
+Found = TypeVar("Found", Run, HeldOut)
 
 
 def finished_runs(training: Training) -> list[Run]:
@@ -77,11 +79,13 @@ def _with_evidence(training: Training, cohort: Cohort, measured: Stacked, runs: 
         measured, _ = judged(training.prepared, judged_models(step, state, along), python, keep=True)
     found = evidence_of(training.prepared.stack.plans, measured.terms or {}, len(runs))
     return [
-        run
-        if run.status is not Status.COMPLETED
-        else replace(run, constraints={n: replace(c, evidence=own.get(n)) for n, c in run.constraints.items()})
-        for run, own in zip(runs, found, strict=True)
+        run if run.status is not Status.COMPLETED else _sure(run, own) for run, own in zip(runs, found, strict=True)
     ]
+
+
+def _sure(found: Found, evidence: Mapping[str, Evidence]) -> Found:
+    """The same numbers, with the evidence of each constraint."""
+    return replace(found, constraints={n: replace(c, evidence=evidence.get(n)) for n, c in found.constraints.items()})
 
 
 def _with_held_out(training: Training, cohort: Cohort, runs: list[Run]) -> list[Run]:
@@ -95,12 +99,7 @@ def _with_held_out(training: Training, cohort: Cohort, runs: list[Run]) -> list[
     for (share, models), (_, own_at, _) in zip(parts, seen, strict=True):  # a mixture is no model to draw resamples of
         if (alone := (share == 1).tolist()).count(True):
             evidence = _held_out_evidence(training, models, python, own_at)
-            found = [
-                replace(one, constraints={n: replace(c, evidence=own.get(n)) for n, c in one.constraints.items()})
-                if whole
-                else one
-                for one, own, whole in zip(found, evidence, alone, strict=True)
-            ]
+            found = [_sure(one, own) if whole else one for one, own, whole in zip(found, evidence, alone, strict=True)]
     return [
         run
         if run.status is not Status.COMPLETED

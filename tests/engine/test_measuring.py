@@ -26,6 +26,7 @@ from engine_batches import (
     source,
 )
 from engine_problems import Classifier, Normed
+from measured_batches import along, measured
 
 from cpd.engine import prepared, replay
 from cpd.engine.audit import Finding, audit
@@ -36,7 +37,7 @@ from cpd.engine.pruning import Prune
 from cpd.engine.stacked import Models, Stack, Stacked
 from cpd.engine.steppers.choice import choose
 from cpd.engine.train import Hooks, Interrupted, train
-from cpd.outcome import Diagnosis, MeasuredCurves, Run, Series, Status
+from cpd.outcome import Diagnosis, Run, Series, Status
 from cpd.problem import Problem
 from cpd.spec.measuring import Stop
 from cpd.spec.models import Constraint, Train
@@ -50,17 +51,6 @@ MOST = [
     pytest.param("captured", marks=pytest.mark.slow),
     pytest.param("compiled", marks=[pytest.mark.slow, pytest.mark.whole]),
 ]
-
-
-def along(batch: Batch, **asked: Any) -> Batch:
-    """The same batch with a recipe that asks for measures."""
-    return replace(batch, train=Train.model_validate(batch.train.model_dump() | asked))
-
-
-def measured(run: Run) -> MeasuredCurves:
-    assert run.curves is not None
-    assert run.curves.measured is not None
-    return run.curves.measured
 
 
 def without_measures(run: Run) -> Run:

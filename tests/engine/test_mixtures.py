@@ -11,6 +11,7 @@ import pytest
 import torch
 from engine_batches import DROPOUT, NORMED, assert_close, begun, constraint, key, mixed_keys, numbers, quadratic, recipe
 from engine_batches import source as problem_source
+from measured_batches import along, measured
 
 from cpd.engine import replay
 from cpd.engine.audit import Finding, audit
@@ -22,7 +23,7 @@ from cpd.engine.pruning import Prune
 from cpd.engine.steppers.choice import choose
 from cpd.engine.train import Hooks, Interrupted, train
 from cpd.errors import CpdError
-from cpd.outcome import MeasuredCurves, Run, Status
+from cpd.outcome import Run, Status
 from cpd.spec.held_out import Split
 from cpd.spec.models import Constraint, Train
 
@@ -111,16 +112,6 @@ def test_what_is_given_up_is_never_missed(senses: str) -> None:
 
 
 # Trained runs
-
-
-def along(batch: Batch, **asked: Any) -> Batch:
-    return replace(batch, train=Train.model_validate(batch.train.model_dump() | asked))
-
-
-def measured(run: Run) -> MeasuredCurves:
-    assert run.curves is not None
-    assert run.curves.measured is not None
-    return run.curves.measured
 
 
 def at_levels(batch: Batch, *levels: float) -> Batch:
