@@ -132,6 +132,7 @@ def begin(parent: int, bound_to: str | None, setup: Callable[[int], None] | None
     global _device, _setup_error
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+    os.register_at_fork(after_in_child=_end_when_told)  # what the user's code forks: `Pool.terminate()` waits for it
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # the parent started this process with them blocked
     if os.environ.get(SAFE_PATH) == OURS:
         del os.environ[SAFE_PATH]
@@ -146,6 +147,10 @@ def begin(parent: int, bound_to: str | None, setup: Callable[[int], None] | None
             setup(threads)
     except Exception:
         _setup_error = traceback.format_exc()
+
+
+def _end_when_told() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _end_without(parent: int) -> None:

@@ -30,6 +30,18 @@ class Stopped(BaseException):
         return 128 + self.number
 
 
+_taken: list[StopSignals] = []
+
+
+def _give_back_in_child() -> None:
+    """A process that the user's code forks ends on SIGTERM, as it would elsewhere: `Pool.terminate()` waits for that.
+
+    SIGINT stays ours there: a Ctrl-C goes to the whole group, and what a batch reads from must outlive its last step.
+    """
+    for stop in _taken:
+        stop.give_back(but=signal.SIGINT)
+
+
 class StopSignals:
     """Turns SIGINT, SIGTERM and SIGHUP into one polite request while a sweep runs.
 
@@ -48,11 +60,15 @@ class StopSignals:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 self._before[number] = signal.signal(number, self._received)
+            _taken.append(self)
 
-    def give_back(self, error: BaseException | None = None) -> None:
-        """Give them back to who had them."""
+    def give_back(self, error: BaseException | None = None, but: int | None = None) -> None:
+        """Give them back to who had them, but one where that is said."""
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            if number != but:
+                signal.signal(number, handler)
+        if but is None and self in _taken:
+            _taken.remove(self)
 
     def asked(self) -> bool:
         """Whether a signal came."""
@@ -84,3 +100,6 @@ class StopSignals:
         if self._raises:
             self._raises = False
             raise Stopped(number)
+
+
+os.register_at_fork(after_in_child=_give_back_in_child)

@@ -169,6 +169,12 @@ def pooled(context):
     with multiprocessing.get_context(context).Pool(2) as pool:
         return pool.map(square, range(4))
 
+def ended(context):
+    import multiprocessing, time
+    with multiprocessing.get_context(context).Pool(2) as pool:
+        pool.apply_async(time.sleep, (1000,))
+        return pool.map(square, range(4))
+
 def joined(f):
     from joblib import Parallel, delayed
     return Parallel(n_jobs=2)(delayed(f)(k) for k in range(4))
@@ -182,6 +188,7 @@ def joined(f):
         ("joined(twice)", 3.0),
         pytest.param("pooled('spawn')", 3.5, marks=pytest.mark.slow),
         ("pooled('fork')", 3.5),
+        ("ended('fork')", 3.5),
         pytest.param("loaded('spawn').tolist()", 3.5, marks=pytest.mark.slow),
         ("loaded('fork').tolist()", 3.5),
     ],
@@ -201,6 +208,15 @@ def test_processes_that_a_problem_starts_know_its_functions(
     done = cpd_command("sweep", task, "--no-store", "--engine", "eager", "--format", "json")
     assert (done.rc, done.stderr) == (0, "")
     assert json.loads(done.stdout)["runs"][0]["metrics"]["seen"] == mean
+
+
+@pytest.mark.slow
+def test_a_pool_in_a_worker_ends(tmp_path: Path, cpd_command: Command) -> None:
+    (tmp_path / "helper.py").write_text("def twice(k):\n    return 2.0 * k\n")
+    task = write_problem(tmp_path, "ended('fork')", POOLED)
+    done = cpd_command("sweep", task, "--no-store", "--jobs", "2", "--fuse", "1", "--format", "json")
+    assert (done.rc, done.stderr) == (0, "")
+    assert [run["metrics"]["seen"] for run in json.loads(done.stdout)["runs"]] == [3.5, 3.5]
 
 
 def test_a_function_of_a_problem_is_read_in_a_new_process(tmp_path: Path) -> None:
