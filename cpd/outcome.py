@@ -403,6 +403,7 @@ class Run:
         mixture: The iterates of the mixture that is judged, by the steps done there, each with its share; empty where
             one iterate is. Numbers are then the means of theirs.
         averaged: The last share of the training whose parameters' mean is judged; None where no mean is.
+        model: The file of its judged weights; None where they are not kept. Not stored: the file itself says so.
     """
 
     key: RunKey
@@ -422,3 +423,4 @@ class Run:
     kkt: Kkt | None = None
     mixture: Sequence[tuple[int, float]] = ()
     averaged: float | None = None
+    model: str | None = None

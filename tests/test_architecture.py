@@ -50,7 +50,7 @@ ROOMS = {
 # The packages from elsewhere that a room may import; a room that is not named imports none.
 PACKAGES = {
     "cli": {"typer", "click", "rich"},
-    "engine": {"torch", "numpy", "platformdirs", "scipy"},
+    "engine": {"torch", "numpy", "platformdirs", "scipy", "safetensors", "cloudpickle"},
     "problems": {"torch", "numpy", "sklearn"},
     "problem": {"torch"},
     "shares": {"torch"},
@@ -69,6 +69,7 @@ SEARCH_MODULES = {"__future__", "collections", "dataclasses", "itertools", "math
 
 HEAVY = {
     "torch",
+    "safetensors",
     "numpy",
     "pandas",
     "matplotlib",

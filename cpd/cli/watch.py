@@ -94,7 +94,7 @@ def view(found: "StoredSweep", running: bool) -> View:
     return View(
         heading=f"{info.id}: {_asked(found)}, started {_moment(info.started)}",
         progress=_progress(found, done),
-        verdicts=verdict_sentences(readable(result.document)) if result.runs else [],
+        verdicts=verdict_sentences(readable(result.document)) if result.finished else [],
         failures=[spelled_out(failure_line(run)).replace("\n", " ") for run in result.failures],
         ending=f"ended {_moment(info.ended)}" if info.ended else unended,
         done=done / info.runs if info.runs else 0.0,

@@ -30,6 +30,7 @@ class Batch:
         judge: Which data decide a verdict, where that is said.
         checkpoint: Folder for checkpoints of this batch, or None to keep none.
         checkpoint_every: Seconds of work that may be lost when the machine dies.
+        models: Folder into which the judged weights of runs are written as they end; None to keep none.
     """
 
     problem: ProblemSource
@@ -47,6 +48,7 @@ class Batch:
     judge: str | None = None
     checkpoint: str | None = None
     checkpoint_every: float = 60.0
+    models: str | None = None
 
     def with_keys(self, keys: tuple[RunKey, ...]) -> Batch:
         """Return the same batch over other runs."""

@@ -20,7 +20,7 @@ class Result:
     """The result of a sweep, a comparison or a search: the same object that the command line prints.
 
     Attributes:
-        runs: In the order of the spec.
+        finished: The runs, in the order of the spec.
         gap: How far above the mark an objective is still useful: a share of the spread of feasible ones, or a number.
         search: The search block of contract 3, for a bisection.
         advice: What the end of a search means, and what to do.
@@ -32,7 +32,7 @@ class Result:
     """
 
     task: Task
-    runs: list[Run]
+    finished: list[Run]
     gap: Gap = GAP
     search: SearchBlock | None = None
     advice: str | None = None
@@ -48,7 +48,7 @@ class Result:
         searched = self.search is not None
         return judge(
             self.task,
-            self.runs,
+            self.finished,
             gap=self.gap,
             search=self.search,
             summary=not searched,
@@ -59,13 +59,13 @@ class Result:
     @property
     def curves(self) -> list[Recorded | None]:
         """The recorded points of each run, in the order of the document's runs."""
-        return [None if run.curves is None else run.curves.plain() for run in self.runs]
+        return [None if run.curves is None else run.curves.plain() for run in self.finished]
 
     @property
     def failures(self) -> list[Run]:
         """The failed runs, those included of which the judged data show no example of some constraint."""
-        by = decided_by(self.runs, self.task.judge)
-        return [run for run in (as_judged(run, by) for run in self.runs) if run.status is Status.FAILED]
+        by = decided_by(self.finished, self.task.judge)
+        return [run for run in (as_judged(run, by) for run in self.finished) if run.status is Status.FAILED]
 
     @property
     def exit_code(self) -> int:

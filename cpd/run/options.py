@@ -106,6 +106,10 @@ class Options:
     confidence: Annotated[
         float, Option("How sure a verdict on examples is to be: 0.95 or 95%.", read=read_confidence)
     ] = CONFIDENCE
+    keep_models: Annotated[
+        Literal["best", "feasible", "all", "none"] | None,
+        Option("Whose weights are kept: best, feasible, all or none [default: best, of each method, every seed]."),
+    ] = None
     trackers: Annotated[
         tuple[str, ...],
         Option("Tell a tracker: tensorboard:DIR or package.module:Class; may be given again.", ("--log",)),

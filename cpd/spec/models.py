@@ -210,6 +210,8 @@ class ProblemSource(Checked):
         modules: Texts of the local modules that it imports, by relative path; likewise.
         depends: Hashes of what the task lists under ``depends``, by path or ``env:NAME``.
         package: What relative imports start from; empty for a file on its own.
+        pickled: A class or an object that no file has, made by cloudpickle in this process; it travels to workers, and
+            is neither stored nor part of an id.
     """
 
     target: str
@@ -219,6 +221,7 @@ class ProblemSource(Checked):
     modules: dict[str, str] = Field(default_factory=dict)
     depends: dict[str, str] = Field(default_factory=dict)
     package: str = ""
+    pickled: bytes | None = Field(default=None, exclude=True, repr=False)
 
     @property
     def folder(self) -> Path | None:

@@ -100,7 +100,7 @@ def judged(case: Case, seed: int, share: float) -> dict[str, tuple[RunRow, RunRo
         def runs(*words: str) -> list[tuple[RunRow, RunRow]]:
             overrides = Overrides(set=(budget, *held_out, *words), seeds=str(seed))
             result = commands.sweep(str(path), overrides, Options(keep=False, jobs=1))
-            sides = [judge(result.task, result.runs, on=on)["runs"] for on in ("training", "held_out")]
+            sides = [judge(result.task, result.finished, on=on)["runs"] for on in ("training", "held_out")]
             return list(zip(*sides, strict=True))
 
         last, best, mixture = runs("train.select=last,best_feasible,mixture")

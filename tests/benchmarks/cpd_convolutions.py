@@ -21,7 +21,7 @@ def main() -> None:
     began = time.perf_counter()
     result = commands.sweep(sys.argv[1], options=options)
     seconds = time.perf_counter() - began
-    print(json.dumps({"seconds": seconds, "losses": [run.objective for run in result.runs]}))
+    print(json.dumps({"seconds": seconds, "losses": [run.objective for run in result.finished]}))
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def test_a_stored_sweep_is_judged_again_either_way(command: InProcess) -> None:
     assert printed(command, "show", "--judge", "held_out") == document
     assert [
         run.held_out.examples
-        for run in cpd.sweep("mine.yaml", options=cpd.Options(judge="training")).runs
+        for run in cpd.sweep("mine.yaml", options=cpd.Options(judge="training")).finished
         if run.held_out
     ] == []
 

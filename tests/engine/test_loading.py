@@ -48,7 +48,7 @@ def write(folder: Path, target: float, data: float = 1.0) -> str:
 
 def seen(task: str) -> tuple[float | None, float | None, str | None]:
     """What a run saw of the module, its objective and its id."""
-    (run,) = cpd.sweep(task, options=cpd.Options(keep=False, engine="eager")).runs
+    (run,) = cpd.sweep(task, options=cpd.Options(keep=False, engine="eager")).finished
     return run.metrics["target"], run.objective, run.key.id
 
 

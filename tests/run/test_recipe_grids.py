@@ -79,14 +79,14 @@ def lone(dotted: dict[str, Any], key: Any) -> Run:
     words = [f"{name}={json.dumps(value)}" for name, value in dotted.items()]
     words.append(f"penalized.coefficient={key.setting['coefficient']}")
     result, _ = swept(*words, seeds=str(key.seed), keep=False, fuse=1)
-    assert [run.key.setting for run in result.runs] == [{"coefficient": key.setting["coefficient"]}]
-    return result.runs[0]
+    assert [run.key.setting for run in result.finished] == [{"coefficient": key.setting["coefficient"]}]
+    return result.finished[0]
 
 
 def test_step_sizes_by_coefficients_are_one_batch_and_each_run_is_the_one_trained_alone() -> None:
     result, batches = swept(f"{LR}=0.1,0.05,0.02,0.01", keep=False)
-    assert (batches, len(result.runs)) == (1, 20)
-    for run in result.runs[::3]:
+    assert (batches, len(result.finished)) == (1, 20)
+    for run in result.finished[::3]:
         one = lone({LR: run.key.setting[LR]}, run.key)
         assert run.key.id == one.key.id
         assert run.objective == pytest.approx(one.objective, rel=1e-5)
@@ -95,14 +95,14 @@ def test_step_sizes_by_coefficients_are_one_batch_and_each_run_is_the_one_traine
 
 def test_sizes_are_a_batch_each_on_any_number_of_workers() -> None:
     result, batches = swept(f"{HIDDEN}=2,3,5", f"{LR}=0.1,0.05", keep=False)
-    assert (batches, len(result.runs)) == (3, 30)
-    for run in result.runs[::7]:
+    assert (batches, len(result.finished)) == (3, 30)
+    for run in result.finished[::7]:
         one = lone(run.key.dotted, run.key)
         assert run.key.id == one.key.id
         assert run.objective == pytest.approx(one.objective, rel=1e-5)
     cut, more = swept(f"{HIDDEN}=2,3,5", f"{LR}=0.1,0.05", keep=False, fuse=4)
     assert more == 9
-    assert list(map(numbers, cut.runs)) == list(map(numbers, result.runs))
+    assert list(map(numbers, cut.finished)) == list(map(numbers, result.finished))
 
 
 @pytest.mark.parametrize(
@@ -119,8 +119,8 @@ def test_sizes_are_a_batch_each_on_any_number_of_workers() -> None:
 def test_runs_of_one_structure_share_a_batch(assignments: tuple[str, ...], batches: int) -> None:
     result, found = swept("arguments.batches=true", *assignments, seeds="0:2", keep=False)
     assert found == batches
-    assert {run.status.value for run in result.runs} == {"completed"}
-    last = result.runs[-1]
+    assert {run.status.value for run in result.finished} == {"completed"}
+    last = result.finished[-1]
     one = lone(
         {
             "arguments.batches": True,
@@ -136,17 +136,17 @@ def test_runs_of_one_structure_share_a_batch(assignments: tuple[str, ...], batch
 def test_a_sweep_that_is_widened_or_narrowed_finds_its_runs_and_shows_them_as_its_own() -> None:
     first, _ = swept()
     wide, _ = swept(f"{LR}=0.05,0.1", f"{HIDDEN}=2,3")
-    assert (wide.found, len(wide.runs)) == (5, 20)
-    assert {run.key.id for run in first.runs} < {run.key.id for run in wide.runs}
+    assert (wide.found, len(wide.finished)) == (5, 20)
+    assert {run.key.id for run in first.finished} < {run.key.id for run in wide.finished}
     narrow, batches = swept(f"{LR}=0.1,0.05", f"{HIDDEN}=3")
     assert (narrow.found, batches) == (10, 0)
     for result in (first, wide, narrow):
         assert result.id is not None
         shown = history.load(result.id)[1]
         assert shown.document == result.document
-        assert [set(run.key.setting) for run in shown.runs] == [set(run.key.setting) for run in result.runs]
-    assert {*narrow.runs[0].key.setting} == {"coefficient", LR}
-    assert {*first.runs[0].key.setting} == {"coefficient"}
+        assert [set(run.key.setting) for run in shown.finished] == [set(run.key.setting) for run in result.finished]
+    assert {*narrow.finished[0].key.setting} == {"coefficient", LR}
+    assert {*first.finished[0].key.setting} == {"coefficient"}
 
 
 def test_a_stopped_sweep_is_shown_with_the_settings_of_what_it_has() -> None:
@@ -155,7 +155,7 @@ def test_a_stopped_sweep_is_shown_with_the_settings_of_what_it_has() -> None:
     with open_store(None, "read") as store:
         stored = store.load(wide.id, curves=True)
     some = replace(stored, runs=stored.runs[3:7], positions=stored.positions[3:7])
-    assert [run.key.setting for run in history.result(some).runs] == [run.key.setting for run in wide.runs[3:7]]
+    assert [run.key.setting for run in history.result(some).finished] == [run.key.setting for run in wide.finished[3:7]]
 
 
 def test_a_search_has_one_recipe() -> None:

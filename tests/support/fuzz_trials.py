@@ -159,7 +159,7 @@ def _swept(case: Case, options: Options) -> Trained:
     def name(key: RunKey) -> str:
         return canonical_json([key.method, key.setting, key.seed])
 
-    runs = {name(run.key): run for run in result.runs}
+    runs = {name(run.key): run for run in result.finished}
     return Trained([runs[name(key)] for key in case.keys], result.notes)
 
 

@@ -45,5 +45,5 @@ def swept(task: str, store: Path | None = None, **options: Any) -> tuple[float |
     """What a sweep's first run saw, its id, and how many runs the store had."""
     kept = {"keep": False} if store is None else {"store": store}
     result = cpd.sweep(task, options=cpd.Options(engine="eager", **kept, **options))
-    first = result.runs[0]
+    first = result.finished[0]
     return first.metrics.get("seen"), first.key.id, result.found

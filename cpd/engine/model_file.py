@@ -1,0 +1,97 @@
+"""The judged weights of one run as a safetensors file: written whole or not at all, checked when read, never pickled.
+
+Its tensors are the ``state_dict`` of the problem's module, so that plain PyTorch loads them. What they belong to stands
+in the file's metadata as JSON under ``cpd``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from cpd import files
+from cpd.errors import StoreError
+
+FIX = "remove the file, and train the run again: cpd sweep TASK --keep-models all"
+
+
+@dataclass(frozen=True)
+class About:
+    """What a file's weights belong to.
+
+    Attributes:
+        run: The id of the run.
+        problem: Its problem as the task names it.
+        source: SHA-256 of the problem's text.
+        dtype: Of its parameters: ``float32`` or ``float64``.
+    """
+
+    run: str
+    problem: str
+    source: str
+    dtype: str
+
+
+def packed(tensors: Mapping[str, Tensor], about: About) -> bytes:
+    """The content of a file.
+
+    Args:
+        tensors: By their names in the module's ``state_dict``, on any device; what shares memory is written twice.
+        about: What they belong to.
+    """
+    own = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+    written = json.dumps({**asdict(about), "digest": _digest(own)})
+    return save(own, metadata={"format": "pt", "cpd": written})
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file; its folder is made if need be.
+
+    Raises:
+        OSError: It cannot be written; the one that was there is as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files.write(path, content)
+
+
+def read(path: Path) -> tuple[dict[str, Tensor], About]:
+    """The tensors of a file and what they belong to.
+
+    Raises:
+        StoreError: It is missing, damaged, or no file of cpd's.
+    """
+    try:
+        with safe_open(path, "pt") as opened:
+            metadata = opened.metadata() or {}
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - no mapping
+    except FileNotFoundError as error:
+        raise StoreError("is not there", place=str(path), hint="train the run again with --keep-models all") from error
+    except (SafetensorError, OSError) as error:
+        raise StoreError(f"is no model that can be read ({error})", place=str(path), hint=FIX) from error
+    try:
+        about = dict(json.loads(metadata["cpd"]))
+        digest = about.pop("digest")
+        known = About(**about)
+    except (KeyError, TypeError, ValueError) as error:
+        raise StoreError("is not a model that cpd has kept", place=str(path), hint=FIX) from error
+    if digest != _digest(tensors):
+        raise StoreError("was damaged since it was written", place=str(path), hint=FIX)
+    return tensors, known
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of names, types, shapes and bytes."""
+    found = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        found.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        found.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
+    return found.hexdigest()
