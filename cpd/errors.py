@@ -1,7 +1,9 @@
 """The errors a user sees: one line saying where, what, and how to fix it."""
 
 import difflib
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 
 class CpdError(Exception):
@@ -11,6 +13,13 @@ class CpdError(Exception):
         message: What is wrong, with the offending value as the user typed it.
         place: Where, as the user knows it, e.g. ``"tasks/rate.yaml: methods.penalized.coefficient"``.
         hint: The fix, e.g. the valid choices.
+
+    Example:
+        >>> try:
+        ...     cpd.sweep(**line, seeds=[])
+        ... except cpd.CpdError as error:
+        ...     print(error.place)
+        cpd.sweep(): seeds
     """
 
     exit_code = 2
@@ -25,6 +34,11 @@ class CpdError(Exception):
         """``place: message; hint`` on one line."""
         line = f"{self.place}: {self.message}" if self.place else self.message
         return f"{line}; {self.hint}" if self.hint else line
+
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows instead of a traceback: the code of the user's that raised, if any, and the line."""
+        own = str(getattr(self, "traceback", "")).rstrip()
+        return [*own.splitlines(), f"{type(self).__name__}: {self}"]
 
     def __reduce__(self) -> tuple[object, ...]:
         """Errors cross process borders, keyword arguments included."""
@@ -63,3 +77,25 @@ def closest(name: str, choices: Iterable[str]) -> str:
     near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)
     listed = ", ".join(names) if names else "none"
     return f"did you mean '{near[0]}'? Valid: {listed}" if near else f"valid: {listed}"
+
+
+@contextmanager
+def options_as_arguments(call: str) -> Iterator[None]:
+    """Errors of the command line's options, as they are told in Python: ``--kind`` is the argument ``kind`` of a call.
+
+    Args:
+        call: As the user knows it, e.g. ``"result.plot()"``.
+    """
+    try:
+        yield
+    except CpdError as error:
+        if error.place is not None and error.place.startswith("--"):
+            error.place = f"{call}: {_as_argument(error.place)}"
+        error.hint = error.hint and _as_argument(error.hint)
+        raise
+
+
+def _as_argument(text: str) -> str:
+    text = text.replace("cpd sweep TASK --keep-models all", 'cpd.sweep(TASK, keep_models="all")')
+    text = text.replace("--keep-models all", 'keep_models="all"')
+    return re.sub(r"(?<![\w-])--([a-z][a-z-]*)", lambda found: found[1].replace("-", "_"), text)

@@ -77,6 +77,11 @@ def observed(values: Tensor, index: Tensor, size: int) -> Observed:
 
     Raises:
         CpdError: The index is not of whole numbers, or not one for each value.
+
+    Example:
+        >>> losses, index = torch.tensor([0.5, 0.1]), torch.tensor([3, 0])
+        >>> cpd.observed(losses, index, size=1797).shape
+        torch.Size([1797])
     """
     place = "cpd.observed()"
     if index.dtype.is_floating_point or index.dtype.is_complex or index.dtype is torch.bool:
@@ -108,6 +113,11 @@ class Evaluation:
         strict: True values by name where they differ from the surrogate; same shapes. They drive the multipliers and
             the verdict and need no gradient.
         metrics: Scalars to report, by name.
+
+    Example:
+        >>> x = torch.tensor(0.4)
+        >>> cpd.Evaluation(objective=x**2, constraints={"x": x}, metrics={"double": 2 * x}).metrics
+        {'double': tensor(0.8000)}
     """
 
     objective: Tensor
@@ -124,6 +134,31 @@ class Problem:
     Attributes:
         collate: Optional, a method or a function: makes a batch of a list of items, where these are not stacked as they
             are (texts of several lengths, which it pads). Items are those of the Dataset or list that ``data()`` gives.
+
+    Example:
+        >>> class Median(cpd.Problem):
+        ...     def __init__(self, n: int = 100):
+        ...         self.n = n
+        ...     def data(self):
+        ...         return torch.arange(float(self.n)) / self.n
+        ...     def held_out(self):
+        ...         return torch.arange(float(self.n)) / self.n + 0.005
+        ...     def model(self):
+        ...         return torch.nn.Linear(1, 1, bias=False)
+        ...     def evaluate(self, model, batch):
+        ...         (x,) = batch
+        ...         weight = model.weight.squeeze()
+        ...         below = torch.sigmoid(50 * (weight - x))
+        ...         return cpd.Evaluation(weight**2, {"below": cpd.share(below)}, {"below": cpd.share(weight > x)})
+        ...     def measure(self, model, batch):
+        ...         return self.evaluate(model, batch)
+        ...     def project(self, parameters):
+        ...         return {name: value.clamp(0, 1) for name, value in parameters.items()}
+        ...     def constraint_data(self):
+        ...         return None
+        >>> methods = {"lagrangian": {"dual_lr": 1}}
+        >>> cpd.check(problem=Median, constraints={"below": ">= 0.5"}, train={"steps": 10}, methods=methods).ok
+        True
     """
 
     collate: Any = None

@@ -339,6 +339,11 @@ def share(p: Tensor, of: Tensor | None = None, *, dim: int | tuple[int, ...] | N
 
     Raises:
         CpdError: The shapes do not fit together.
+
+    Example:
+        >>> found, positive = torch.tensor([True, False, True, True]), torch.tensor([1, 1, 1, 0])
+        >>> cpd.share(found, of=positive).value
+        tensor(0.6667)
     """
     dtype = torch.promote_types(p.dtype, torch.get_default_dtype())  # a sum of bool or bfloat16 would lose counts
     if of is None:

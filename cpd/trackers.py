@@ -20,6 +20,25 @@ class Tracker:
     """Told what happens in a sweep; override what you need. All calls come from one process and one thread.
 
     A method that raises never stops a sweep: the tracker is told nothing more, and one line says so.
+
+    Example:
+        >>> class Ends(cpd.Tracker):
+        ...     def sweep_start(self, sweep):
+        ...         print(sweep["runs"], "to train")
+        ...     def run_start(self, run):
+        ...         self.started = run["setting"]
+        ...     def points(self, run, points):
+        ...         self.recorded = len(points["steps"])
+        ...     def run_end(self, run):
+        ...         print(run["method"], run["setting"], run["status"])
+        ...     def sweep_end(self, document):
+        ...         print(len(document["runs"]), "runs")
+        >>> result = cpd.sweep(**line, callbacks=[Ends()], keep=False)
+        3 to train
+        penalized {'coefficient': 1.0} completed
+        penalized {'coefficient': 4.0} completed
+        lagrangian {'dual_lr': 0.1} completed
+        3 runs
     """
 
     def sweep_start(self, sweep: Plain) -> None:

@@ -13,6 +13,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import python_reference
+import shown_examples
+
 from cpd.methods.growth import GROWTH
 from cpd.methods.hyperparameter import Hyperparameter
 from cpd.methods.method import Method
@@ -181,6 +184,8 @@ GENERATED: dict[str, Callable[[], str]] = {
     "growth": growth,
     "diagnoses": diagnoses,
     "refusals": refusals,
+    "python": python_reference.page,
+    "examples": shown_examples.page,
 }
 
 

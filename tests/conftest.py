@@ -55,9 +55,11 @@ def _one_thread() -> None:
 
 @pytest.fixture(autouse=True)
 def _own_path() -> Iterator[None]:
-    """What one test's problems put on the path is not found by the next."""
+    """What one test's problems put on the path is not found by the next, nor are their modules."""
     before = sys.path.copy()
     yield
+    if (importing := sys.modules.get("cpd.engine.importing")) is not None:
+        importing.leave()
     sys.path[:] = before
 
 

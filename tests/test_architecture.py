@@ -36,14 +36,14 @@ ROOMS = {
     "engine": {"shares", "problem", "methods", "outcome", "spec", "verdict", "files", "errors"},
     "store": {"spec", "outcome", "files", "errors"},
     "views": {"verdict", "outcome", "files", "errors"},
-    # What a command came to, fresh or stored, without torch.
-    "results": {"spec", "store", "verdict", "views", "outcome", "files", "errors"},
+    # What a command came to, fresh or stored, without torch until a kept model is loaded.
+    "results": {"engine", "spec", "store", "verdict", "views", "outcome", "files", "errors"},
     "run": {
-        "spec", "methods", "search", "executors", "engine", "store", "verdict", "results", "trackers", "outcome",
-        "errors",
+        "spec", "methods", "search", "executors", "engine", "store", "verdict", "views", "results", "trackers",
+        "outcome", "errors",
     },
     "cli": {"run", "results", "views", "store", "spec", "verdict", "errors"},
-    "cpd": {"run", "results", "spec", "problem", "shares", "errors"},
+    "cpd": {"run", "results", "spec", "problem", "shares", "trackers", "errors"},
     "problems": {"cpd", "problem", "errors"},
 }  # fmt: skip
 
@@ -59,8 +59,8 @@ PACKAGES = {
     "verdict": {"numpy"},
     "executors": {"loky", "dask", "distributed", "ray"},
     "spec": {"pydantic", "yaml"},
-    "views": {"pandas", "numpy", "rich", "matplotlib", "plotly", "jinja2"},
-    "results": {"pandas"},
+    "views": {"pandas", "numpy", "rich", "matplotlib", "plotly", "jinja2", "IPython"},
+    "results": {"pandas", "torch"},
     "trackers": {"torch"},
 }
 

@@ -1,11 +1,14 @@
 """The pages keep their word: their commands run, their links lead somewhere, their generated parts are fresh."""
 
+import doctest
 import importlib.util
+import io
 import os
 import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -16,6 +19,7 @@ import yaml
 from commands import ROOT, Finished
 from forked_cpd import Forked
 
+import cpd
 from cpd.cli.main import app
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -144,7 +148,7 @@ def reached(page: Path, link: str) -> bool:
     return heading in [re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles]
 
 
-PATH = re.compile(r"(?<![\w./-])(?:cpd|docs|sweeps|tasks|tests|\.ci)/[\w./-]*[\w/]")
+PATH = re.compile(r"(?<![\w./-])(?:cpd|docs|examples|sweeps|tasks|tests|\.ci)/[\w./-]*[\w/]")
 PLACEHOLDER = re.compile(r"[A-Z]{3}")
 
 
@@ -187,14 +191,16 @@ def test_a_broken_link_is_seen() -> None:
 
 
 @pytest.fixture(scope="module")
-def maker() -> ModuleType:
+def maker() -> Iterator[ModuleType]:
     """``docs/make_reference.py``, which is no part of the package."""
+    sys.path.insert(0, str(ROOT / "docs"))  # as Python does for a file that it runs
     spec = importlib.util.spec_from_file_location("make_reference", ROOT / "docs" / "make_reference.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module
+    yield module
+    sys.path.remove(str(ROOT / "docs"))
 
 
 def test_generated_parts_are_fresh(maker: ModuleType) -> None:
@@ -207,6 +213,66 @@ def test_a_stale_part_is_seen_and_what_is_written_by_hand_stays(maker: ModuleTyp
     before, _, after = maker.remade(page.read_text()).partition("`SGD`, `Adam`")
     assert before == "by hand\n<!-- generated: optimizers -->\n\n"
     assert after.endswith("\n\n<!-- end -->\nmore\n")
+
+
+@pytest.fixture(scope="module")
+def reference(maker: ModuleType) -> ModuleType:
+    """``docs/python_reference.py``."""
+    found: ModuleType = maker.python_reference
+    return found
+
+
+def test_every_public_name_is_on_the_page_with_an_example(reference: ModuleType) -> None:
+    entries = reference.entries()
+    page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    assert {entry.name for entry in entries} >= set(cpd.__all__)
+    assert {"Result.best", "Result.plot", "Tracker.run_end", "Problem.held_out"} <= {entry.name for entry in entries}
+    assert [entry.name for entry in entries if f"## `cpd.{entry.name}`\n" not in page] == []
+    assert [entry.name for entry in entries if not entry.sections[""]] == []
+    assert reference.without_example(entries) == []
+    assert {"problem", "train", "seeds", "callbacks"} <= set(reference.keywords(cpd.sweep))
+    assert {"problem", "target"} <= set(reference.keywords(cpd.bisect))
+
+
+SETUP = re.compile(r"^```python\n(>>> .*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_the_examples_of_the_reference_say_what_comes_of_them(
+    reference: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each begins where the first block of the page ends; all of them share a store, so that they train once."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CPD_STORE", raising=False)
+    setup = SETUP.search((ROOT / "docs" / "python.md").read_text(encoding="utf-8"))
+    assert setup is not None
+    parser, said = doctest.DocTestParser(), io.StringIO()
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    examples = [entry for entry in reference.entries() if entry.example]
+    for entry in examples:
+        test = parser.get_doctest(setup[1] + entry.example, {"__name__": "__main__"}, f"cpd.{entry.name}", None, None)
+        runner.run(test, out=said.write)
+    assert said.getvalue() == ""
+    assert runner.tries > 3 * len(examples)
+
+
+def test_a_name_without_an_example_is_seen(reference: ModuleType) -> None:
+    class Silent:
+        """Says nothing."""
+
+        def word(self) -> None:
+            """No example."""
+
+    class Told(Silent):
+        """Says it.
+
+        Example:
+            >>> Told().word()
+        """
+
+    for owner, missing in ((Silent, ["Own", "Own.word"]), (Told, [])):
+        found = [reference.Entry("Own", owner), reference.Entry("Own.word", owner.word, owner)]
+        assert reference.without_example(found) == missing
 
 
 def test_every_generated_part_is_on_a_page(maker: ModuleType) -> None:

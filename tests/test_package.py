@@ -97,6 +97,7 @@ def test_the_source_distribution_builds_and_tests_itself(built: Path) -> None:
     with tarfile.open(path) as archive:
         names = {name.split("/", 1)[1] for name in archive.getnames()}
     tests = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("tests/**/*.py")}
+    tests |= {path.relative_to(ROOT).as_posix() for path in ROOT.glob("examples/*.*")}
     assert {"pyproject.toml", "LICENSE", ".ci/run", *CONTRIBUTORS, *SOURCES, *SPECS, *tests} <= names
 
 

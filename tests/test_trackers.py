@@ -104,9 +104,9 @@ def test_a_tracker_hears_of_everything_in_order(here: Callable[[str, str], Path]
         ("sweep_start", opening),
         ("run_start", named(first)),
         ("run_start", named(second)),
-        ("points", named(first), asdict(result.runs[0].curves)),
+        ("points", named(first), asdict(result.finished[0].curves)),
         ("run_end", first),
-        ("points", named(second), asdict(result.runs[1].curves)),
+        ("points", named(second), asdict(result.finished[1].curves)),
         ("run_end", second),
         ("sweep_end", result.document),
     ]
@@ -290,6 +290,7 @@ def test_words_that_name_no_tracker_are_refused(
     here("recorder", RECORDER)
     with pytest.raises(CpdError) as caught:
         sweep(words, keep=True)
+    message = f"cpd.sweep(): trackers: {message.partition(': ')[2]}"
     assert ours(str(caught.value), message) == message
     assert not (tmp_path / ".cpd").exists()
 

@@ -5,17 +5,13 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from cpd.cli.console import say
 from cpd.cli.options import Columns, Format, Store
-from cpd.views.printable import spelled_out
-
-if TYPE_CHECKING:
-    from cpd.store.records import StoredSweep
-    from cpd.views.report.page import Provenance
+from cpd.views.printable import size, spelled_out
 
 app = typer.Typer()
 
@@ -23,6 +19,8 @@ Judge = Annotated[
     Literal["training", "held_out"] | None,
     typer.Option(help="The data that decide, training or held_out [default: as the sweep was judged]."),
 ]
+
+Confidence = Annotated[str | None, typer.Option(help="How sure a verdict is to be instead, 0.99 or 99%.")]
 
 SweepArgument = Annotated[
     str, typer.Argument(metavar="SWEEP", help="An id, the start of one, a task's name for its newest, or last.")
@@ -42,6 +40,11 @@ def runs(form: Format = "table", store: Store = None) -> None:
 
     with open_store(store, "read") as opened:
         rows = [asdict(info) for info in opened.sweeps()]
+        models = opened.model_sizes()
+    if models:  # bytes for programs
+        kept = [models.get(row["id"], 0) for row in rows]
+        shown = kept if form in ("json", "csv") else [size(bytes_) if bytes_ else "" for bytes_ in kept]
+        rows = [{**row, "models": value} for row, value in zip(rows, shown, strict=True)]
     print_rows(rows, form, "sweeps")
 
 
@@ -52,7 +55,10 @@ def show(
     tolerance: Annotated[float | None, typer.Option(help="Judge at this tolerance instead.", min=0.0)] = None,
     gap: Annotated[str | None, typer.Option(help="Judge usefulness with this gap instead, 5% or 0.01.")] = None,
     judge: Judge = None,
-    confidence: Annotated[str | None, typer.Option(help="How sure a verdict is to be instead, 0.99 or 99%.")] = None,
+    confidence: Confidence = None,
+    judgement: Annotated[
+        str | None, typer.Option(help="Its kept models as cpd judge saw them on other examples, by that name.")
+    ] = None,
     store: Store = None,
     form: Format = "table",
     columns: Columns = None,
@@ -68,9 +74,21 @@ def show(
 
     further = read_columns(columns or "")
     sure = None if confidence is None else read_confidence(confidence)
-    _, result = history.load(sweep, store, tolerance, gap, judge, sure)
+    stored_sweep, result = history.load(sweep, store, tolerance, gap, judge, sure, judgement)
     render.show(result.document, form, sys.stdout, further=further)
+    for note in result.notes if judgement is not None else _judgements(stored_sweep.info.id, store):
+        say(note)
     raise typer.Exit(result.exit_code)
+
+
+def _judgements(sweep: str, store: str | None) -> list[str]:
+    """Say by which names kept models were judged on other examples."""
+    from cpd.store import judgements
+    from cpd.store.store import open_store
+
+    with open_store(store, "read") as opened:
+        names = [one.name for one in judgements.listed(opened, sweep)]
+    return [f"judged on other examples too, see --judgement NAME: {', '.join(names)}"] if names else []
 
 
 @app.command()
@@ -124,11 +142,13 @@ def report(
     Example: cpd report figure2 --to figure2.html
     """
     from cpd.results import history
+    from cpd.results.provenance import of_record
     from cpd.views.report.page import write_report
 
     stored_sweep, result = history.load(sweep, store, judge=judge)
     file = Path(to or f"{_file_name(stored_sweep.record.task)}.html")
-    write_report(file, result.document, result.curves, provenance(stored_sweep))
+    provenance = of_record(stored_sweep.record, stored_sweep.info.ended)
+    write_report(file, result.document, result.curves, provenance)
     say(f"written: {file}")
 
 
@@ -161,7 +181,7 @@ def rm(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     store: Store = None,
 ) -> None:
-    """Remove a stored sweep and the runs that no other sweep shows; asks first.
+    """Remove a stored sweep and the runs that no other sweep shows, with their models; asks first.
 
     Example: cpd rm last
     """
@@ -178,38 +198,24 @@ def rm(
             raise typer.Abort
     with open_store(store, "write") as opened:
         removed = opened.remove(name)
-    say(f"removed {name}: {removed.runs} runs gone, {removed.kept} kept for other sweeps")
+    freed = f", {size(removed.freed)} of models freed" if removed.freed else ""
+    say(f"removed {name}: {removed.runs} runs gone, {removed.kept} kept for other sweeps{freed}")
 
 
-def provenance(sweep: StoredSweep) -> Provenance:
-    """Say where a report's numbers come from, and how to have them again."""
-    record = sweep.record
-    commit = {"git commit": record.git_commit} if record.git_commit else {}
-    spec = {name: value for name, value in record.spec.items() if name != "text"}
-    defaults = record.options.get("defaults", {})
-    methods = {
-        name: [{**defaults.get(name, {}), **setting} for setting in settings]
-        for name, settings in spec.get("methods", {}).items()
-    }
-    problem = dict(spec.get("problem", {}))
-    source = problem.pop("source", None)
-    problem.pop("modules", None)
-    return {
-        "spec_text": record.text,
-        "problem_text": source,
-        "canonical": {**spec, "problem": problem, "methods": methods},
-        "command_line": record.command_line,
-        "repeat_command": _repeat(record.command_line),
-        "versions": {**record.versions, **commit},
-        "machine": dict(record.machine),
-        "started": record.started,
-        "ended": sweep.info.ended,
-    }
+@app.command()
+def gc(store: Store = None) -> None:
+    """Remove the models that no sweep keeps, and what commands left that were killed; says what that freed.
 
+    Example: cpd gc
+    """
+    from cpd.results.kept import collect
+    from cpd.store.store import open_store
 
-def _repeat(command_line: str) -> str:
-    """The same command, which trains again what a store has."""
-    return f"{command_line} --fresh" if command_line and "--fresh" not in command_line.split() else command_line
+    with open_store(store, "read") as opened:
+        found = collect(opened)
+    if found.running:
+        say(f"{', '.join(found.running)} is running: what it may keep stays")
+    say(f"{found.models} models that no sweep keeps are gone, {size(found.freed)} freed")
 
 
 def _file_name(task: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from cpd.engine.pruning import Prune
 from cpd.outcome import RunKey
@@ -31,6 +32,8 @@ class Batch:
         checkpoint: Folder for checkpoints of this batch, or None to keep none.
         checkpoint_every: Seconds of work that may be lost when the machine dies.
         models: Folder into which the judged weights of runs are written as they end; None to keep none.
+        models_of: Whose: of ``feasible`` runs, or of ``all`` that completed.
+        models_home: Whether they come home with the runs instead: a cluster's workers do not see the folder.
     """
 
     problem: ProblemSource
@@ -45,10 +48,12 @@ class Batch:
     searched: str | None = None
     loader_workers: int | None = None
     held_out: Split | None = None
-    judge: str | None = None
+    judge: Literal["training", "held_out"] | None = None
     checkpoint: str | None = None
     checkpoint_every: float = 60.0
     models: str | None = None
+    models_of: Literal["feasible", "all"] = "all"
+    models_home: bool = False
 
     def with_keys(self, keys: tuple[RunKey, ...]) -> Batch:
         """Return the same batch over other runs."""

@@ -16,12 +16,13 @@ import re
 import sys
 import tokenize
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from typing import Any
 
-from cpd.spec.finding import OwnFinder, beside, is_installed_file
+from cpd.spec.finding import OwnFinder, beside, is_installed_file, is_nowhere
 from cpd.spec.identity import digest
 from cpd.spec.models import ProblemSource
 
@@ -49,6 +50,8 @@ class Home:
         tops = {path.partition("/")[0].removesuffix(".py") for path in texts}
         self.tops = {name for name in tops if beside(name, self.folders) is not None}
         self.tops |= {module.partition(".")[0]} if module else set()
+        self.gone = {name for name in tops if is_nowhere(name, self.folders)}
+        self.tops |= self.gone
         self._own: dict[str, types.ModuleType] = {}
         self._aside: dict[str, types.ModuleType] = {}
         self._added = list(self.folders)
@@ -86,13 +89,24 @@ class Home:
         """Where a module of this problem is, to be run from the text that travelled."""
         top, *inner = name.split(".")
         if not inner:
-            spec = beside(name, self.folders)
+            spec = beside(name, self.folders) or self._travelled(name)
             self.tops |= {name} if spec is not None else set()
         else:
-            spec = PathFinder.find_spec(name, path) if top in self.tops else None
+            spec = (PathFinder.find_spec(name, path) or self._travelled(name)) if top in self.tops else None
         if spec is not None and type(spec.loader) is SourceFileLoader and spec.origin is not None:
             spec.loader = _FromText(name, spec.origin, self._text(name, spec))
         return spec
+
+    def _travelled(self, name: str) -> ModuleSpec | None:
+        """Where a module was that is not here any more: its text is; a package without text is an empty one."""
+        if name.partition(".")[0] not in self.gone:
+            return None
+        path = name.replace(".", "/")
+        file, package = f"{path}.py", f"{path}/__init__.py"
+        if file in self.texts:
+            return _spec_from(name, file, self.texts[file])
+        within = any(one.startswith(f"{path}/") for one in self.texts)
+        return _spec_from(name, package, self.texts.get(package, ""), [path]) if within else None
 
     def _text(self, name: str, spec: ModuleSpec) -> str | None:
         return self.texts.get(_place_of(name, str(spec.origin)))
@@ -101,6 +115,11 @@ class Home:
 def _is_from(module: Any, roots: tuple[str, ...]) -> bool:
     file = getattr(module, "__file__", None)
     return isinstance(file, str) and str(Path(file).resolve()).startswith(roots) and not is_installed_file(file)
+
+
+def _spec_from(name: str, path: str, text: str, within: list[str] | None = None) -> ModuleSpec | None:
+    loader = _FromText(name, path, text)
+    return importlib.util.spec_from_file_location(name, path, loader=loader, submodule_search_locations=within)
 
 
 class _FromText(SourceFileLoader):
@@ -158,6 +177,22 @@ def leave() -> None:
     _use(None)
 
 
+@contextmanager
+def in_use_again() -> Iterator[None]:
+    """Put to use afterwards what was before: a training may go on around it."""
+    before = _current
+    try:
+        yield
+    finally:
+        _use(before)
+
+
+def from_disk(source: ProblemSource, path: str) -> bool:
+    """Whether a problem in use takes a module from the disk: it is elsewhere on Python's path, not beside it."""
+    home = _homes.get(module_key(source))
+    return home is None or path.partition("/")[0].removesuffix(".py") not in home.tops
+
+
 def _use(home: Home | None) -> None:
     global _current
     if home is _current:
@@ -181,13 +216,13 @@ def problem_module(source: ProblemSource) -> types.ModuleType:
     if module is not None and (not source.source or _source_of(module) == source.source):
         return module
     filename = source.path or place
-    return _run(source, _named(filename, source), "", filename)
+    return _run(source, _named(filename, source), source.package, filename)
 
 
 def _own_name(source: ProblemSource) -> str:
     """The name of a problem's module beside the spec, as its own package knows it; empty for a file on its own."""
     place = source.target.rpartition(":")[0]
-    if source.path is None:
+    if source.path is None or source.is_live:
         return ""
     if not place.endswith(".py"):
         return place
@@ -263,25 +298,28 @@ def _run(source: ProblemSource, name: str, package: str, filename: str) -> types
 
 
 _imported: dict[str, str] = {}
-"""What this process imported of problems' modules that are elsewhere on the path: a hash of their texts, by name."""
+"""What this process imported of problems' modules that are elsewhere on the path: a hash of each text, by its path."""
 
 
 def _forget_edited(source: ProblemSource, own: set[str]) -> None:
-    """Let modules on Python's own path that the user has edited since be imported anew; its own are its own."""
+    """Let modules on Python's own path that the user has edited since be imported anew; its own are its own.
+
+    What nobody has edited stays the object that the program has, whichever problems use it, and how much of it.
+    """
     place = source.target.rpartition(":")[0]
-    texts: dict[str, list[tuple[str, str]]] = {}
-    for path, text in sorted(source.modules.items()):
-        texts.setdefault(path.partition("/")[0].removesuffix(".py"), []).append((path, text))
-    if not place.endswith(".py"):  # its package may hold others' problems, and cpd's own: they stay as they are
-        texts.setdefault(place, []).append((place, source.source))
-    for module, found in texts.items():
+    texts = dict(source.modules)
+    # Its package may hold others' problems, and cpd's own: they stay as they are. So does the program itself.
+    if not place.endswith(".py") and not source.is_live:
+        texts[place] = source.source
+    for path, text in texts.items():
+        module = place if path == place else path.partition("/")[0].removesuffix(".py")
         if module.partition(".")[0] in own:
             continue
-        seen = digest([str(source.folder), found])
-        if _imported.get(module, seen) != seen:
+        seen = digest(text)
+        if _imported.get(path, seen) != seen:
             for name in [name for name in sys.modules if name == module or name.startswith(f"{module}.")]:
                 del sys.modules[name]
-        _imported[module] = seen
+        _imported[path] = seen
 
 
 sys.meta_path.insert(0, _Finder())

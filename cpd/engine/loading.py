@@ -19,6 +19,7 @@ from cpd.engine.generators import HELD_OUT_SEED, seed_all
 from cpd.engine.held_out import Parts, check_given, has_entry, shared_examples, split
 from cpd.engine.importing import enter, forget, module_key, problem_module
 from cpd.engine.items import Stream
+from cpd.engine.live import is_given, made
 from cpd.engine.tracebacks import user_traceback as user_traceback
 from cpd.errors import CpdError, SpecError, closest
 from cpd.problem import Problem
@@ -83,8 +84,10 @@ def load_problem(source: ProblemSource) -> Problem:
 
 def _made(source: ProblemSource) -> Problem:
     with watching() as watch:
-        kind = _problem_class(source)
+        kind = _given(source) if is_given(source) else _problem_class(source)
     _of_module.setdefault(module_key(source), {}).update(inputs(watch, source))
+    if isinstance(kind, Problem):
+        return kind
     _check_arguments(kind, source)
     try:
         with reading(source):
@@ -246,7 +249,7 @@ def _no_children(error: Exception) -> str | None:
 
 def _problem_class(source: ProblemSource) -> type[Problem]:
     place, _, name = source.target.rpartition(":")
-    module = _module(source, place)
+    module = module_of(source, place)
     kind = getattr(module, name, None)
     if kind is None:
         classes = [n for n, c in vars(module).items() if inspect.isclass(c) and issubclass(c, Problem)]
@@ -257,7 +260,23 @@ def _problem_class(source: ProblemSource) -> type[Problem]:
     return kind
 
 
-def _module(source: ProblemSource, place: str) -> types.ModuleType:
+def _given(source: ProblemSource) -> Any:
+    """The class or the object that was given; importing what it needs may raise."""
+    try:
+        return made(source)
+    except CpdError:
+        raise
+    except Exception as error:
+        message = f"'{source.target}' cannot be made here: {type(error).__name__}: {error}"
+        raise SpecError(message, place="problem", hint="see that what it imports is here too") from error
+
+
+def module_of(source: ProblemSource, place: str) -> types.ModuleType:
+    """The module of a problem.
+
+    Raises:
+        SpecError: It cannot be imported.
+    """
     try:
         return problem_module(source)
     except (CpdError, KeyboardInterrupt):

@@ -18,7 +18,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from cpd import files
-from cpd.errors import StoreError
+from cpd.errors import CpdError, StoreError
+from cpd.spec.models import ProblemSource
 
 FIX = "remove the file, and train the run again: cpd sweep TASK --keep-models all"
 
@@ -39,6 +40,11 @@ class About:
     source: str
     dtype: str
 
+    @classmethod
+    def of(cls, run: str, problem: ProblemSource, dtype: str) -> About:
+        """What the weights of a run of a problem belong to."""
+        return cls(run, problem.target, hashlib.sha256(problem.source.encode()).hexdigest(), dtype)
+
 
 def packed(tensors: Mapping[str, Tensor], about: About) -> bytes:
     """The content of a file.
@@ -46,10 +52,19 @@ def packed(tensors: Mapping[str, Tensor], about: About) -> bytes:
     Args:
         tensors: By their names in the module's ``state_dict``, on any device; what shares memory is written twice.
         about: What they belong to.
+
+    Raises:
+        CpdError: One is of a type that no such file can hold.
     """
-    own = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+    own = {name: _apart(tensor) for name, tensor in tensors.items()}
     written = json.dumps({**asdict(about), "digest": _digest(own)})
-    return save(own, metadata={"format": "pt", "cpd": written})
+    try:
+        return save(own, metadata={"format": "pt", "cpd": written})
+    except KeyError as error:  # it looks types up
+        name = next((name for name, tensor in own.items() if tensor.dtype == error.args[0]), "a tensor")
+        kind = str(error.args[0]).removeprefix("torch.")
+        message, hint = f"'{name}' is {kind}, which safetensors does not hold", "dtype: float32 makes it smaller"
+        raise CpdError(message, place=about.problem, hint=hint) from error
 
 
 def write(path: Path, content: bytes) -> None:
@@ -79,12 +94,28 @@ def read(path: Path) -> tuple[dict[str, Tensor], About]:
     try:
         about = dict(json.loads(metadata["cpd"]))
         digest = about.pop("digest")
-        known = About(**about)
+        known = About(**{name: _printable(value) for name, value in about.items()})
     except (KeyError, TypeError, ValueError) as error:
         raise StoreError("is not a model that cpd has kept", place=str(path), hint=FIX) from error
     if digest != _digest(tensors):
         raise StoreError("was damaged since it was written", place=str(path), hint=FIX)
     return tensors, known
+
+
+def _printable(value: object) -> str:
+    """A word of a file that others may have made; errors show it.
+
+    Raises:
+        ValueError: It is no text of one line.
+    """
+    if not isinstance(value, str) or not value.isprintable():
+        raise ValueError(value)
+    return value
+
+
+def _apart(tensor: Tensor) -> Tensor:
+    """A copy with memory of its own, in order, of numbers as they read."""
+    return tensor.detach().cpu().resolve_conj().resolve_neg().clone(memory_format=torch.contiguous_format)
 
 
 def _digest(tensors: Mapping[str, Tensor]) -> str:

@@ -185,6 +185,10 @@ class Builder:
             for key in keys:
                 yield self._prepare([key], models, fused=False)  # type: ignore[misc]
 
+    def model(self, seed: int) -> nn.Module:
+        """The model that the runs of a seed begin with."""
+        return self._built(seed).model
+
     def _built(self, seed: int) -> Built:
         self.start.restore()
         seed_all(seed)
@@ -194,7 +198,7 @@ class Builder:
         if not isinstance(model, nn.Module):
             message = f"returned {type(model).__name__}"
             raise CpdError(message, place=place, hint="return a torch.nn.Module")
-        model = _placed(model, self.device, self.dtype)
+        model = placed(model, self.device, self.dtype)
         if is_lazy(model):
             self._materialise(model)
         if not any(p.requires_grad for p in model.parameters()):
@@ -278,7 +282,7 @@ class Builder:
         return prepared
 
 
-def _placed(model: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
+def placed(model: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
     """A model on the device, its floating numbers of the dtype; complex ones stay complex."""
     if not any(t.is_complex() for t in [*model.parameters(), *model.buffers()]):
         return model.to(device, dtype)

@@ -6,7 +6,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,20 +15,17 @@ from cpd.engine.certificates import certified
 from cpd.engine.cohort import Cohort
 from cpd.engine.divergence import broken_gradients, finite_parameters, reason
 from cpd.engine.evidence import evidence_of
-from cpd.engine.judging import judged, mean_of, unmeasured
+from cpd.engine.judging import judged, unmeasured
 from cpd.engine.measuring import HELD_OUT, is_mixture, judged_at_kept, judged_models, judged_parts, mixture
-from cpd.engine.python_state import PythonState
+from cpd.engine.on_held_out import columns_of, judged_only, numbers_at, on_held_out, sure
 from cpd.engine.recorder import on_host
-from cpd.engine.remeasuring import remeasured
 from cpd.engine.seen import unseen
-from cpd.engine.stacked import Models, Stacked
+from cpd.engine.stacked import Stacked
 from cpd.engine.training import Training, norm_interval
 from cpd.outcome import (
     ConstraintOutcome,
     Curves,
     Ending,
-    Evidence,
-    HeldOut,
     MeasuredCurves,
     Run,
     RunKey,
@@ -38,8 +35,6 @@ from cpd.outcome import (
 )
 from cpd.spec.recipes import train_of
 from cpd.verdict.feasibility import dtype_of, feasible_share
-
-Found = TypeVar("Found", Run, HeldOut)
 
 
 def finished_runs(training: Training) -> list[Run]:
@@ -78,28 +73,14 @@ def _with_evidence(training: Training, cohort: Cohort, measured: Stacked, runs: 
         python = training.python if cohort is training.going else None
         measured, _ = judged(training.prepared, judged_models(step, state, along), python, keep=True)
     found = evidence_of(training.prepared.stack.plans, measured.terms or {}, len(runs))
-    return [
-        run if run.status is not Status.COMPLETED else _sure(run, own) for run, own in zip(runs, found, strict=True)
-    ]
-
-
-def _sure(found: Found, evidence: Mapping[str, Evidence]) -> Found:
-    """The same numbers, with the evidence of each constraint."""
-    return replace(found, constraints={n: replace(c, evidence=evidence.get(n)) for n, c in found.constraints.items()})
+    return [run if run.status is not Status.COMPLETED else sure(run, own) for run, own in zip(runs, found, strict=True)]
 
 
 def _with_held_out(training: Training, cohort: Cohort, runs: list[Run]) -> list[Run]:
     """The runs with what their judged models give on held-out examples, of those that have come to their end."""
     python = training.python if cohort is training.going else None
     parts = judged_parts(cohort.step, cohort.tree.state, cohort.tree.along)
-    seen = [(share, *judged(training.prepared, models, python, held_out=True, keep=True)) for share, models in parts]
-    raised = {r: error for share, _, own in seen for r, error in own.items() if share[r] > 0}
-    at = mean_of([(share, at) for share, at, _ in seen])
-    found = _held_out(training, at)
-    for (share, models), (_, own_at, _) in zip(parts, seen, strict=True):  # a mixture is no model to draw resamples of
-        if (alone := (share == 1).tolist()).count(True):
-            evidence = _held_out_evidence(training, models, python, own_at)
-            found = [_sure(one, own) if whole else one for one, own, whole in zip(found, evidence, alone, strict=True)]
+    found, raised = on_held_out(training.prepared, training.steps, parts, python)
     return [
         run
         if run.status is not Status.COMPLETED
@@ -110,41 +91,6 @@ def _with_held_out(training: Training, cohort: Cohort, runs: list[Run]) -> list[
     ]
 
 
-def _held_out_evidence(
-    training: Training, models: Models, python: list[PythonState] | None, at: Stacked
-) -> list[dict[str, Evidence]]:
-    """What says how sure values on held-out examples are, of every model: of shares their terms, else resamples."""
-    prepared = training.prepared
-    shares = evidence_of(prepared.stack.plans, at.terms or {}, models.runs)
-    rest = {n: c for n, c in _columns(prepared.stack.sizes).items() if n not in prepared.stack.plans or not at.terms}
-    others = remeasured(prepared, models, python, training.steps, rest)
-    return [{**own, **other} for own, other in zip(shares, others, strict=True)]
-
-
-def _held_out(training: Training, at: Stacked) -> list[HeldOut]:
-    """Numbers on held-out examples as plain ones, of every model."""
-    stack, examples = training.prepared.stack, training.prepared.examples(held_out=True)
-    columns = _columns(stack.sizes)
-    host = {"objective": at.objective, "strict": at.recorded, "surrogate": _judged_only(at.surrogate, at.observed)}
-    rows = {
-        n: t.detach().cpu().tolist() for n, t in {**host, **{f"metric {n}": t for n, t in at.metrics.items()}}.items()
-    }
-    observed = None if at.observed is None else at.observed.tolist()
-    return [
-        HeldOut(
-            examples=examples,
-            objective=finite_or_none(rows["objective"][r]),
-            constraints={
-                n: ConstraintOutcome(_numbers(rows["strict"][r], c), _numbers(rows["surrogate"][r], c))
-                for n, c in columns.items()
-            },
-            metrics={n: finite_or_none(rows[f"metric {n}"][r]) for n in at.metrics},
-            error=_nothing_held_out(observed and observed[r], stack.sizes),
-        )
-        for r in range(len(rows["objective"]))
-    ]
-
-
 def _judged(training: Training, cohort: Cohort) -> tuple[Stacked, dict[int, str]]:
     """The finished models' numbers; none of those that are judged at an iterate of which they are known."""
     models = cohort.step.judged(cohort.tree.state)
@@ -152,12 +98,6 @@ def _judged(training: Training, cohort: Cohort) -> tuple[Stacked, dict[int, str]
     if judged_at_kept(tree.along, tree.state, mixture(tree.along, cohort.step)).all():
         return unmeasured(training.prepared, models), {}
     return judged(training.prepared, models, training.python if cohort is training.going else None, keep=True)
-
-
-def _nothing_held_out(observed: list[bool] | None, sizes: dict[str, int]) -> str | None:
-    """Why there is nothing to judge on held-out examples, and what to do."""
-    said = unseen(observed, sizes, "held-out example")
-    return said and f"{said}; hold out more, or keep the groups' shares: held_out: {{share: 0.2, stratify: 1}}"
 
 
 def _unmeasured(run: Run, error: str) -> Run:
@@ -173,7 +113,7 @@ def _finals(training: Training, cohort: Cohort, measured: Stacked) -> dict[str, 
     relative = torch.where(tree.norms[:, -1] < 0, torch.full_like(relative, float("nan")), relative)
     host: dict[str, Tensor] = {
         "objective": measured.objective,
-        "surrogate": _judged_only(measured.surrogate, measured.observed),
+        "surrogate": judged_only(measured.surrogate, measured.observed),
         "strict": measured.recorded,
         "multiplier": step.groups.multipliers(state.methods, measured.strict),
         "gradient_norm": relative,
@@ -225,7 +165,7 @@ def _with_kept(training: Training, cohort: Cohort, numbers: dict[str, Any]) -> d
 
 def _run(training: Training, key: RunKey, r: int, finals: Mapping[str, Any], kept: Mapping[str, Tensor]) -> Run:
     stack = training.prepared.stack
-    columns = _columns(stack.sizes)
+    columns = columns_of(stack.sizes)
     goes_on, done = finals["active"][r], finals["steps"][r]
     is_judged = goes_on and not finals["kept"][r] and math.isfinite(finals["objective"][r])
     nothing = unseen(finals["observed"][r], stack.sizes) if is_judged and "observed" in finals else None
@@ -238,9 +178,9 @@ def _run(training: Training, key: RunKey, r: int, finals: Mapping[str, Any], kep
         return Run(key, Status.PRUNED, steps=done, curves=curves)
     constraints = {
         n: ConstraintOutcome(
-            value=_numbers(finals["strict"][r], columns[n]),
-            surrogate=_numbers(finals["surrogate"][r], columns[n]),
-            multiplier=_multiplier(_numbers(finals["multiplier"][r], columns[n])),
+            value=numbers_at(finals["strict"][r], columns[n]),
+            surrogate=numbers_at(finals["surrogate"][r], columns[n]),
+            multiplier=_multiplier(numbers_at(finals["multiplier"][r], columns[n])),
             tail=curves.last_tenth(n, done) if early else _tail(training, r, kept, done, columns[n]),
             gradient_norm=finite_or_none(finals["gradient_norm"][r][k]),
             held=None if early else _held(training, key, finals, r, k),
@@ -274,7 +214,7 @@ def _held(training: Training, key: RunKey, finals: Mapping[str, Any], r: int, k:
     Where training is by minibatches, of the points at which it was measured on the judged data.
     """
     if finals["checked"] is not None:
-        name, column = list(_columns(training.prepared.stack.sizes).items())[k]
+        name, column = list(columns_of(training.prepared.stack.sizes).items())[k]
         dtype = dtype_of(key, training.recipe.dtype)
         points = _checked(training, finals, r, column)
         return feasible_share(points, key.levels[name], training.constraints[name], dtype)
@@ -303,10 +243,6 @@ def _ending(ends: Mapping[str, Any] | None, r: int, sizes: Mapping[str, int]) ->
         return None
     recedes = None if ends["recedes"][r] < 0 else bool(ends["recedes"][r])
     return Ending([places[ends["chosen"][r][k]] for k in kept], products, ends["scale"][r], recedes)
-
-
-def _judged_only(values: Tensor, observed: Tensor | None) -> Tensor:
-    return values if observed is None else torch.where(observed, values, torch.full_like(values, float("nan")))
 
 
 def _said(finals: Mapping[str, Any], r: int, sizes: Mapping[str, int], finite: bool) -> str | None:
@@ -377,22 +313,6 @@ def _tail(training: Training, r: int, kept: Mapping[str, Tensor], done: int, col
 def _series(points: Tensor, column: Any) -> Series:
     """Recorded points ``[points, C]`` of one constraint, packed."""
     return Series(points[..., column].numpy().copy())  # not the whole batch's
-
-
-def _columns(sizes: Mapping[str, int]) -> dict[str, int | slice]:
-    """Where each constraint stands among the components: a scalar's index, a vector's slice."""
-    columns: dict[str, int | slice] = {}
-    at = 0
-    for name, size in sizes.items():
-        columns[name] = at if size == 1 else slice(at, at + size)
-        at += size
-    return columns
-
-
-def _numbers(row: list[float], column: int | slice) -> Any:
-    if isinstance(column, slice):
-        return [finite_or_none(x) for x in row[column]]
-    return finite_or_none(row[column])
 
 
 def _multiplier(value: Any) -> Any:

@@ -201,6 +201,11 @@ class StreamedInOrder(Streamed):
         """Nobody knows: as many as are looked at."""
         return self.stream.most
 
+    @property
+    def usual_size(self) -> int | None:
+        """Items in every minibatch."""
+        return self.batch_size
+
     def last(self) -> Any:
         """The second batch: nobody knows the last one."""
         return self._some(self.epoch, 1)

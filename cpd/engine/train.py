@@ -21,6 +21,7 @@ from cpd.engine.results import finished_runs
 from cpd.engine.steppers.choice import choose
 from cpd.engine.steppers.stepper import Stepper
 from cpd.engine.training import Training
+from cpd.engine.weights import Weights
 from cpd.errors import CpdError, SpecError
 from cpd.outcome import Run, Status
 from cpd.spec.inputs import Inputs
@@ -50,11 +51,18 @@ class Interrupted(Exception):
 
 @dataclass
 class Trained:
-    """The runs of a batch, in the order of its keys, what the user should know, and the files that were read."""
+    """The runs of a batch, in the order of its keys, what the user should know, and the files that were read.
+
+    Attributes:
+        written: Whose weights were written: the ids of the files by those under which the runs were planned.
+        contents: Files that are to be written where the runs are going, by the same: their ids, and what is in them.
+    """
 
     runs: list[Run]
     notes: list[str] = field(default_factory=list)
     inputs: Inputs = field(default_factory=dict)
+    written: dict[str, str] = field(default_factory=dict)
+    contents: dict[str, tuple[str, bytes]] = field(default_factory=dict)
 
 
 def train(batch: Batch, hooks: Hooks | None = None) -> Trained:
@@ -77,17 +85,18 @@ def train(batch: Batch, hooks: Hooks | None = None) -> Trained:
             builder.notes.append(text)
             hooks.say(text)
 
-        keeper = Keeper(batch, tell)
+        keeper, weights = Keeper(batch, tell), Weights(batch, builder.notes)
         try:
             for group in builder.groups():
                 with threads_for(group), closing(group.batches) if isinstance(group, Prepared) else nullcontext():
-                    runs = _train_group(batch, group, keeper, hooks, builder.notes)
+                    runs = _train_group(batch, group, keeper, hooks, builder.notes, weights)
                 done |= {identity(run.key): run for run in runs}
         except RuntimeError as error:
             if out_of_memory(error):
                 raise MemoryError(str(error)) from error
             raise
-    return Trained([done[identity(key)] for key in batch.keys], builder.notes, inputs_of(batch.problem))
+    runs = [done[identity(key)] for key in batch.keys]
+    return Trained(runs, builder.notes, inputs_of(batch.problem), weights.written, weights.contents)
 
 
 def not_searchable(constraint: str, parts: int) -> SpecError:
@@ -134,7 +143,9 @@ def forget(batch: Batch) -> None:
             Path(batch.checkpoint).parent.rmdir()
 
 
-def _train_group(batch: Batch, group: Prepared | Refused, keeper: Keeper, hooks: Hooks, notes: list[str]) -> list[Run]:
+def _train_group(
+    batch: Batch, group: Prepared | Refused, keeper: Keeper, hooks: Hooks, notes: list[str], weights: Weights
+) -> list[Run]:
     if isinstance(group, Refused):
         return [Run(group.key, Status.FAILED, error=group.error)]
     if batch.searched is not None and (parts := group.stack.sizes[batch.searched]) > 1:
@@ -149,6 +160,7 @@ def _train_group(batch: Batch, group: Prepared | Refused, keeper: Keeper, hooks:
         said = len(training.notes)
         runs = finished_runs(training)
         notes += training.notes[said:]
+        weights.keep(training, runs)
         return runs
     except (CpdError, Interrupted):
         raise

@@ -69,6 +69,17 @@ class Trial:
         self.prepared.surroundings.restore()
         return passed
 
+    def judging(self) -> None:
+        """Find how models are judged where nothing is trained.
+
+        Raises:
+            CpdError: What ``measure`` returns does not keep the contract, or it changes the data.
+            ProblemRaised: It raises however it is called.
+        """
+        self._choose_measures()
+        self.prepared.stack.put_back()
+        self.prepared.surroundings.restore()
+
     def _compared(self) -> bool:
         first = self.minibatches.next()
         second = None if self.minibatches.batch_size is None else self.minibatches.last()
@@ -337,7 +348,8 @@ class Trial:
         alone = replace(self.prepared, stack=self.prepared.stack.alone())
 
         def numbers(models: Models) -> Tensors:
-            return judged_numbers(alone.measured(models, most=1, held_out=held_out), 0)
+            with self._telling("measure"):
+                return judged_numbers(alone.measured(models, most=1, held_out=held_out), 0)
 
         def shaken(k: int) -> Tensors:
             return numbers(one._replace(parameters=shake(one.parameters, k)))

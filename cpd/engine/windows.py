@@ -72,6 +72,12 @@ class Windows(Minibatches):
         """Windows in an epoch."""
         return math.ceil(self.inner.in_epoch / self.size)
 
+    @property
+    def usual_size(self) -> int | None:
+        """Examples in every window but perhaps an epoch's last one."""
+        each = self.inner.usual_size
+        return None if each is None else each * min(self.size, self.inner.in_epoch)
+
     def state(self) -> Place:
         """Where the next window begins."""
         return self.inner.state() if self._held is None else self._held[1]

@@ -26,6 +26,11 @@ def load_runs(path: str | Path | None = None, sweep: str | None = None) -> panda
 
     Raises:
         StoreError: There is no store there, or it cannot be read.
+
+    Example:
+        >>> result = cpd.sweep(**line)
+        >>> cpd.load_runs(sweep="last").groupby("method").size().to_dict()
+        {'lagrangian': 1, 'penalized': 2}
     """
     with open_store(path, "read") as store:
         names = [store.resolve(sweep)] if sweep is not None else [info.id for info in store.sweeps()]

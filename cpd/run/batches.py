@@ -28,6 +28,8 @@ class Batches:
     Attributes:
         checkpoints: The folder of all batches' checkpoints; None to keep none.
         pruning: Whether runs may be given up.
+        models: The folder of the models that are kept; None to keep none.
+        models_of: Whose may be wanted.
     """
 
     kind: Kind
@@ -35,6 +37,8 @@ class Batches:
     options: Options
     checkpoints: Path | None
     pruning: bool
+    models: str | None = None
+    models_of: Literal["feasible", "all"] = "all"
 
     def of(self, keys: tuple[RunKey, ...]) -> Batch:
         """A batch of these runs, which are of one program."""
@@ -55,6 +59,9 @@ class Batches:
             judge=self.task.judge,
             checkpoint=self._checkpoint(keys),
             checkpoint_every=self.options.checkpoint_every,
+            models=self.models,
+            models_of=self.models_of,
+            models_home=self.options.backend != "local",
         )
 
     def _checkpoint(self, keys: tuple[RunKey, ...]) -> str | None:

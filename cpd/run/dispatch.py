@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cpd.engine.batch import Batch
+from cpd.engine.live import carried, given_key
 from cpd.engine.loading import ProblemRaised
 from cpd.engine.train import Trained, forget
 from cpd.errors import CpdError
@@ -45,7 +46,7 @@ class Dispatch:
             CpdError: The problem breaks its contract, whatever the run; or the workers are lost.
             Stopped: The user asked to stop.
         """
-        items = [Item(batch, float(len(batch.keys))) for batch in batches]
+        items = [Item(batch, float(len(batch.keys))) for batch in (sent(batches) if self.waits else batches)]
         options = self.options
         events = self.executor.results(items, halves, retries=options.retries, stall_timeout=options.stall_timeout)
         try:
@@ -75,3 +76,17 @@ class Dispatch:
             forget(event.payload)  # its halves keep their checkpoints in folders of their own
         how = "in halves" if in_parts else "whole"
         self.note(f"a batch of {len(event.payload.keys)} runs: {event.reason}; tried again {how}")
+
+
+def sent(batches: Sequence[Batch]) -> list[Batch]:
+    """Batches with all that other processes need for them; what is pickled is so once for all."""
+    known: dict[str, bytes | None] = {}
+    found = []
+    for batch in batches:
+        key = given_key(batch.problem)
+        if key not in known:
+            known[key] = carried(batch.problem).pickled
+        own = known[key]
+        problem = batch.problem if own is None else batch.problem.model_copy(update={"pickled": own})
+        found.append(replace(batch, problem=problem))
+    return found

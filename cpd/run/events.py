@@ -101,10 +101,15 @@ class IterationEnded:
 
 @dataclass(frozen=True)
 class SweepEnded:
-    """Everything was done; a sweep that is stopped or fails ends without this."""
+    """Everything was done; a sweep that is stopped or fails ends without this.
+
+    Attributes:
+        models: The files of the weights that are kept, by the ids of the runs.
+    """
 
     exit_status: int
     search: SearchBlock | None
+    models: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 Event = SearchBegun | Planned | WorkersReady | Stepped | RunsEnded | BatchEnded | Noted | IterationEnded | SweepEnded

@@ -14,7 +14,7 @@ from cpd.engine.importing import leave
 from cpd.engine.loading import ProblemRaised
 from cpd.engine.preparing import check_device
 from cpd.engine.train import Hooks, forget
-from cpd.errors import SpecError
+from cpd.errors import CpdError, SpecError
 from cpd.executors.queue import ExecutorLost
 from cpd.executors.start import start
 from cpd.outcome import Run, RunKey, Status
@@ -23,13 +23,15 @@ from cpd.run.batches import Batches, Kind
 from cpd.run.closing import Closers
 from cpd.run.dispatch import Dispatch, Outcome
 from cpd.run.events import BatchEnded, Noted, Planned, RunsEnded, Sink, Sinks, Stepped, SweepEnded, WorkersReady
+from cpd.run.keeping import Keeping
 from cpd.run.options import Options
 from cpd.run.plan import Plan, plan
 from cpd.run.programs import Programs
 from cpd.run.recording import Recording
-from cpd.run.signals import StopSignals
+from cpd.run.signals import Stopped, StopSignals
 from cpd.run.trackers import open_trackers
 from cpd.run.tracking import Tracking
+from cpd.run.watching import listening
 from cpd.run.worker import train_batch, train_here, worker_versions
 from cpd.spec.inputs import Inputs, id_with
 from cpd.spec.models import Task
@@ -59,23 +61,39 @@ def session(kind: Kind, task: Task, options: Options, listener: Sink) -> Iterato
 
     Raises:
         CpdError: A device, a tracker or the store is not usable.
+        Stopped: The user asked the command to stop.
+        KeyboardInterrupt: The same of a program that called us.
     """
     _check_devices(options)
-    notes = Notes(listener)
+    told = listening(listener=listener)
+    notes = Notes(told)
     notes.add(*task.notes)
-    trackers = open_trackers(options.trackers, notes.add)
-    with Closers() as closers:
-        closers.add(lambda error: leave())
-        recording = Recording(kind, task, options)
-        closers.add(recording.close)
-        stop = StopSignals()
-        stop.take()
-        closers.add(stop.give_back)
-        tracking = Tracking(trackers, kind, task, options.gap)
-        closers.add(tracking.close)
-        tell = Sinks((listener, recording, tracking))
-        batches = Batches(kind, task, options, recording.checkpoints, options.prune)
-        yield Session(task, options, tell, notes, closers, stop, recording, batches, Programs(task))
+
+    def warn(text: str) -> None:
+        notes.add(text)
+        told.warn(text)
+
+    trackers = open_trackers(options.trackers, warn, told.callbacks)
+    try:
+        with Closers() as closers:
+            closers.add(told.close)
+            closers.add(lambda error: leave())
+            recording = Recording(kind, task, options)
+            closers.add(recording.close)
+            stop = StopSignals(told.is_command)
+            stop.take()
+            closers.add(stop.give_back)
+            tracking = Tracking(trackers, kind, task, options.gap)
+            closers.add(tracking.close)
+            keeping = Keeping(task, options, recording, kind == "bisect", notes.add)
+            tell = Sinks((told, recording, tracking, keeping))
+            folder, whose = keeping.folder, keeping.whose
+            batches = Batches(kind, task, options, recording.checkpoints, options.prune, models=folder, models_of=whose)
+            yield Session(task, options, tell, notes, closers, stop, recording, batches, Programs(task), keeping)
+    except Stopped as stopped:
+        if told.is_command:
+            raise
+        raise stopped.for_program() from None
 
 
 def _check_devices(options: Options) -> None:
@@ -98,6 +116,9 @@ class Session:
     recording: Recording
     batches: Batches
     programs: Programs
+    keeping: Keeping
+    _keys: dict[str, RunKey] = field(default_factory=dict)
+    _several: bool = False
     _dispatch: Dispatch | None = None
     _counted: list[Work | None] = field(default_factory=list)
 
@@ -110,6 +131,7 @@ class Session:
             Stopped: The user asked to stop; what was done is stored.
         """
         found = self.recording.known(keys)
+        self.keeping.begun(keys, found)
         self.tell(Planned(self.recording.sweep, keys, found))
         share, program = self.programs.share_seeds, self.programs.of
         chosen = plan(keys, self.options, partial(self._work, keys), found, share_seeds=share, program=program)
@@ -117,6 +139,7 @@ class Session:
             forget(self.batches.of(group))
         batches = [self.batches.of(group) for group in chosen.train]
         done = found | self._trained(batches, self._workers(chosen), any_found=bool(found))
+        self._keys |= {_name(done[_name(key)].key): key for key in keys if _name(key) in done}
         return [done[_name(key)] for key in keys if _name(key) in done]
 
     def train_to_the_end(self) -> None:
@@ -130,11 +153,14 @@ class Session:
     def result(self, runs: list[Run], **search: Any) -> Result:
         """Make the result, written down as complete, or with why it could not be."""
         record = self.recording
-        parts = {"found": record.found, "id": record.sweep, "notes": self.notes.texts, **search}
+        about = {"found": record.found, "id": record.sweep, "record": record.record, "store": record.place}
+        parts = {**about, "notes": self.notes.texts, **search}
         result = Result(
             self.task, runs, self.options.gap, store_error=record.error, confidence=self.options.confidence, **parts
         )
-        self.tell(SweepEnded(result.exit_code, result.search))
+        result = self.keeping.settle(result, self._train_again)
+        models = {run.key.id or "": run.model for run in result.finished if run.model is not None}
+        self.tell(SweepEnded(result.exit_code, result.search, models))
         return result if record.error is result.store_error else replace(result, store_error=record.error)
 
     def _work(self, keys: Sequence[RunKey]) -> Work | None:
@@ -149,7 +175,7 @@ class Session:
         """Train until all is done or nothing more can be; return the runs by id."""
         done: dict[str, Run] = {}
         raised: Raised = []
-        count = workers.executor.workers
+        count, self._several = workers.executor.workers, len(batches) > 1
         self.tell(WorkersReady(len(batches), count))
         for number, (batch, outcome) in enumerate(self._results(workers, batches), start=1):
             ended = self._taken(batch, outcome, raised)
@@ -178,7 +204,26 @@ class Session:
             raised.append((batch, outcome))
             return {}
         self.notes.add(*outcome.notes)
+        self.keeping.arrived(outcome)
         return self._ended(batch, outcome.runs, outcome.inputs)
+
+    def _train_again(self, runs: Sequence[str]) -> None:
+        """Train runs that are stored again, for their weights alone."""
+        self.notes.add(f"trained again for their weights, which are not there: {len(runs)} of {len(self._keys)} runs")
+        keys = [self._keys[run] for run in runs]
+        share, program = self.programs.share_seeds, self.programs.of
+        chosen = plan(keys, self.options, partial(self._work, keys), (), share_seeds=share, program=program)
+        batches = [self.batches.of(group) for group in chosen.train]
+        try:
+            for batch, outcome in self._results(self._workers(chosen), batches):
+                forget(batch)
+                if isinstance(outcome, ProblemRaised):
+                    raise outcome
+                self.notes.add(*outcome.notes)
+                self.keeping.arrived(outcome)
+                self.keeping.compare([_identified(run, outcome.inputs) for run in outcome.runs])
+        except CpdError as error:  # all runs are stored: no reason not to show them
+            self.notes.add(f"no weights came of it: {error}")
 
     def _failed(self, raised: Raised) -> dict[str, Run]:
         """Runs whose code raised before their first step, where others did train, are failed runs."""
@@ -196,6 +241,8 @@ class Session:
         """
         planned = [_name(run.key) for run in runs]
         ended = [_identified(run, inputs) for run in runs]
+        if self._several:
+            self.keeping.narrow(ended)  # first: what is not wanted makes room for the runs on a full disk
         self.tell(RunsEnded(ended, planned, inputs))
         if self.recording.error is None:
             forget(batch)

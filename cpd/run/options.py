@@ -34,7 +34,13 @@ def read_devices(text: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Options:
-    """Where and how to run: what each field is, it says itself."""
+    """Where and how to run: what each field is, it says itself.
+
+    Example:
+        >>> options = cpd.Options(jobs=1, keep=False)
+        >>> len(cpd.sweep("rate", cpd.Overrides(methods=("lagrangian",), set=("train.steps=5",)), options).runs)
+        20
+    """
 
     device: Annotated[str, Option("Where to train: cpu, cuda, cuda:1, mps.")] = "cpu"
     devices: Annotated[

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -11,6 +11,7 @@ from pathlib import Path
 from cpd.errors import CpdError, StoreError
 from cpd.methods.registry import with_defaults
 from cpd.outcome import Run, RunKey, Status
+from cpd.results.kept import BEST, OPTION, named_by
 from cpd.run.batches import Kind
 from cpd.run.events import Event, RunsEnded, SweepEnded
 from cpd.run.options import Options
@@ -19,7 +20,8 @@ from cpd.run.signals import Stopped
 from cpd.spec.inputs import unchanged
 from cpd.spec.models import Task, task_to_json
 from cpd.spec.packages import imported_packages
-from cpd.store.records import SweepRecord
+from cpd.store.models import Models
+from cpd.store.records import Shown, SweepRecord
 from cpd.store.store import Store, open_store
 from cpd.verdict.gap import CONFIDENCE
 
@@ -29,6 +31,7 @@ class Recording:
 
     Attributes:
         sweep: The sweep's id, None where nothing is kept.
+        record: What the store has of it.
         found: Runs that the store had.
         kept: Runs stored.
         error: Why it stopped storing midway; what was trained is in the results all the same.
@@ -39,6 +42,7 @@ class Recording:
 
     def __init__(self, kind: Kind, task: Task, options: Options) -> None:
         self.sweep: str | None = None
+        self.record: SweepRecord | None = None
         self.found = 0
         self.kept = 0
         self.error: StoreError | None = None
@@ -48,7 +52,8 @@ class Recording:
         if options.keep:
             self._store = open_store(options.store, "write")
             try:
-                self.sweep = self._store.begin_sweep(_record(kind, task, options))
+                self.record = _record(kind, task, options)
+                self.sweep = self._store.begin_sweep(self.record)
             except BaseException:
                 self._store.close()
                 raise
@@ -59,6 +64,16 @@ class Recording:
         if self._store is None:
             return None
         return self._store.path.parent / f"{self._store.path.stem}-checkpoints"
+
+    @property
+    def place(self) -> Path | None:
+        """Where the store is, whatever folder the process works in."""
+        return None if self._store is None else self._store.place
+
+    @property
+    def models(self) -> Models | None:
+        """The weights that are kept beside the store."""
+        return None if self._store is None else self._store.models
 
     @property
     def resume_hint(self) -> str:
@@ -81,6 +96,48 @@ class Recording:
         found = {key.id: _shown(known[key.id], key) for key in keys if key.id in known}
         self.found += len(found)
         return found
+
+    def finished(self, runs: Collection[str]) -> set[str]:
+        """Those of these runs that the store has, and need no training; all where it cannot be read.
+
+        Whoever asks leaves these as they are; why a store cannot be read is said where it is to be written.
+        """
+        try:
+            return self._store.finished(list(runs)) if self._store is not None and runs else set()
+        except StoreError:
+            return set(runs)
+
+    def left_over(self, runs: Collection[str]) -> set[str]:
+        """Those of these runs that no other sweeps show but such as ask the same and were stopped before their end."""
+        try:
+            others = self._elsewhere(runs)
+        except StoreError:
+            return set()
+        return {run for run, sweeps in others.items() if all(sweep.was_stopped and sweep.alike for sweep in sweeps)}
+
+    def named_elsewhere(self, runs: Collection[str], *, judged: bool) -> set[str]:
+        """Those of these runs whose weights another sweep keeps, or may: all where the store cannot be read.
+
+        Sweeps that ask the same come to the same, and are not asked.
+
+        Args:
+            runs: By their ids.
+            judged: Whether to judge sweeps that are over; otherwise all that they show counts.
+        """
+        try:
+            unlike = [(run, s) for run, sweeps in self._elsewhere(runs).items() for s in sweeps if not s.alike]
+            named = {run for run, sweep in unlike if sweep.running or not judged}
+            for sweep in {sweep.sweep for run, sweep in unlike if run not in named}:
+                assert self._store is not None, "it showed these"
+                named |= named_by(self._store, sweep) & set(runs)
+        except CpdError:  # also where another sweep is damaged, or of another version
+            return set(runs)
+        return named
+
+    def _elsewhere(self, runs: Collection[str]) -> dict[str, list[Shown]]:
+        if self._store is None or self.sweep is None or not runs:
+            return {}
+        return self._store.shown_elsewhere(self.sweep, list(runs))
 
     def __call__(self, event: Event) -> None:
         """Store runs that have ended, and how the command did; why that could not be done is in ``error``."""
@@ -140,6 +197,7 @@ def _record(kind: Kind, task: Task, options: Options) -> SweepRecord:
         machine=machine(options.device),
         options={
             **({} if options.confidence == CONFIDENCE else {"confidence": options.confidence}),
+            **({} if options.keep_models in (None, BEST) else {OPTION: options.keep_models}),
             "gap": str(options.gap),  # as text: a bare number is a share, of an earlier version
             "defaults": {name: with_defaults(name, {}) for name in task.methods},
         },

@@ -29,6 +29,16 @@ class Stopped(BaseException):
         """130 for SIGINT, 143 for SIGTERM."""
         return 128 + self.number
 
+    def for_program(self) -> BaseException:
+        """What a program that called us, or a notebook, gets instead, once the signals are its own again.
+
+        Ctrl-C is Python's, with what was kept; any other signal goes to whoever had it before.
+        """
+        if self.number == signal.SIGINT:
+            return KeyboardInterrupt(self.kept or "nothing was kept")
+        signal.raise_signal(self.number)
+        return SystemExit(self.exit_code)
+
 
 _taken: list[StopSignals] = []
 
@@ -48,9 +58,13 @@ class StopSignals:
     While :meth:`interruptible` is entered the first signal raises :class:`Stopped` there; elsewhere it is noted, for
     whoever asks :meth:`asked` or calls :meth:`check`. A second signal ends the process at once: the store's
     transactions and the checkpoints are whole or absent, whatever happens.
+
+    Args:
+        is_command: Whether the process is the command's own; another one gets its second Ctrl-C as Python has it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, is_command: bool = True) -> None:
+        self._is_command = is_command
         self.number: int | None = None
         self._raises = False
         self._before: dict[int, Any] = {}
@@ -95,6 +109,8 @@ class StopSignals:
 
     def _received(self, number: int, frame: FrameType | None) -> None:
         if self.number is not None:
+            if number == signal.SIGINT and not self._is_command:
+                raise KeyboardInterrupt
             os._exit(128 + number)
         self.number = number
         if self._raises:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from cpd.errors import CpdError, closest
 from cpd.trackers import Plain, TensorBoard, Tracker
@@ -15,15 +15,27 @@ from cpd.trackers import Plain, TensorBoard, Tracker
 FORM = "tensorboard:DIR or package.module:Class"
 
 
+class Named(NamedTuple):
+    """A tracker by what the user knows it as.
+
+    Attributes:
+        is_own: Whether it is an object of the user's program, which prints where that does.
+    """
+
+    name: str
+    tracker: Tracker
+    is_own: bool = False
+
+
 class Trackers(Tracker):
     """Several trackers as one; one that raises is told nothing more.
 
     Args:
-        named: What the user wrote of each, and the tracker.
+        named: Each with what the user wrote of it.
         say: Shows one line to the user.
     """
 
-    def __init__(self, named: Sequence[tuple[str, Tracker]], say: Callable[[str], None]) -> None:
+    def __init__(self, named: Sequence[Named], say: Callable[[str], None]) -> None:
         self._named = list(named)
         self._say = say
 
@@ -53,28 +65,29 @@ class Trackers(Tracker):
         self._tell("sweep_end", document)
 
     def _tell(self, what: str, *values: Plain) -> None:
-        for name, tracker in list(self._named):
+        for named in list(self._named):
             try:
-                with redirect_stdout(sys.stderr):  # stdout is for data
-                    getattr(tracker, what)(*values)
+                with nullcontext() if named.is_own else redirect_stdout(sys.stderr):  # a command's stdout is for data
+                    getattr(named.tracker, what)(*values)
             except (Exception, SystemExit) as error:
-                self._named.remove((name, tracker))
-                self._say(failure(name, what, error))
+                self._named = [other for other in self._named if other is not named]
+                self._say(failure(named.name, what, error))
 
 
 def failure(name: str, what: str, error: BaseException) -> str:
     """One line on a tracker that raised."""
     first = next(iter(str(error).splitlines()), "")
     said = f"{type(error).__name__}: {first}" if first else type(error).__name__
-    return f"--log {name}: {what} raised {said}; it is told nothing more, the sweep goes on"
+    return f"{name}: {what} raised {said}; it is told nothing more, the sweep goes on"
 
 
-def open_trackers(texts: Sequence[str], say: Callable[[str], None]) -> Trackers:
+def open_trackers(texts: Sequence[str], say: Callable[[str], None], callbacks: Sequence[Tracker] = ()) -> Trackers:
     """Make the trackers that the user asked for.
 
     Args:
         texts: Each ``tensorboard:DIR`` or ``package.module:Class``; modules in the current folder are found too.
         say: Shows one line to the user, e.g. that a tracker's constructor raised, so that it is left out.
+        callbacks: Further ones, which the user's program has made.
 
     Raises:
         CpdError: Another form, no such module or class, not a :class:`Tracker`, or tensorboard is not installed.
@@ -84,12 +97,13 @@ def open_trackers(texts: Sequence[str], say: Callable[[str], None]) -> Trackers:
         make = _maker(text)
         try:
             with redirect_stdout(sys.stderr):
-                named.append((text, make()))
+                named.append(Named(f"--log {text}", make()))
         except CpdError:
             raise
         except (Exception, SystemExit) as error:
-            say(failure(text, "making it", error))
-    return Trackers(named, say)
+            say(failure(f"--log {text}", "making it", error))
+    own = [Named(f"callbacks: {type(tracker).__name__}", tracker, is_own=True) for tracker in callbacks]
+    return Trackers([*named, *own], say)
 
 
 def _maker(text: str) -> Callable[[], Tracker]:

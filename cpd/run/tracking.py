@@ -42,8 +42,12 @@ class Tracking:
                 self._planned(sweep, keys, found)
             case RunsEnded(runs, planned) if self._begun:
                 self._ended(runs, planned or [run.key.id or "" for run in runs])
-            case SweepEnded(_, search):
+            case SweepEnded(_, search, models):
                 self._search = search
+                named = (
+                    (name, run, models.get(run.key.id or "")) for name, run in self._runs.items() if run is not None
+                )
+                self._runs |= {name: replace(run, model=model) for name, run, model in named}
 
     def close(self, error: BaseException | None = None) -> None:
         """Tell of the sweep's end, with the runs that there are by now in the order of the spec."""

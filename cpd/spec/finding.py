@@ -58,6 +58,12 @@ def top_level(name: str, folders: Sequence[str]) -> ModuleSpec | None:
     return beside(name, folders) or PathFinder.find_spec(name, [*sys.path, *folders]) or _by_others(name)
 
 
+def is_nowhere(name: str, folders: Sequence[str]) -> bool:
+    """Whether nothing has a top-level module: a file that was beside a problem is not there any more."""
+    known = name == "cpd" or name in sys.stdlib_module_names or installed(name) is not None
+    return not known and top_level(name, folders) is None
+
+
 def finders() -> list[Any]:
     """Python's finders, without the one for the problem in use."""
     return [finder for finder in sys.meta_path if not isinstance(finder, OwnFinder)]

@@ -224,6 +224,11 @@ class ProblemSource(Checked):
     pickled: bytes | None = Field(default=None, exclude=True, repr=False)
 
     @property
+    def is_live(self) -> bool:
+        """Whether no file has the class: it is a program's own, or a notebook's."""
+        return self.target.startswith("__main__:")
+
+    @property
     def folder(self) -> Path | None:
         """What is beside the problem: the folder of its file, or of the package that its name starts with."""
         if self.path is None:

@@ -25,7 +25,14 @@ GRIDDED = ("train", "arguments")
 
 @dataclass(frozen=True)
 class Overrides:
-    """What the command line changes in a spec, in its own words: what each field is, it says itself."""
+    """What the command line changes in a spec, in its own words: what each field is, it says itself.
+
+    Example:
+        >>> few = ("train.steps=5", "lagrangian.dual_lr=0.1,1")
+        >>> words = cpd.Overrides(set=few, methods=("lagrangian",), seeds="0:2")
+        >>> len(cpd.sweep("rate", words, keep=False).runs)
+        4
+    """
 
     methods: Annotated[tuple[str, ...], Option("Only this method; may be given again.", ("--method", "-m"))] = ()
     set: Annotated[
@@ -70,7 +77,7 @@ class Overrides:
         elif first not in SETTABLE:
             hint = closest(first, (*REGISTRY, *SETTABLE))
             raise CpdError(f"'{first}' is neither a method nor a key that can be set", place=place, hint=hint)
-        return _assigned(_parts(key, names, text), text, place)
+        return _assigned(parts_of(key, names, text), text, place)
 
 
 def _level(assignment: str) -> Layer:
@@ -87,7 +94,7 @@ def _split(assignment: str, option: str) -> tuple[str, str]:
     return key, text
 
 
-def _parts(key: str, names: Sequence[str], text: str) -> list[str]:
+def parts_of(key: str, names: Sequence[str], text: str) -> list[str]:
     """A dotted key in parts, the name of a constraint as one of them; the longest names come first.
 
     Args:

@@ -46,13 +46,23 @@ def load_task(name: str, overrides: Overrides | None = None) -> Task:
     files = read_files(name)
     own = [layer.raw.get("constraints") for layer in files]
     names = dict.fromkeys(str(n) for constraints in own if isinstance(constraints, dict) for n in constraints)
-    return _task(Merged(Layers((*overrides.layers(names), *files))), overrides)
+    return read_layers(Layers((*overrides.layers(names), *files)), overrides)
 
 
-def _task(spec: Merged, overrides: Overrides) -> Task:
-    """Check every key, count the runs, and only then build the grids."""
-    spec, gridded = take_grids(spec)
-    problem = sections.read_problem(spec).model_copy(update={"depends": sections.read_dependencies(spec)})
+def read_layers(layers: Layers, overrides: Overrides, called: str = "") -> Task:
+    """Check every key of a spec, count its runs, and only then build the grids.
+
+    Args:
+        layers: The spec.
+        overrides: Which methods are asked for, and how many runs there may be.
+        called: The task's name; default: that of its file.
+
+    Raises:
+        CpdError: As for :func:`load_task`.
+    """
+    spec, gridded = take_grids(Merged(layers))
+    problem = sections.read_problem(spec)
+    problem = problem.model_copy(update={"depends": problem.depends | sections.read_dependencies(spec)})
     constraints = sections.read_constraints(spec)
     train = sections.read_train(spec)
     search = sections.read_search(spec, constraints)
@@ -62,12 +72,12 @@ def _task(spec: Merged, overrides: Overrides) -> Task:
     seeds = sections.read_seeds(spec)
     recipes = math.prod(grid.count for grid in gridded.values())  # of a search, which has no runs yet, as well
     _count(spec, max(recipes * _runs(blocks, levels, seeds), recipes), overrides.max_runs)
-    for name, grids in blocks.items():
-        check_settings(name, grids, {n: one.sense for n, one in constraints.items()}, spec.at)
+    for method, grids in blocks.items():
+        check_settings(method, grids, {n: one.sense for n, one in constraints.items()}, spec.at)
     notes: list[str] = []
     values = {key: _recipes(spec, train, key, grid, notes) for key, grid in gridded.items()}
     return Task(
-        name=Path(spec.top.place).stem,
+        name=called or Path(spec.top.place).stem,
         place=spec.top.place,
         text=_text(spec),
         description=_description(spec),

@@ -30,6 +30,8 @@ def read_problem(spec: Merged) -> ProblemSource:
     """``problem`` and ``arguments``."""
     if "problem" not in spec.raw:
         raise spec.missing("problem", "problem: my_problem.py:MyProblem")
+    if isinstance(given := spec.raw["problem"], ProblemSource):  # Python has found it already
+        return given.model_copy(update={"arguments": spec.mapping("arguments")})
     target = spec.checked("problem", word)
     return find_source(target, spec.mapping("arguments"), spec.layers.folder("problem"), spec.at("problem"))
 

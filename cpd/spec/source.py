@@ -184,3 +184,62 @@ def _may_bind(node: ast.stmt, name: str) -> bool:
         return any((alias.asname or alias.name) in (name, "*") for alias in node.names)
     targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
     return any(isinstance(target, ast.Name) and target.id == name for target in targets)
+
+
+def find_examples(target: str, place: str) -> ProblemSource:
+    """Read the text of what gives examples: ``file.py:name``, from the current folder, or ``package.module:name``.
+
+    Args:
+        target: As the user gives it.
+        place: Named in errors.
+
+    Returns:
+        The file with its local modules, as a problem's.
+
+    Raises:
+        CpdError: Wrong form, no such file, module or name, or a syntax error.
+    """
+    module, _, name = target.rpartition(":")
+    is_file = module.endswith(".py")
+    if not name.isidentifier() or not (is_file or all(part.isidentifier() for part in module.split("."))):
+        hint = "write file.py:NAME or package.module:NAME of a function that gives examples, or held_out"
+        raise CpdError(f"'{target}' is no function", place=place, hint=hint)
+    file, own = (Path(module).expanduser().resolve(), True) if is_file else _module_file(module, Path(), place)
+    try:
+        source = _read(file, module, place)
+    except CpdError as error:
+        fix = error.hint if file.exists() else "its path starts at the current folder"
+        raise CpdError(error.message, place=error.place, hint=fix) from error
+    _check_name(source, name, module, place)
+    package = _package(file, source, place) if is_file else _parent(file, module)
+    path = str(file) if own else None
+    found = ProblemSource(target=target, path=path, source=source, package=package)
+    return found.model_copy(update={"modules": local_modules(source, package, found.folders)})
+
+
+def _check_name(source: str, name: str, module: str, place: str) -> None:
+    """Check that the text gives a name its meaning."""
+    kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    statements = list(_statements(_parsed(source, module, place)))
+    defined = [node.name for node in statements if isinstance(node, kinds)]
+    if name not in defined and not any(_may_bind(node, name) for node in statements):
+        raise CpdError(f"no function '{name}' in '{module}'", place=place, hint=closest(name, defined))
+
+
+def read_again(source: ProblemSource, place: str) -> ProblemSource:
+    """A problem as its file is now.
+
+    Args:
+        source: As it was read, which may be long ago.
+        place: Named in errors.
+
+    Raises:
+        CpdError: Its file or class is gone, it never had a file, or it is not valid Python any more.
+    """
+    module, _, name = source.target.rpartition(":")
+    if module == "__main__":
+        hint = f"give it: cpd.judge(SWEEP, problem={name}), or the examples: data=..."
+        raise CpdError(f"'{source.target}' is in no file that could be read again", place=place, hint=hint)
+    target = f"{source.path}:{name}" if module.endswith(".py") and source.path else source.target
+    found = find_source(target, source.arguments, source.folder or Path(), place)
+    return found.model_copy(update={"target": source.target, "depends": source.depends})

@@ -105,11 +105,46 @@ _VERSION_2 = (
     "CREATE INDEX runs_by_inputs ON run_inputs (inputs)",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2)
+_VERSION_3 = (
+    """
+    CREATE TABLE judgements (
+        number INTEGER PRIMARY KEY,
+        sweep INTEGER NOT NULL REFERENCES sweeps (number) ON DELETE CASCADE,
+        name TEXT NOT NULL,
+        data TEXT NOT NULL,             -- what the examples are called
+        judged TEXT NOT NULL,           -- ISO 8601, UTC
+        made_of TEXT NOT NULL,          -- JSON: hashes of the examples, of what measures them, of the models
+        notes TEXT NOT NULL,            -- JSON
+        digest BLOB NOT NULL,           -- sha256 of all that
+        UNIQUE (sweep, name)
+    ) STRICT
+    """,
+    """
+    CREATE TABLE judged_runs (
+        judgement INTEGER NOT NULL REFERENCES judgements (number) ON DELETE CASCADE,
+        position INTEGER NOT NULL,
+        id TEXT NOT NULL,               -- these and the following as in runs, with numbers on the examples alone
+        method TEXT NOT NULL,
+        setting TEXT NOT NULL,
+        levels TEXT NOT NULL,
+        seed TEXT NOT NULL,
+        status TEXT NOT NULL,
+        numbers TEXT NOT NULL,
+        steps INTEGER NOT NULL,
+        seconds REAL NOT NULL,
+        error TEXT,
+        digest BLOB NOT NULL,
+        resamples BLOB NOT NULL,
+        PRIMARY KEY (judgement, position)
+    ) STRICT, WITHOUT ROWID
+    """,
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
 """Statements that lead from version ``k`` to ``k + 1``, in order; released ones never change."""
 
 READABLE = 1
-"""The oldest version that a reader reads as it is: what came since is about looking for runs, which writers do."""
+"""The oldest version that a reader reads as it is: what came since is asked for where it is there alone."""
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:

@@ -85,6 +85,29 @@ LINK_PLANNED = _LINK.format(
 
 LINK_COMPUTED = _LINK.format(found="0", otherwise="UPDATE SET found = 0")
 
+SHOWN_ELSEWHERE = """
+    SELECT sweep_runs.run, other.id, other.ended,
+        other.spec = own.spec AND other.command = own.command AND other.options = own.options
+    FROM json_each(:ids) AS wanted
+    CROSS JOIN sweep_runs ON sweep_runs.run = wanted.value
+    JOIN sweeps AS other ON other.number = sweep_runs.sweep
+    JOIN sweeps AS own ON own.id = :sweep
+    WHERE other.number <> own.number
+"""
+"""The other sweeps that show these runs, whether they have ended, and whether they ask the same."""
+
+SHOWN = """
+    SELECT sweeps.id, sweep_runs.run
+    FROM json_each(?) AS wanted
+    CROSS JOIN sweep_runs ON sweep_runs.run = wanted.value
+    JOIN sweeps ON sweeps.number = sweep_runs.sweep
+"""
+
+SHOWN_HERE_ONLY = """
+    SELECT run FROM sweep_runs WHERE sweep = :sweep
+    AND NOT EXISTS (SELECT 1 FROM sweep_runs AS other WHERE other.run = sweep_runs.run AND other.sweep <> :sweep)
+"""
+
 COUNT_STORED = "SELECT count(*) FROM sweep_runs JOIN runs ON runs.id = sweep_runs.run WHERE sweep_runs.sweep = ?"
 
 REMOVE_RUNS = """
@@ -119,6 +142,13 @@ _INFO = """
 SWEEPS = _INFO.format(where="")
 
 SWEEP = _INFO.format(where="WHERE sweeps.id = ?")
+
+SWEEP_OF = """
+    SELECT sweeps.id FROM sweep_runs JOIN sweeps ON sweeps.number = sweep_runs.sweep
+    WHERE sweep_runs.run = ?
+    ORDER BY sweeps.number DESC
+    LIMIT 1
+"""
 
 RECORD = """
     SELECT

@@ -99,10 +99,26 @@ class StoredSweep:
 
 @dataclass(frozen=True)
 class Removed:
-    """Counts of a sweep's removal: runs that are gone, and runs kept because another sweep shows them."""
+    """A sweep's removal: runs that are gone, runs kept because another sweep shows them, bytes of models freed."""
 
     runs: int
     kept: int
+    freed: int = 0
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Another sweep that shows a run: whether it has ended, somebody works on it, and it asks the same as one's own."""
+
+    sweep: str
+    ended: bool
+    running: bool
+    alike: bool
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether its process was killed, or interrupted."""
+        return not (self.ended or self.running)
 
 
 def record_columns(record: SweepRecord) -> tuple[Any, ...]:

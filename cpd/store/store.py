@@ -17,6 +17,7 @@ from cpd.errors import CpdError, StoreError
 from cpd.outcome import Run
 from cpd.store import running
 from cpd.store.file import Mode, StoreFile
+from cpd.store.models import Models
 from cpd.store.packing import DamagedError
 from cpd.store.queries import (
     ADD_INPUTS,
@@ -41,11 +42,16 @@ from cpd.store.queries import (
     RENAME_PLANNED,
     RUNS,
     RUNS_AND_CURVES,
+    SHOWN,
+    SHOWN_ELSEWHERE,
+    SHOWN_HERE_ONLY,
     SWEEP,
+    SWEEP_OF,
     SWEEPS,
 )
 from cpd.store.records import (
     Removed,
+    Shown,
     StoredSweep,
     SweepInfo,
     SweepRecord,
@@ -78,8 +84,11 @@ def open_store(path: str | Path | None, mode: Mode) -> Store:
         mode: ``write`` creates a missing store; ``read`` also works on read-only media.
 
     Raises:
+        CpdError: It is named by what is no path.
         StoreError: It cannot be opened, is not a store, or is a newer cpd's; the file is left as it was.
     """
+    if not (path is None or isinstance(path, str | os.PathLike)):
+        raise CpdError(f"{path!r} is no path", place="store", hint="give text or a Path")
     return Store(StoreFile(default_path() if path is None else Path(os.path.expanduser(path)), mode))
 
 
@@ -87,16 +96,30 @@ class Store:
     """An open store, used by one thread; any number of processes may have the same one open.
 
     Every writing method is one transaction: durable when it returns, and absent if it raises.
+
+    Attributes:
+        models: The weights that are kept beside it.
     """
 
     def __init__(self, file: StoreFile) -> None:
         self._file = file
+        self.models = Models(file.path, file.place)
         self._marks: dict[str, Mark] = {}
 
     @property
     def path(self) -> Path:
         """As the user named it."""
         return self._file.path
+
+    @property
+    def place(self) -> Path:
+        """Where it is, whatever folder the process works in."""
+        return self._file.place
+
+    @property
+    def file(self) -> StoreFile:
+        """The open file."""
+        return self._file
 
     def __enter__(self) -> Store:
         return self
@@ -208,15 +231,19 @@ class Store:
         self._unmark(sweep)
 
     def remove(self, sweep: str) -> Removed:
-        """Remove a sweep and the runs that no other sweep shows; the file reuses their space, it does not shrink."""
+        """Remove a sweep and the runs that no other sweep shows; the file reuses their space, it does not shrink.
+
+        The weights of these runs go with them.
+        """
         with self._file.transaction() as connection:
             number, _ = _sweep(connection, sweep)
             (stored,) = connection.execute(COUNT_STORED, [number]).fetchone()
+            own = [run for (run,) in connection.execute(SHOWN_HERE_ONLY, {"sweep": number})]
             gone = connection.execute(REMOVE_RUNS, {"sweep": number}).rowcount
             connection.execute("DELETE FROM sweeps WHERE number = ?", [number])
             connection.execute(REMOVE_SPECS)
             connection.execute(REMOVE_INPUTS)
-        return Removed(runs=gone, kept=stored - gone)
+        return Removed(runs=gone, kept=stored - gone, freed=self._without_models(own))
 
     def sweeps(self) -> list[SweepInfo]:
         """All sweeps, the newest first."""
@@ -232,6 +259,11 @@ class Store:
         if not infos:
             raise CpdError(f"no sweep '{sweep}'", place=str(self.path))
         return SweepInfo(*infos[0])
+
+    def sweep_of(self, run: str) -> str | None:
+        """The newest sweep that shows a finished run; None where none does."""
+        found = self._file.rows(SWEEP_OF, [run]) if self.finished([run]) else []
+        return str(found[0][0]) if found else None
 
     def load(self, sweep: str, *, curves: bool = False) -> StoredSweep:
         """A sweep with its finished runs in order, tails included.
@@ -249,7 +281,7 @@ class Store:
             (record,) = self._file.rows(RECORD, [sweep])
             rows = self._file.rows(RUNS_AND_CURVES if curves else RUNS, [sweep])
         with self._undamaged():
-            found = stored_sweep(info, record, self._runs([row[1:] for row in rows]))
+            found = stored_sweep(info, record, self.with_models(self._runs([row[1:] for row in rows])))
         return replace(found, positions=[position for position, *_ in rows])
 
     def resolve(self, ref: str) -> str:
@@ -262,6 +294,42 @@ class Store:
             CpdError: It means none or several; the message lists what there is.
         """
         return resolved(ref, self._file.rows(NAMES), str(self.path))
+
+    def with_models(self, runs: Sequence[Run]) -> list[Run]:
+        """The same runs with the files of their weights, where those are kept; named as the store was."""
+        files = self.models.named()
+        return [replace(run, model=files[run.key.id]) if run.key.id in files else run for run in runs]
+
+    def shown_by(self, runs: Sequence[str]) -> dict[str, set[str]]:
+        """Which of these runs sweeps show, by the ids of the sweeps."""
+        found: dict[str, set[str]] = {}
+        for sweep, run in self._file.rows(SHOWN, [json.dumps(list(runs))]):
+            found.setdefault(sweep, set()).add(run)
+        return found
+
+    def model_sizes(self) -> dict[str, int]:
+        """Bytes of the models of the runs that each sweep shows; of sweeps that have any."""
+        sizes = self.models.sizes()
+        return {sweep: sum(sizes[run] for run in runs) for sweep, runs in self.shown_by(list(sizes)).items()}
+
+    def shown_elsewhere(self, sweep: str, runs: Sequence[str]) -> dict[str, list[Shown]]:
+        """The other sweeps that show these runs, by run; those that none shows are left out."""
+        found: dict[str, list[Shown]] = {}
+        running: dict[str, bool] = {}
+        for run, other, ended, alike in self._file.rows(
+            SHOWN_ELSEWHERE, {"sweep": sweep, "ids": json.dumps(list(runs))}
+        ):
+            if other not in running:
+                running[other] = self.is_running(other)
+            found.setdefault(run, []).append(Shown(other, ended is not None, running[other], bool(alike)))
+        return found
+
+    def _without_models(self, runs: Sequence[str]) -> int:
+        try:
+            return self.models.remove(runs)
+        except OSError as error:
+            message = f"the models of the runs cannot be removed: {error.strerror or error}"
+            raise StoreError(message, place=str(self.models.folder), hint="then: cpd gc") from error
 
     def _unmark(self, sweep: str) -> None:
         if (mark := self._marks.pop(sweep, None)) is not None:

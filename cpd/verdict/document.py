@@ -128,7 +128,8 @@ class RunRow(TypedDict):
     ``averaged``, the last share of the training whose parameters' mean is judged, are there only where such is judged.
     ``holds_only_by`` names the constraints of which the surrogate and the strict value do not agree, and the one by
     which they hold; it is there where there are some. ``fighting`` names the constraints, or their components, that
-    contradict each other, where the diagnosis is that.
+    contradict each other, where the diagnosis is that. ``model`` is the file of the judged weights; None where they are
+    not kept.
     """
 
     id: str | None
@@ -145,6 +146,7 @@ class RunRow(TypedDict):
     seconds: float | None
     diagnosis: str | None
     error: str | None
+    model: str | None
     selected_step: NotRequired[int | None]
     curves: NotRequired[MeasuredRow]
     mixture: NotRequired[list[MixtureRow]]
@@ -222,11 +224,20 @@ class SearchBlock(TypedDict):
     iterations: list[Iteration]
 
 
+class JudgementRow(TypedDict):
+    """What kept models were judged on after their sweep: its name, what the examples are called, their hash, when."""
+
+    name: str
+    data: str
+    examples: str
+    judged: str
+
+
 class Document(TypedDict):
     """All of it: ``summary`` and ``gap`` after a sweep or a comparison, ``search`` after a bisection.
 
     ``judge`` says which data decide, ``training`` or ``held_out``: what is feasible, best and useful; ``confidence``
-    how sure a verdict is to be.
+    how sure a verdict is to be. ``judgement`` is there where the held-out examples are others than the sweep's.
     """
 
     task: str
@@ -238,3 +249,4 @@ class Document(TypedDict):
     judge: NotRequired[str]
     confidence: NotRequired[float]
     gap: NotRequired[float | str]
+    judgement: NotRequired[JudgementRow]

@@ -9,7 +9,7 @@ from typing import Literal
 from cpd.errors import CpdError
 from cpd.outcome import ConstraintOutcome, HeldOut, Run, Status, finite_or_none
 from cpd.verdict.document import ConstraintRow, Document, HeldOutRow, RunRow
-from cpd.verdict.feasibility import Bound, finite, violation
+from cpd.verdict.feasibility import Bound, finite, holds, level_of, violation
 
 On = Literal["training", "held_out"]
 """The data that decide."""
@@ -42,6 +42,14 @@ def judged_objective(run: Run, on: On) -> float | None:
     if run.status is not Status.COMPLETED:
         return None
     return finite_or_none(run.objective if on == "training" else (run.held_out or HeldOut()).objective)
+
+
+def is_held(run: Run, bounds: Mapping[str, Bound], dtype: str, on: On) -> bool:
+    """Whether a run completed, and every constraint holds on the data that decide."""
+    return judged_objective(run, on) is not None and all(
+        holds(finite(judged_outcome(run, name, on).value), level_of(run.key, name, bound), bound, dtype)
+        for name, bound in bounds.items()
+    )
 
 
 def as_judged(run: Run, on: On) -> Run:

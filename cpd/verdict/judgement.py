@@ -130,6 +130,7 @@ def _row(run: Run, bounds: Mapping[str, Bound], dtype: str, reached: Callable[[s
         "seconds": finite_or_none(run.seconds),
         "diagnosis": diagnosis.value if diagnosis else None,
         "error": run.error,
+        "model": run.model,
         "selected_step": run.selected_step,
         "held_out": held_out_row(run, levels, bounds),
         "examples": run.examples,

@@ -40,7 +40,7 @@ def same_seeds(runs: Sequence[Run], rows: Sequence[RunRow]) -> dict[int, int]:
 def _alike(one: Run, other: Run) -> bool:
     """Whether two runs have the same numbers, those that are quick to compare first."""
     quick = (one.objective, one.steps, one.metrics) == (other.objective, other.steps, other.metrics)
-    return quick and _numbers(replace(one, key=other.key, seconds=other.seconds)) == _numbers(other)
+    return quick and _numbers(replace(one, key=other.key, seconds=other.seconds, model=other.model)) == _numbers(other)
 
 
 def _numbers(run: Run) -> Run:

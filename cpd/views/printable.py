@@ -20,6 +20,16 @@ def without_controls(text: str) -> str:
     return "".join(c for c in _ESCAPES.sub("", text) if c.isprintable() or c in _KEPT)
 
 
+def size(count: int) -> str:
+    """Bytes as people say them: ``444 B``, ``1.3 MB``."""
+    amount, unit = float(count), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if amount < 999.5:
+            break
+        amount, unit = amount / 1000, larger
+    return f"{amount:.0f} {unit}" if unit == "B" or amount >= 99.5 else f"{amount:.1f} {unit}"
+
+
 def spelled_out(text: str) -> str:
     """Text for a message: what a terminal would obey written out, so that it is seen; lines and tabs kept."""
     return "".join(c if c.isprintable() or c in _KEPT else repr(c)[1:-1] for c in text)

@@ -219,7 +219,7 @@ def test_a_file_without_a_suffix_is_a_task_unless_a_bundled_one_has_its_name(cpd
 DOCUMENT = {"task", "objective", "constraints", "runs", "judge", "confidence"}
 RUN = {
     *("id", "method", "setting", "levels", "seed", "status", "feasible", "objective", "constraints", "metrics"),
-    *("steps", "seconds", "diagnosis", "error", "selected_step", "kkt", "held_out", "examples"),
+    *("steps", "seconds", "diagnosis", "error", "model", "selected_step", "kkt", "held_out", "examples"),
 }
 CONSTRAINT = {"value", "surrogate", "violation", "multiplier", "feasible_share", "interval", "verdict"}
 SUMMARY = {

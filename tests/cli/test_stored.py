@@ -24,6 +24,7 @@ from cpd.run.target import with_target
 from cpd.spec.reader import load_task
 from cpd.store.records import SweepRecord
 from cpd.store.store import Store, open_store
+from cpd.views.printable import size
 
 SHIPPED = TESTS / "stores" / "version-1.sqlite"
 STORE = Path(".cpd", "runs.sqlite")
@@ -40,6 +41,11 @@ def printed(command: InProcess, *arguments: str) -> dict[str, Any]:
     assert done.rc in (0, 3), done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
+
+
+def models() -> dict[str, int]:
+    """Bytes of the models that are kept, by run."""
+    return {path.stem: path.stat().st_size for path in Path(".cpd", "models").iterdir()}
 
 
 def ids(command: InProcess) -> list[str]:
@@ -158,7 +164,7 @@ def test_the_list_of_sweeps_is_the_contracts(command: InProcess) -> None:
     command("bisect", "mine.yaml", "--target-g", "0.5", "--max-trainings", "2")
     listed = printed(command, "runs")
     assert listed.keys() == {"sweeps"}
-    keys = ["id", "task", "command", "started", "ended", "runs", "completed", "diverged", "failed"]
+    keys = ["id", "task", "command", "started", "ended", "runs", "completed", "diverged", "failed", "models"]
     assert [list(sweep) for sweep in listed["sweeps"]] == [keys] * 3
     assert [(sweep["command"], sweep["task"], sweep["runs"], sweep["completed"]) for sweep in listed["sweeps"]] == [
         ("bisect", "mine", 2, 2),
@@ -171,6 +177,14 @@ def test_the_list_of_sweeps_is_the_contracts(command: InProcess) -> None:
         assert re.fullmatch(MOMENT, sweep["ended"])
     rows = list(csv.DictReader(command("runs", "--format", "csv").stdout.splitlines()))
     assert [row["id"] for row in rows] == [sweep["id"] for sweep in listed["sweeps"]]
+    sizes = models()
+    for sweep in listed["sweeps"]:  # of the runs that it shows, whoever keeps them
+        shown = {run["id"] for run in printed(command, "show", sweep["id"])["runs"]}
+        assert sweep["models"] == sum(sizes[run] for run in sizes.keys() & shown) > 0
+    assert f" {size(listed['sweeps'][0]['models'])}" in command("runs").stdout.splitlines()[2]
+    for path in Path(".cpd", "models").iterdir():
+        path.unlink()
+    assert [list(sweep) for sweep in printed(command, "runs")["sweeps"]] == [keys[:-1]] * 3
 
 
 @pytest.mark.parametrize("form", ["table", "json", "csv", "markdown", "latex"])
@@ -384,9 +398,11 @@ def test_a_suffix_may_be_in_capitals(command: InProcess, tmp_path: Path) -> None
 
 
 def test_rm_asks_first(command: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
-    command("sweep", "mine.yaml")
-    command("sweep", "mine.yaml", "--seeds", "1,2")
+    old = {run["id"] for run in printed(command, "sweep", "mine.yaml")["runs"]}
+    command("sweep", "mine.yaml", "--seeds", "1,2", "--keep-models", "all")
     newest, oldest = ids(command)
+    both = models()
+    assert len(both) == 8
     monkeypatch.setattr(sys, "stdin", io.StringIO("n\ny\n"))
     refused = command("rm", "last")
     assert (refused.rc, refused.stdout) == (130, "")
@@ -395,11 +411,16 @@ def test_rm_asks_first(command: InProcess, monkeypatch: pytest.MonkeyPatch) -> N
     assert ids(command) == [newest, oldest]
     done = command("rm", "last")
     assert (done.rc, done.stdout) == (0, "")
-    assert done.stderr == f"{question}removed {newest}: 4 runs gone, 4 kept for other sweeps\n"
+    left = models()
+    assert left == {name: bytes_ for name, bytes_ in both.items() if name in old}  # what the other sweep shows
+    freed = f", {size(sum(both.values()) - sum(left.values()))} of models freed"
+    assert done.stderr == f"{question}removed {newest}: 4 runs gone, 4 kept for other sweeps{freed}\n"
     assert ids(command) == [oldest]
     assert len(printed(command, "show")["runs"]) == 4
-    assert command("rm", oldest, "--yes").stderr == f"removed {oldest}: 4 runs gone, 0 kept for other sweeps\n"
+    freed = f", {size(sum(left.values()))} of models freed"
+    assert command("rm", oldest, "--yes").stderr == f"removed {oldest}: 4 runs gone, 0 kept for other sweeps{freed}\n"
     assert ids(command) == []
+    assert not Path(".cpd", "models").exists()
 
 
 # From Python

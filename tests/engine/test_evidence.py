@@ -9,11 +9,16 @@ import pytest
 import torch
 from engine_batches import constraint, key, recipe
 from evidence_problems import EXAMPLES, HELD, drawn
+from held_out_problems import Unending
 from torch import Tensor
 
 from cpd.engine.batch import Batch
+from cpd.engine.items import Stream, stack
+from cpd.engine.minibatches import Minibatches
 from cpd.engine.remeasuring import resamples_within
+from cpd.engine.streams import minibatches
 from cpd.engine.train import train
+from cpd.engine.windows import Windows
 from cpd.outcome import Evidence, Run
 from cpd.spec.models import Optimizer, ProblemSource, Train
 
@@ -181,3 +186,13 @@ def test_the_judged_iterate_is_the_one_that_is_looked_at(select: str) -> None:
             assert found is not None
             assert found.counted is not None
             assert part.constraints["hits"].value == pytest.approx([h / n for h, n in found.counted])
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_the_examples_of_a_training_are_counted_however_they_come(accumulate: int) -> None:
+    """Of windows all of their minibatches; of an IterableDataset, whose items nobody counts, those of each step."""
+    in_memory: Minibatches = Minibatches((torch.zeros(60, 2),), 7, 0)
+    stream = Stream(Unending(), "data()", stack)
+    for batches in (in_memory, minibatches(stream, 7, 0)):
+        own = Windows(batches, accumulate) if accumulate > 1 else batches
+        assert own.usual_size == 7 * accumulate

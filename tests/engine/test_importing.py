@@ -240,3 +240,21 @@ def test_a_problem_whose_import_fails_leaves_nothing(tmp_path: Path) -> None:
         with pytest.raises(CpdError, match="ValueError: no"):
             load_problem(source)
     importing.leave()
+
+
+def test_modules_that_nobody_edited_stay_the_objects_that_the_program_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "path" / "nets_of_mine"
+    package.mkdir(parents=True)
+    for name, text in {"__init__": "", "a": "V = 1.5\n", "b": "V = 2.5\n"}.items():
+        (package / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path / "path"))
+    from nets_of_mine import a  # type: ignore[import-not-found]
+
+    for name in ("a", "b", "a"):
+        task = write_problem(tmp_path / name, "V", f"from nets_of_mine.{name} import V\n")
+        assert swept(task)[0] == (1.5 if name == "a" else 2.5)
+    assert sys.modules["nets_of_mine.a"] is a
+    for name in ("nets_of_mine", "nets_of_mine.a", "nets_of_mine.b"):
+        monkeypatch.delitem(sys.modules, name)

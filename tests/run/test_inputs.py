@@ -182,10 +182,10 @@ def test_trackers_hear_of_a_run_under_one_id(tmp_path: Path, monkeypatch: pytest
     assert by_event["shown"] == sorted(str(run["id"]) for run in result.document["runs"])
 
 
-def _trackers(texts: object, say: object) -> object:
-    from cpd.run.trackers import Trackers
+def _trackers(texts: object, say: object, callbacks: object) -> object:
+    from cpd.run.trackers import Named, Trackers
 
-    return Trackers([("ids", Ids())], print)
+    return Trackers([Named("ids", Ids())], print)
 
 
 def test_an_edited_file_is_not_trained_on_from_an_old_checkpoint(tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ def runs(out: str) -> list[dict[str, Any]]:
 
 def numbers(out: str) -> list[Any]:
     """All that a sweep's JSON says of its runs but their ids, which hash the problem's text, and their time."""
-    return [{k: v for k, v in run.items() if k not in ("seconds", "id")} for run in runs(out)]
+    return [{k: v for k, v in run.items() if k not in ("seconds", "id", "model")} for run in runs(out)]
 
 
 def stored_runs(folder: Path) -> int:
@@ -235,6 +235,10 @@ def test_two_workers_give_the_numbers_of_one_process(
 ) -> None:
     code, out, err = command("sweep", "figure2", *FIGURE2, *where, cwd=tmp_path)
     assert (code, numbers(out)) == (0, one_process), err
+    found = json.loads(out)
+    best = {(row["method"], str(row["best_setting"])) for row in found["summary"]}
+    kept = {run["id"] for run in found["runs"] if (run["method"], str(run["setting"])) in best}
+    assert {path.stem for path in (tmp_path / ".cpd" / "models").iterdir()} == kept != set()
 
 
 def test_a_worker_killed_midway_costs_no_run_and_no_digit(

@@ -12,6 +12,7 @@ from store_runs import RECORD, add, identity, ids, make_run
 from cpd.errors import CpdError, StoreError
 from cpd.outcome import Status
 from cpd.store import migrations
+from cpd.store.models import file_of
 from cpd.store.records import Removed
 from cpd.store.store import Store, default_path, open_store
 
@@ -280,3 +281,8 @@ def test_a_changed_record_is_noticed(path: Path, change: str) -> None:
     damage(path, change)
     with open_store(path, "read") as store, pytest.raises(StoreError, match=sweep):
         store.load(sweep)
+
+
+@pytest.mark.parametrize("run", ["../../victim", "/tmp/victim", "..", "a\\b", "nul\0"])
+def test_the_weights_of_a_run_are_in_the_folder_of_models_whatever_its_id(run: str, tmp_path: Path) -> None:
+    assert file_of(tmp_path / "runs.sqlite", run).resolve().parent == tmp_path / "models"

@@ -7,16 +7,19 @@ from typing import Any
 
 from commands import Finished
 
+from cpd.engine.model_file import read
+from cpd.store.models import folder_of
+
 STORE = Path(".cpd", "runs.sqlite")
 CHECKPOINTS = Path(".cpd", "runs-checkpoints")
 
 
 def document(done: Finished) -> dict[str, Any]:
-    """All that a sweep prints as JSON but the seconds that its runs took."""
+    """All that a sweep prints as JSON but the seconds that its runs took, and where their weights are."""
     assert done.stdout, done.stderr
     printed: dict[str, Any] = json.loads(done.stdout)
     for run in printed["runs"]:
-        del run["seconds"]
+        del run["seconds"], run["model"]
     return printed
 
 
@@ -41,8 +44,11 @@ def stored(store: Path) -> int:
 
 
 def assert_whole(store: Path, runs: int) -> None:
-    """One portable file and nothing beside it, in which every run was stored once."""
-    assert [path.name for path in store.parent.iterdir()] == [store.name]
+    """One portable file, in which every run was stored once, and nothing beside it but whole models."""
+    models = folder_of(store)
+    assert {path.name for path in store.parent.iterdir()} - {models.name} == {store.name}
+    for path in models.glob("*") if models.exists() else ():
+        assert read(path)[1].run == path.stem
     assert query(store, "PRAGMA integrity_check") == [("ok",)]
     assert query(store, "PRAGMA foreign_key_check") == []
     assert query(store, "SELECT count(*), count(DISTINCT id), sum(attempts) FROM runs") == [(runs, runs, runs)]

@@ -23,7 +23,7 @@ from cpd.verdict.summary import decades
 
 KEYS = [
     "id", "method", "setting", "levels", "seed", "status", "feasible", "objective", "constraints", "metrics", "steps",
-    "seconds", "diagnosis", "error", "selected_step", "held_out", "examples", "kkt",
+    "seconds", "diagnosis", "error", "model", "selected_step", "held_out", "examples", "kkt",
 ]  # fmt: skip
 SUMMARY_KEYS = [
     "method", "settings", "feasible_settings", "feasible_decades", "useful_settings", "useful_decades", "best_setting",
@@ -100,6 +100,7 @@ def test_document_is_contract_3_to_the_letter() -> None:
                 "seconds": 0.5,
                 "diagnosis": None,
                 "error": None,
+                "model": None,
                 "selected_step": None,
                 "held_out": None,
                 "examples": None,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -54,10 +55,14 @@ def plot(kind: str, document: Document, curves: Recordings, to: Path, chosen: Se
         CpdError: Unknown kind or suffix, matplotlib missing, nothing of this kind to draw, or the file cannot be
             written.
     """
-    if kind not in KINDS:
-        raise CpdError(f"'{kind}' is no kind of picture", place="--kind", hint=closest(kind, KINDS))
+    _check_kind(kind)
     suffix = check_file(to)
     write_output(to, render(drawing(kind, document, curves, chosen), suffix))
+
+
+def _check_kind(kind: str) -> None:
+    if kind not in KINDS:
+        raise CpdError(f"'{kind}' is no kind of picture", place="--kind", hint=closest(kind, KINDS))
 
 
 def check_file(to: Path, option: str = "--to") -> str:
@@ -99,6 +104,51 @@ def drawing(
     return kinds[kind]()
 
 
+def figure(kind: str, document: Document, curves: Recordings, chosen: Sequence[int] | None = None) -> Figure:
+    """Draw a document as a figure of matplotlib's, with no state of pyplot's: a notebook shows it once.
+
+    Args:
+        kind: As for :func:`plot`, and so on.
+        document: Contract 3's object.
+        curves: What was recorded of each of its runs.
+        chosen: Places of the runs that ``dynamics`` shows.
+
+    Raises:
+        CpdError: Unknown kind, matplotlib missing, or nothing of this kind to draw.
+    """
+    _check_kind(kind)
+    draw = drawing(kind, document, curves, chosen)
+    with _own_style("plot"):
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+        from cpd.views.plots.notebook import DOTS, Picture
+
+        found = Picture(layout="constrained", dpi=DOTS)
+        FigureCanvasAgg(found)
+        draw(found)
+        found.draw_without_rendering()  # what is made when it is first drawn, such as ticks, has this style
+    return found
+
+
+@contextmanager
+def _own_style(place: str) -> Iterator[None]:
+    """Draw as papers do, whatever the user has set.
+
+    Raises:
+        CpdError: matplotlib is missing.
+    """
+    if find_spec("matplotlib") is None:
+        raise _needs_matplotlib(place)
+    import matplotlib
+
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        # Names may hold letters that the font has not: boxes in a .png, and the letters themselves in an .svg.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(RC)
+        yield
+
+
 def render(draw: Callable[[Figure], None], suffix: str) -> bytes:
     """A picture's bytes; the same picture gives the same bytes.
 
@@ -109,19 +159,12 @@ def render(draw: Callable[[Figure], None], suffix: str) -> bytes:
     Raises:
         CpdError: matplotlib is missing.
     """
-    try:
-        import matplotlib
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise _needs_matplotlib("--to") from None
     buffer = io.BytesIO()
     dates = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
-    with matplotlib.rc_context(), warnings.catch_warnings():
-        # Names may hold letters that the font has not: boxes in a .png, and the letters themselves in an .svg.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(RC)
+    with _own_style("--to"):
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
         figure = Figure(layout="constrained")
         FigureCanvasAgg(figure)
         draw(figure)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from cpd.verdict.averages import mean
 from cpd.verdict.document import Document, RunRow
 from cpd.verdict.judged import judged_row, judges
+from cpd.views.printable import one_line
 from cpd.views.tables.lines import components, worst_place
 from cpd.views.tables.numbers import measured, signed
 from cpd.views.tables.section import Column
@@ -76,7 +77,7 @@ def value_on(document: Document, name: str) -> Number:
 
 
 def judged_on(document: Document) -> str:
-    """``judged on 359 held-out examples``; empty where nobody knows how many there are."""
+    """``judged on 359 held-out examples``, or those of what was named; empty where nobody knows how many there are."""
     by = judges(document)
     held = [run.get("held_out") for run in document["runs"]]
     counts = [run.get("examples") for run in document["runs"]]
@@ -86,7 +87,10 @@ def judged_on(document: Document) -> str:
     if not known:
         return "judged on held-out examples" if by == "held_out" else ""
     many = f"{known[0]:,}" if len(known) == 1 else f"{known[0]:,} to {known[-1]:,}"
-    return f"judged on {many} {DATA[by]} example{'' if known == [1] else 's'}"
+    examples = "example" if known == [1] else "examples"
+    if by == "held_out" and (anew := document.get("judgement")) is not None:
+        return f"judged on {many} {examples} of {one_line(anew['data'])}"
+    return f"judged on {many} {DATA[by]} {examples}"
 
 
 def _gap(held_out: float | None, training: float | None) -> float | None:

@@ -222,8 +222,10 @@ def notes_of(rows: Sequence[Line], on: str) -> tuple[list[str], list[str]]:
     """Footnotes, each said once, and the numbers of those that concern each row; on which data verdicts are."""
     notes: dict[str, int] = {}
     markers = []
+    all_same = seeds_change_nothing(rows)
     for row in rows:
-        own = dict.fromkeys([*_partly(row), *_same(rows, row), *(note for run in row.runs for note in _notes(run, on))])
+        same = [] if all_same else _same(row)  # where that is so of all rows, it is said above the table
+        own = dict.fromkeys([*_partly(row), *same, *(note for run in row.runs for note in _notes(run, on))])
         markers.append(",".join(f"[{notes.setdefault(note, len(notes) + 1)}]" for note in own))
     return [f"[{k}] {note}" for note, k in notes.items()], markers
 
@@ -239,10 +241,8 @@ def seeds_change_nothing(rows: Sequence[Line]) -> bool:
     return any(len(row.runs) > 1 for row in rows) and all(len(row.counted) == 1 for row in rows)
 
 
-def _same(rows: Sequence[Line], row: Line) -> list[str]:
-    """Which seeds changed nothing; where that is so of all rows, it is said above the table."""
-    if seeds_change_nothing(rows):
-        return []
+def _same(row: Line) -> list[str]:
+    """Which seeds changed nothing."""
     firsts = dict.fromkeys(run["same_as_seed"] for run in row.runs if "same_as_seed" in run)
     return [f"trains with seed {first} as with {_others(row, first)}: counted as one" for first in firsts]
 

@@ -22,7 +22,7 @@ GROUPS = ("setting", "levels", "constraints", "metrics", "held_out", "kkt")
 LEFT_OUT = ("curves", "holds_only_by")
 """The parts of a run that are tables of their own, see :func:`cpd.results.export.points`, or are said in notes."""
 
-SOMETIMES = ("selected_step", "held_out", "examples", "kkt", "verdict", "interval")
+SOMETIMES = ("model", "selected_step", "held_out", "examples", "kkt", "verdict", "interval")
 """Columns only where some run has something in them."""
 
 MIXTURE = "mixture"

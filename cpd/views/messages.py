@@ -1,0 +1,23 @@
+"""Lines on stderr; data alone goes to stdout."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from cpd.views.printable import spelled_out
+
+if TYPE_CHECKING:
+    from cpd.outcome import Run
+
+
+def say(text: str) -> None:
+    """One plain line on stderr, with control characters made harmless."""
+    print(spelled_out(text), file=sys.stderr)
+
+
+def failure_line(run: Run) -> str:
+    """A failed run and the last line of its error."""
+    last = (run.error or "failed").strip().splitlines()[-1]
+    setting = ", ".join(f"{n}={v}" for n, v in run.key.setting.items())
+    return f"failed: {run.key.method} {setting} seed {run.key.seed}: {last}"
