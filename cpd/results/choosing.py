@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from cpd.errors import CpdError, closest
-from cpd.outcome import Status, is_dotted
+from cpd.outcome import is_dotted
 from cpd.spec.models import Task
 from cpd.spec.yaml import parse_value
 from cpd.verdict.choice import Candidate, best_of, candidates_of
@@ -17,7 +17,7 @@ from cpd.verdict.document import Document, Plain, RunRow, is_number
 from cpd.verdict.feasibility import excess
 from cpd.verdict.gap import Gap
 from cpd.verdict.judged import judged_rows, judges
-from cpd.verdict.searching import reported
+from cpd.verdict.searching import runs_reported
 from cpd.verdict.settings import grouped, settings_of
 from cpd.verdict.summary import grouped_by_method
 from cpd.views.printable import one_line
@@ -132,9 +132,7 @@ def _place(result: Judged) -> str:
 
 def _found(document: Document, rows: Sequence[RunRow], meant: set[int]) -> Sequence[RunRow]:
     """The runs of the coefficient that a search reports, where one of them is meant."""
-    best = reported(document["search"], len({row["seed"] for row in rows}) or 1)
-    own = [] if best is None else [row for row in rows if row["setting"].get("coefficient") == best["coefficient"]]
-    own = [row for row in own if row["status"] == Status.COMPLETED.value]
+    own = runs_reported(document["search"], rows)
     return own if any(id(row) in meant for row in own) else []
 
 

@@ -11,7 +11,7 @@ from cpd.outcome import Status
 from cpd.results import history
 from cpd.store.store import Store
 from cpd.verdict.document import Document, RunRow, SummaryRow
-from cpd.verdict.searching import reported
+from cpd.verdict.searching import runs_reported
 
 Mode = Literal["best", "feasible", "all", "none"]
 """Of which runs: of each method's best setting, every seed; of feasible ones; of all that completed; of none."""
@@ -36,7 +36,9 @@ def wanted(document: Document, mode: Mode) -> set[str]:
     elif mode == "feasible":
         rows = [row for row in rows if row["feasible"]]
     elif mode == "best":
-        rows = _of_search(document, rows) if "search" in document else _of_summary(document, rows)
+        rows = (
+            runs_reported(document["search"], document["runs"]) if "search" in document else _of_summary(document, rows)
+        )
     return {row["id"] for row in rows if row["id"] is not None}
 
 
@@ -104,9 +106,3 @@ def _of_summary(document: Document, rows: Sequence[RunRow]) -> list[RunRow]:
 def _is_best(row: RunRow, best: SummaryRow) -> bool:
     alike = row["method"] == best["method"] and row["setting"] == best["best_setting"]
     return alike and best.get("levels", row["levels"]) == row["levels"]
-
-
-def _of_search(document: Document, rows: Sequence[RunRow]) -> list[RunRow]:
-    """Every seed of the coefficient that a search reports."""
-    best = reported(document["search"], len({row["seed"] for row in document["runs"]}) or 1)
-    return [] if best is None else [row for row in rows if row["setting"].get("coefficient") == best["coefficient"]]

@@ -111,6 +111,13 @@ def reported(search: SearchBlock, seeds: int) -> Iteration | None:
     return order[0][1] if order else None
 
 
+def runs_reported(search: SearchBlock, rows: Sequence[RunRow]) -> list[RunRow]:
+    """The completed runs of the coefficient that a search reports, of all its runs."""
+    best = reported(search, len({row["seed"] for row in rows}) or 1)
+    done = [row for row in rows if row["status"] == Status.COMPLETED.value]
+    return [] if best is None else [row for row in done if row["setting"].get("coefficient") == best["coefficient"]]
+
+
 def is_whole(iteration: Iteration, seeds: int) -> bool:
     """Whether every other constraint holds and every seed completed."""
     return not iteration.get("violated") and iteration.get("seeds", seeds) == seeds
