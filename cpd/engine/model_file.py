@@ -17,7 +17,6 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from cpd import files
 from cpd.errors import CpdError, StoreError
 from cpd.spec.models import ProblemSource
 
@@ -65,16 +64,6 @@ def packed(tensors: Mapping[str, Tensor], about: About) -> bytes:
         kind = str(error.args[0]).removeprefix("torch.")
         message, hint = f"'{name}' is {kind}, which safetensors does not hold", "dtype: float32 makes it smaller"
         raise CpdError(message, place=about.problem, hint=hint) from error
-
-
-def write(path: Path, content: bytes) -> None:
-    """Write a file; its folder is made if need be.
-
-    Raises:
-        OSError: It cannot be written; the one that was there is as it was.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    files.write(path, content)
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], About]:

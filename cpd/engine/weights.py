@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from cpd import files
 from cpd.engine import model_file
 from cpd.engine.batch import Batch
 from cpd.engine.bound import named_tensors
@@ -148,7 +149,7 @@ class Weights:
         path.parent.mkdir(exist_ok=True)  # not its parents: a store that was removed meanwhile stays so
         self._new += [] if path.exists() else [planned]
         self.written[planned] = name
-        model_file.write(path, content)
+        files.write(path, content)
 
     def _say_what_is_left_out(self, prepared: Prepared, tensors: dict[str, Tensor]) -> None:
         """Say what a model that is made of the file would lack."""

@@ -13,7 +13,8 @@ from torch.nn import functional
 from torch.utils.data import TensorDataset
 
 import cpd
-from cpd.engine.model_file import About, packed, write
+from cpd import files
+from cpd.engine.model_file import About, packed
 from cpd.errors import CpdError
 from cpd.run.options import Options
 
@@ -175,7 +176,9 @@ def test_a_damaged_file_is_a_failed_run_and_others_go_on(folder: Path) -> None:
     file_of(first[2]).write_bytes(content)
     file_of(first[3]).write_bytes(file_of(first[4]).read_bytes())
     smaller = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Tanh(), nn.Linear(4, 2)).double()
-    write(file_of(first[5]), packed(smaller.state_dict(), About(str(first[5]["id"]), "mine.py:Mine", "", "float64")))
+    files.write(
+        file_of(first[5]), packed(smaller.state_dict(), About(str(first[5]["id"]), "mine.py:Mine", "", "float64"))
+    )
     result = cpd.judge(data="tests.py:test_set")
     runs = result.document["runs"]
     failed = (2, 3, 5)
