@@ -4,7 +4,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cpd.bridges.cooper import from_cooper
     from cpd.errors import CpdError
+    from cpd.external.reporting import log, result
     from cpd.problem import Evaluation, Problem, observed
     from cpd.results.finished import FinishedRun
     from cpd.results.frames import load_runs
@@ -35,11 +37,14 @@ __all__ = [
     "bisect",
     "check",
     "compare",
+    "from_cooper",
     "judge",
     "load_model",
     "load_runs",
+    "log",
     "observed",
     "open",
+    "result",
     "share",
     "sweep",
 ]
@@ -57,11 +62,14 @@ _HOME = {
     "bisect": "cpd.run.calls",
     "check": "cpd.run.calls",
     "compare": "cpd.run.calls",
+    "from_cooper": "cpd.bridges.cooper",
     "judge": "cpd.run.judging",
     "load_model": "cpd.results.models",
     "load_runs": "cpd.results.frames",
+    "log": "cpd.external.reporting",
     "observed": "cpd.problem",
     "open": "cpd.results.opening",
+    "result": "cpd.external.reporting",
     "share": "cpd.shares",
     "sweep": "cpd.run.calls",
 }

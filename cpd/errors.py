@@ -63,6 +63,16 @@ class SpecError(CpdError):
         return CpdError(self.message, place=at(self.place or ""), hint=self.hint)
 
 
+class UserCodeRaised(CpdError):
+    """The user's own code raised.
+
+    Attributes:
+        traceback: As text.
+    """
+
+    traceback: str
+
+
 def _rebuild(kind: type[CpdError], message: str, place: str | None, hint: str | None) -> CpdError:
     return kind(message, place=place, hint=hint)
 

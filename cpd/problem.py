@@ -29,11 +29,14 @@ class Observed:
         values: ``[k]``.
         index: Where they belong, ``[k]``, int64.
         size: n, entries of the vector.
+        apart: Whether surrogate and strict value show entries of their own: the one drives the model, the other moves
+            the multipliers. Elsewhere only entries that both show count.
     """
 
     values: Tensor
     index: Tensor
     size: int
+    apart: bool = False
 
     @property
     def shape(self) -> torch.Size:

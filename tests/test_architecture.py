@@ -34,16 +34,19 @@ ROOMS = {
     "verdict": {"methods", "outcome", "errors"},  # what a method says of a price, and of what to do
     # A step counts where constraints hold, as the verdict does.
     "engine": {"shares", "problem", "methods", "outcome", "spec", "verdict", "files", "errors"},
-    "store": {"spec", "outcome", "files", "errors"},
+    # Programs of the user's: no torch, and of the engine what finds a function's modules alone.
+    "external": {"engine", "methods", "outcome", "spec", "errors"},
+    "store": {"external", "spec", "outcome", "files", "errors"},
     "views": {"verdict", "outcome", "files", "errors"},
     # What a command came to, fresh or stored, without torch until a kept model is loaded.
     "results": {"engine", "spec", "store", "verdict", "views", "outcome", "files", "errors"},
     "run": {
-        "spec", "methods", "search", "executors", "engine", "store", "verdict", "views", "results", "trackers",
-        "outcome", "errors",
+        "spec", "methods", "search", "executors", "engine", "external", "store", "verdict", "views", "results",
+        "trackers", "outcome", "errors",
     },
     "cli": {"run", "results", "views", "store", "spec", "verdict", "errors"},
-    "cpd": {"run", "results", "spec", "problem", "shares", "trackers", "errors"},
+    "bridges": {"problem", "errors"},  # problems that were written for other libraries
+    "cpd": {"run", "results", "spec", "bridges", "problem", "shares", "trackers", "external", "errors"},
     "problems": {"cpd", "problem", "errors"},
 }  # fmt: skip
 
@@ -53,6 +56,7 @@ PACKAGES = {
     "engine": {"torch", "numpy", "platformdirs", "scipy", "safetensors", "cloudpickle"},
     "problems": {"torch", "numpy", "sklearn"},
     "problem": {"torch"},
+    "bridges": {"torch"},
     "shares": {"torch"},
     "outcome": {"numpy"},
     "store": {"numpy"},

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import typer
 
-from cpd.cli import judging, models, stored, train, watch
+from cpd.cli import importing, judging, models, stored, train, watch
 from cpd.cli.console import say
 from cpd.cli.streams import settle
 from cpd.cli.usage import usage
@@ -28,6 +28,7 @@ app.add_typer(stored.app)
 app.add_typer(models.app)
 app.add_typer(judging.app)
 app.add_typer(watch.app)
+app.add_typer(importing.app)
 
 
 def main() -> NoReturn:

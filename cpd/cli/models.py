@@ -46,8 +46,6 @@ def model(
     from cpd.views.tables.render import print_rows
 
     wanted = Wanted.of(method, setting, level, seed, typed=True)
-    if to is not None:
-        models.check_target(to)
     result = models.loaded(sweep, store)
     if to is None:
         offered = models.offered(result, wanted)

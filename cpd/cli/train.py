@@ -60,6 +60,9 @@ def compare(
 def bisect(
     task: TaskArgument = "sparsity",
     *,
+    hyperparameter: Annotated[
+        str | None, typer.Option(help="What is searched, METHOD.NAME [default: penalized.coefficient].")
+    ] = None,
     target: Annotated[
         str | None,
         typer.Option(help="Value to reach: VALUE, or NAME=VALUE where a task has several constraints; --target-NAME."),
@@ -83,6 +86,7 @@ def bisect(
     from cpd.run.target import with_target
 
     words = {
+        "hyperparameter": hyperparameter,
         "target": target,
         "tolerance": tolerance,
         "low": low,

@@ -40,7 +40,7 @@ class Means(NamedTuple):
 
     Attributes:
         at: Values of the step, without a gradient; of one that some minibatches do not show, over those that do.
-        times: How many minibatches show each value, ``[R, C]``; at least 1.
+        times: How many minibatches show each surrogate, ``[R, C]``; at least 1.
     """
 
     at: Stacked
@@ -51,13 +51,17 @@ def means_of(evaluations: Iterator[Stacked]) -> Means:
     """Means over a window's minibatches."""
     found = [_without_graph(at) for at in evaluations]
     partial = any(at.observed is not None for at in found)
-    observed = torch.stack([_observed(at) for at in found])
-    times = observed.sum(0).clamp(min=1)
-    objective = torch.stack([at.objective for at in found]).sum(0) / len(found)
-    surrogate = _over(observed, [at.surrogate for at in found]) / times
-    strict = _over(observed, [at.strict for at in found]) / times
-    shown = observed.any(0) if partial else None
-    return Means(found[-1]._replace(objective=objective, surrogate=surrogate, strict=strict, observed=shown), times)
+    observed = torch.stack([_all_or(at, at.observed) for at in found])
+    shown = torch.stack([_all_or(at, at.shown) for at in found])
+    times = shown.sum(0).clamp(min=1)
+    at = found[-1]._replace(
+        objective=torch.stack([at.objective for at in found]).sum(0) / len(found),
+        surrogate=_over(shown, [at.surrogate for at in found]) / times,
+        strict=_over(observed, [at.strict for at in found]) / observed.sum(0).clamp(min=1),
+        observed=observed.any(0) if partial else None,
+        driving=shown.any(0) if any(at.driving is not None for at in found) else None,
+    )
+    return Means(at, times)
 
 
 def gradients_of(
@@ -76,8 +80,8 @@ def gradients_of(
     left = means.at
     for at in evaluations:
         part = weight * at.surrogate
-        if at.observed is not None:
-            part = torch.where(at.observed, part, torch.zeros_like(part))
+        if at.shown is not None:
+            part = torch.where(at.shown, part, torch.zeros_like(part))
         found = at.gradients((at.objective / count + part.sum(1)).sum())
         whole = {n: _added(whole.get(n), None if g is None else g.detach()) for n, g in found.items()}
         left = means.at._replace(buffers=at.buffers, parameters=at.parameters)
@@ -91,8 +95,8 @@ def _slope(mean: Tensor, added: Callable[[Tensor], Tensor]) -> Tensor:
     return torch.zeros_like(mean) if found is None else found.detach()
 
 
-def _observed(at: Stacked) -> Tensor:
-    return torch.ones_like(at.strict, dtype=torch.bool) if at.observed is None else at.observed
+def _all_or(at: Stacked, some: Tensor | None) -> Tensor:
+    return torch.ones_like(at.strict, dtype=torch.bool) if some is None else some
 
 
 def _over(observed: Tensor, values: Sequence[Tensor]) -> Tensor:

@@ -47,6 +47,19 @@ def check_evaluation(result: Any, names: Sequence[str], place: str) -> None:
         _check_scalar(metric(value), f"metrics['{name}']", place)
 
 
+def check_senses(problem: Any, model: Any, senses: Mapping[str, str], place: str) -> None:
+    """Check the senses of the spec against those that a problem declares, as one of another library's does.
+
+    Raises:
+        SpecError: One is another.
+    """
+    declare = getattr(problem, "declared_senses", None)
+    for name, sense in (declare(model) if declare is not None else {}).items():
+        if senses.get(name, sense) != sense:
+            message = f"{senses[name]} for a violation that {place} wants {sense} 0"
+            raise SpecError(message, place=f"constraints.{name}.sense", hint=f'write "{sense} 0"')
+
+
 def _check_mapping(value: Any, part: str, place: str) -> None:
     if not isinstance(value, Mapping) and not (part == "strict" and value is None):
         message = f"{part} must be a dict of tensors by name, got {type(value).__name__}"

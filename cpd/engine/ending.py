@@ -100,7 +100,7 @@ def _products(gradients: list[Gradients], like: Tensor) -> Tensor:
 def _recedes(step: Step, state: State, at: Stacked, scale: Tensor, batch: Any) -> Tensor:
     unknown = torch.full_like(state.steps, -1)
     slopes = at.gradients(at.objective.sum(), retain_graph=True)
-    violation = step.violation(at.surrogate, state.step, at.observed)
+    violation = step.violation(at.surrogate, state.step, at.shown)
     down = at.gradients((at.objective + step.groups.penalty_term(violation, state.methods, state.methods)).sum())
     found = {n: -g.detach() for n, g in down.items() if g is not None}
     if not found:

@@ -57,7 +57,7 @@ def judged(
             rows.append(None)
             raised[r] = user_traceback(error)
     missing = next((row for row in rows if row), unmeasured(prepared, take(models, [0])))
-    nothing = mapped(lambda leaf: torch.full_like(leaf, float("nan")), missing[:-2])
+    nothing = mapped(lambda leaf: torch.full_like(leaf, float("nan")), missing[:-3])
     terms = missing.terms and mapped(lambda leaf: torch.full_like(leaf, float("nan")), missing.terms)
     missing = Stacked(*nothing, None, terms)
     return stacked_rows([row or missing for row in rows]), raised

@@ -21,7 +21,7 @@ from cpd.engine.importing import enter, forget, module_key, problem_module
 from cpd.engine.items import Stream
 from cpd.engine.live import is_given, made
 from cpd.engine.tracebacks import user_traceback as user_traceback
-from cpd.errors import CpdError, SpecError, closest
+from cpd.errors import CpdError, SpecError, UserCodeRaised, closest
 from cpd.problem import Problem
 from cpd.spec.held_out import Split
 from cpd.spec.identity import digest
@@ -39,7 +39,7 @@ _of_module: dict[str, dict[str, tuple[str, tuple[int, ...]]]] = {}
 """What was read where the module was imported, and modules that were imported later: once for all its problems."""
 
 
-class ProblemRaised(CpdError):
+class ProblemRaised(UserCodeRaised):
     """The user's own code raised before training began; its traceback is kept.
 
     Args:

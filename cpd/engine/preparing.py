@@ -12,6 +12,7 @@ from torch import nn
 
 from cpd.engine.batch import Batch
 from cpd.engine.calling import Calls
+from cpd.engine.contract import check_senses
 from cpd.engine.counting import out_of_memory
 from cpd.engine.generators import DATA_SEED, seed_all
 from cpd.engine.handing_over import workers_for
@@ -198,6 +199,8 @@ class Builder:
         if not isinstance(model, nn.Module):
             message = f"returned {type(model).__name__}"
             raise CpdError(message, place=place, hint="return a torch.nn.Module")
+        senses = {name: str(constraint.sense) for name, constraint in self.batch.constraints.items()}
+        check_senses(self.problem, model, senses, self.batch.problem.target)
         model = placed(model, self.device, self.dtype)
         if is_lazy(model):
             self._materialise(model)

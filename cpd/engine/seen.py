@@ -19,34 +19,43 @@ class Valued(NamedTuple):
     Attributes:
         value: A scalar or ``[k]``; 0 where nothing was seen.
         there: Where something was, bool of the same shape; None for everywhere.
+        apart: Whether the strict value is observed apart from the surrogate.
     """
 
     value: Tensor
     there: Tensor | None
+    apart: bool = False
 
 
 def valued(value: Any) -> Valued:
     """What the user's method returned for one constraint, as a tensor."""
     if isinstance(value, Calculable):
         return Valued(value.value, value.there)
-    return Valued(*value.spread) if isinstance(value, Observed) else Valued(value, None)
+    return Valued(*value.spread, value.apart) if isinstance(value, Observed) else Valued(value, None)
 
 
 def metric(value: Any) -> Tensor:
     """A metric as a tensor; NaN where it is the share of an empty group."""
-    number, there = valued(value)
+    number, there, _ = valued(value)
     number = torch.as_tensor(number)
     return number if there is None else torch.where(there, number, torch.full_like(number, float("nan")))
 
 
-def together(*values: Sequence[Valued]) -> dict[str, Tensor]:
-    """``{"observed": [C] bool}``: the components that each of the lists shows; empty where all always are."""
-    shown: dict[str, Tensor] = {}
-    for row in values:
-        if any(one.there is not None for one in row):
-            flat = torch.cat([_there(one).reshape(-1) for one in row])
-            shown["observed"] = flat & shown["observed"] if shown else flat
-    return shown
+def together(surrogates: Sequence[Valued], strict: Sequence[Valued]) -> dict[str, Tensor]:
+    """``{"observed": [C] bool}``: the components that both lists show; empty where all always are.
+
+    Where some are apart these are those that the strict ones show, and ``driving`` those of the surrogates.
+    """
+    if all(one.there is None for one in (*surrogates, *strict)):
+        return {}
+    pairs = list(zip(surrogates, strict, strict=True))
+    both = [(_there(one), _there(other)) for one, other in pairs]
+    if not any(one.apart for one in surrogates):
+        return {"observed": torch.cat([(one & other).reshape(-1) for one, other in both])}
+    apart = [one.apart for one in surrogates]
+    own = [(b if a else b & c, c if a else b & c) for a, (b, c) in zip(apart, both, strict=True)]
+    driving, observed = (torch.cat([pair[k].reshape(-1) for pair in own]) for k in (0, 1))
+    return {"observed": observed, "driving": driving}
 
 
 def _there(one: Valued) -> Tensor:

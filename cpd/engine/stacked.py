@@ -87,6 +87,7 @@ class Stacked(NamedTuple):
         parameters: As the evaluation left them: user code may change those of the one model in place.
         observed: ``[R, C]`` bool: which values the batch shows, the others are 0; None where every value always is.
         terms: Of the shares that strict values are made of, ``[R, n, k]`` each; None where they are not kept.
+        driving: Which surrogates the batch shows, where strict values are observed apart from them; else None.
     """
 
     objective: Tensor
@@ -98,6 +99,12 @@ class Stacked(NamedTuple):
     parameters: Tensors
     observed: Tensor | None = None
     terms: Tensors | None = None
+    driving: Tensor | None = None
+
+    @property
+    def shown(self) -> Tensor | None:
+        """Which surrogates the batch shows, ``[R, C]`` bool; None where it shows all."""
+        return self.observed if self.driving is None else self.driving
 
     @property
     def recorded(self) -> Tensor:
@@ -277,7 +284,8 @@ class Stack:
         tensors = {**models.parameters, **{n: t.clone() for n, t in models.buffers.items()}, **models.fixed}
         objective, surrogate, strict, shown, buffers, seen, terms = vmap(one, randomness="same")(tensors)
         own = models.parameters
-        return Stacked(objective, surrogate, strict, shown, buffers, own, own, seen.get("observed"), terms or None)
+        observed, driving = seen.get("observed"), seen.get("driving")
+        return Stacked(objective, surrogate, strict, shown, buffers, own, own, observed, terms or None, driving)
 
     def _plain(self, method: str, models: Models, batch: Any, offered: Mapping[str, Any], keep: Sizes) -> Stacked:
         """One model, as a loop of the user's own would call it."""
@@ -293,8 +301,9 @@ class Stack:
         reached = {n: own[n] for n in models.parameters}
         moved = {n: p.detach().clone()[None] for n, p in reached.items()} if self.moves else models.parameters
         shown = {n: v[None] for n, v in shown.items()}
-        observed = seen["observed"][None] if seen else None
-        return Stacked(objective[None], surrogate[None], strict[None], shown, buffers, reached, moved, observed, terms)
+        observed, driving = (seen[name][None] if name in seen else None for name in ("observed", "driving"))
+        values = (objective[None], surrogate[None], strict[None])
+        return Stacked(*values, shown, buffers, reached, moved, observed, terms, driving)
 
     def _filled(self, models: Models) -> Tensors:
         """The tensors of the one model, which has now the numbers of one run."""

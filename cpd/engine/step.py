@@ -217,7 +217,7 @@ class Step:
             methods = self.groups.update(violation, state.methods, active, state.step, moving.observed)
 
             def added(values: Tensor) -> Tensor:
-                violation = self.violation(values, state.step, at.observed)
+                violation = self.violation(values, state.step, at.shown)
                 return self.groups.penalty_term(violation, state.methods, methods)
 
             if means is None:
@@ -329,7 +329,7 @@ class Step:
             squares = [g.reshape(len(g), -1).square().sum(1) for g in gradients.values() if g is not None]
             norms.append(torch.stack(squares).sum(0).sqrt() if squares else at.objective.detach() * 0)
         found = torch.stack(norms, dim=1).detach()
-        return found if at.observed is None else torch.where(self.holding.some(at.observed), found, -1.0)
+        return found if at.shown is None else torch.where(self.holding.some(at.shown), found, -1.0)
 
     def _signs(self, like: Tensor) -> Tensor:
         """1 or -1 for each component, ``[C]``, always the same; 1 for a scalar constraint."""

@@ -22,9 +22,10 @@ from cpd.engine.steppers.choice import choose
 from cpd.engine.steppers.stepper import Stepper
 from cpd.engine.training import Training
 from cpd.engine.weights import Weights
-from cpd.errors import CpdError, SpecError
+from cpd.errors import CpdError
 from cpd.outcome import Run, Status
 from cpd.spec.inputs import Inputs
+from cpd.spec.searched import not_searchable
 
 SHOWN_EVERY = 0.1
 """Seconds between two reports of progress."""
@@ -97,15 +98,6 @@ def train(batch: Batch, hooks: Hooks | None = None) -> Trained:
             raise
     runs = [done[identity(key)] for key in batch.keys]
     return Trained(runs, builder.notes, inputs_of(batch.problem), weights.written, weights.contents)
-
-
-def not_searchable(constraint: str, parts: int) -> SpecError:
-    """Why a constraint cannot be brought to a target: a vector has no single value."""
-    return SpecError(
-        f"'{constraint}' is a vector of {parts} values",
-        place="search.constraint",
-        hint="search a constraint with a single value, e.g. their largest as a constraint of its own",
-    )
 
 
 def run_spans(training: Training, stepper: Stepper, hooks: Hooks, keeper: Keeper) -> list[str]:

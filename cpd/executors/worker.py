@@ -19,7 +19,7 @@ from typing import Any
 
 Work = Callable[[Any], Any]
 
-POLL = 0.5
+POLL = 0.1
 """Seconds between two looks at whether the parent is still there."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)

@@ -40,3 +40,6 @@ def advice(method: str | None) -> Mapping[str, str]:
 
 CONSTRAINED = ("nupi", "augmented_lagrangian", "lagrangian")
 """Methods that reach a level which no coefficient gives, the first that a task has settings for to be advised."""
+
+SEARCHED = ("penalized", "coefficient")
+"""The method and the hyperparameter that a search is for where it does not say: the weight of a penalty."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from cpd.results.model_words import numbers_words, run_words
 from cpd.results.result import Result
 from cpd.spec.recipes import problem_of, train_of
 from cpd.store.model_content import check_run, content_of
-from cpd.store.models import file_of
+from cpd.store.models import Models
 from cpd.store.store import default_path, open_store
 from cpd.views.output import check_output, write_output
 from cpd.views.tables.names import readable
@@ -51,7 +52,7 @@ class Model:
     def file(self) -> Path:
         """The file of its weights, as the store was named where the process still works in the same folder."""
         named, store = Path(str(self.run.model)), self.result.store
-        kept = named if store is None else file_of(store, str(self.run.key.id))
+        kept = named if store is None else Models(store, store).file(str(self.run.key.id))
         return named if named.absolute() == kept else kept
 
     @property
@@ -153,7 +154,10 @@ def _not_kept(result: Result, place: int) -> CpdError:
     message = f"the weights of {run_words(document, place)} are not kept{_why(result.finished[place])}"
     more = f" and {len(kept) - MOST_NAMED} more" if len(kept) > MOST_NAMED else ""
     named = f"kept: {' | '.join(kept[:MOST_NAMED])}{more}" if kept else "none of the sweep's are"
-    hint = f"{named}; train again with --keep-models all"
+    fix = "train again with --keep-models all"
+    if result.task.program is not None and not kept:
+        fix = 'a program names its model in its result: "model": "best.ckpt"'
+    hint = f"{named}; {fix}"
     return CpdError(message, place=result.id or result.task.name, hint=hint)
 
 
@@ -168,6 +172,8 @@ def module_of(model: Model, problem: Any = None) -> torch.nn.Module:
 
     run, task = model.run, model.result.task
     path = model.file
+    if task.program is not None:
+        raise CpdError("is a program's own model", place=str(path), hint="load it with what that program uses")
     tensors, about = model_file.read(path)
     check_run(about.run, str(run.key.id), path)
     source, train = problem_of(task.problem, run.key.setting), train_of(task.train, run.key.setting)
@@ -182,14 +188,38 @@ def save(model: Model, to: str) -> None:
         CpdError: Another suffix, or it cannot be written.
         StoreError: The kept file cannot be read, was damaged, or is another run's.
     """
-    suffix = check_target(to)
     path, run = model.file, str(model.run.key.id)
+    if model.result.task.program is not None:
+        copy_own(path, to)
+        return
+    suffix = check_target(to)
     content = content_of(path, run)
     if suffix == ".pt":
         from cpd.engine import model_file, shipped
 
         content = shipped.state_dict_bytes(model_file.read(path)[0])
     write_output(Path(to), content)
+
+
+def copy_own(path: Path, to: str) -> None:
+    """Copy what a program has written as its model: a file, or a folder.
+
+    Raises:
+        CpdError: Another suffix, it is there already as something else, or it cannot be written.
+    """
+    target = Path(to)
+    if to == "-" or target.suffix.lower() != path.suffix.lower():
+        what = f"a program's own '{path.name}'"
+        raise CpdError(f"the model is {what}", place=f"--to {to}", hint=f"write --to NAME{path.suffix}: it is copied")
+    if not path.is_dir():
+        write_output(target, path.read_bytes())
+        return
+    if target.exists():
+        raise CpdError("there is such a file or folder already", place=f"--to {to}", hint="give another name")
+    try:
+        shutil.copytree(path, target)
+    except (OSError, shutil.Error) as error:
+        raise CpdError(f"cannot be written: {error}", place=f"--to {to}") from None
 
 
 def check_target(to: str) -> str:

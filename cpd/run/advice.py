@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 
 from cpd.methods.registry import CONSTRAINED
 from cpd.search.ending import Outcome
 from cpd.spec.models import Search, Task
+from cpd.spec.searched import DEFAULT
 from cpd.verdict.document import SearchBlock
-from cpd.verdict.searching import reported
+from cpd.verdict.searching import reported, searched_name
 
 
 def advice(task: Task, search: Search, block: SearchBlock, end: Outcome | None) -> str | None:
@@ -24,20 +26,30 @@ def advice(task: Task, search: Search, block: SearchBlock, end: Outcome | None) 
         return "The search ended before its outcome."
     if block["outcome"] == "solved":
         return None
-    tried = f"Try: cpd sweep {_typed(task)} --method {_constrained(task)} --levels {_level(search)}"
+    method = _constrained(task, search)
+    tried = f"Try: cpd sweep {_typed(task)} --method {method} --levels {_level(search)}" if method else ""
     if block["outcome"] == "infeasible":
-        return f"{_infeasible(task, block)} {tried}"
+        return f"{_infeasible(task, block)} {tried}".strip()
     text = f"{end.sentence} {end.hint[:1].upper()}{end.hint[1:]}."
     if end.kind == "not_bracketed" and search.low > 0 and all(one.sense == "==" for one in task.constraints.values()):
         text += f" An equality may need a coefficient below 0: --low {-search.high:g} --high {-search.low:g}."
-    return f"{text} {tried}" if end.kind == "unattainable" else text
+    text = _in_its_words(text, searched_name(block))
+    return f"{text} {tried}".strip() if end.kind == "unattainable" else text
+
+
+def _in_its_words(text: str, name: str) -> str:
+    """What is said of coefficients, said of the hyperparameter that was searched."""
+    if name == "coefficient":
+        return text
+    return re.sub(r"\b[Cc]oefficient(s?)\b", lambda found: f"values of {name}" if found[1] else name, text)
 
 
 def _infeasible(task: Task, block: SearchBlock) -> str:
     seeds = len(task.seeds)
     best = reported(block, seeds)
     assert best is not None, "what is infeasible has met the target"
-    at = f"Coefficient {best['coefficient']!r} brings {block['constraint']} to {block['target']:g}"
+    name = searched_name(block)
+    at = f"{name[:1].upper()}{name[1:]} {best['coefficient']!r} brings {block['constraint']} to {block['target']:g}"
     if not (broken := best.get("violated")):
         return f"{at}, but {seeds - best.get('seeds', seeds)} of {seeds} seeds did not complete there."
     several = "do" if len(broken) > 1 else "does"
@@ -48,7 +60,11 @@ def _infeasible(task: Task, block: SearchBlock) -> str:
     )
 
 
-def _constrained(task: Task) -> str:
+def _constrained(task: Task, search: Search) -> str | None:
+    """A method to try instead; of a program, another one that it has, if any."""
+    if task.program is not None:
+        own = (search.hyperparameter or str(DEFAULT)).partition(".")[0]
+        return next((shlex.quote(name) for name in task.methods if name != own), None)
     return next((m for m in CONSTRAINED if m in task.methods), "lagrangian")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -10,12 +10,10 @@ from cpd.engine.batch import Batch
 from cpd.engine.pruning import Prune
 from cpd.outcome import RunKey
 from cpd.run.options import Options
+from cpd.run.trainer import Kind as Kind
 from cpd.run.worker import checkpoint_folder
 from cpd.spec.models import Search, Task
 from cpd.spec.recipes import problem_of, train_of
-
-Kind = Literal["sweep", "bisect", "compare"]
-"""The commands that train."""
 
 USES = {"sweep": 3, "compare": 3, "bisect": 12}
 """How often a command's program is expected to be used: a search runs it in every round."""
@@ -63,6 +61,14 @@ class Batches:
             models_of=self.models_of,
             models_home=self.options.backend != "local",
         )
+
+    def anew(self) -> Batches:
+        """The same: a batch is trained whenever it is given."""
+        return self
+
+    def to_the_end(self) -> Batches:
+        """The same, in which no run is given up."""
+        return replace(self, pruning=False)
 
     def _checkpoint(self, keys: tuple[RunKey, ...]) -> str | None:
         """A folder of the batch's own beside the store; a cluster's workers do not see it."""

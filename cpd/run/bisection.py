@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from cpd.engine.train import not_searchable
 from cpd.errors import SpecError
 from cpd.outcome import Run, RunKey, Status
 from cpd.results.result import Result
 from cpd.run.advice import advice
 from cpd.run.events import IterationEnded, SearchBegun
 from cpd.run.execution import Session
+from cpd.run.target import fixed_setting
 from cpd.search.bisection import propose
 from cpd.search.bracket import State, observe, start
 from cpd.search.ending import Outcome, outcome
 from cpd.search.strategies import STRATEGIES
 from cpd.spec.identity import with_ids
 from cpd.spec.models import Search, Task
+from cpd.spec.searched import DEFAULT, Searched, not_searchable
 from cpd.verdict.document import Document, Iteration, RunRow, SearchBlock
 from cpd.verdict.feasibility import EPSILON
 from cpd.verdict.judged import On, decided_by, judged_run
@@ -66,6 +67,7 @@ class SearchLoop:
         self.iterations: list[Iteration] = []
         self.pruned = False
         self._rows: list[RunRow] = []
+        self._name = searched_of(session.task).name
 
     def run(self) -> Outcome | None:
         """Train until there is an outcome; None where a training failed or nothing more can be stored."""
@@ -91,6 +93,8 @@ class SearchLoop:
             "trainings": len(self.runs),
             "iterations": list(self.iterations),
         }
+        if search.hyperparameter is not None:
+            block["hyperparameter"] = search.hyperparameter
         seeds = len(self.session.task.seeds)
         if block["outcome"] == "solved" and (best := reported(block, seeds)) and not is_whole(best, seeds):
             block["outcome"] = "infeasible"
@@ -129,7 +133,7 @@ class SearchLoop:
         values: dict[float, float | list[float | None] | None] = {}
         shown = len(self.iterations)
         for c in coefficients:
-            values[c] = self._observed(c, [run for run in trained if run.key.setting["coefficient"] == c])
+            values[c] = self._observed(c, [run for run in trained if run.key.setting[self._name] == c])
         document = self._document()
         for row in self.iterations[shown:]:
             self.session.tell(IterationEnded(row, document))
@@ -154,10 +158,18 @@ class SearchLoop:
         return {**found, "runs": list(self._rows)}
 
 
+def searched_of(task: Task) -> Searched:
+    """The hyperparameter that a task is searched along; the penalty coefficient of one that says nothing."""
+    written = task.search.hyperparameter if task.search is not None else None
+    return DEFAULT if written is None else Searched(*written.split(".", 1))
+
+
 def keys_at(task: Task, coefficients: Sequence[float]) -> list[RunKey]:
-    """The penalised runs of these coefficients, every seed."""
+    """The runs with these values of the hyperparameter that is searched, every seed."""
     levels = {n: c.level for n, c in task.constraints.items()}
-    keys = [RunKey("penalized", {"coefficient": c}, levels, seed) for c in coefficients for seed in task.seeds]
+    found = searched_of(task)
+    others = fixed_setting(task, found) if task.program is not None or found != DEFAULT else {}
+    keys = [RunKey(found.method, {**others, found.name: c}, levels, seed) for c in coefficients for seed in task.seeds]
     return with_ids(task, keys)
 
 

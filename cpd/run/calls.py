@@ -156,7 +156,7 @@ def compare(
 
     Args:
         named: The methods' names; default: all that the task has settings for.
-        task: As for :func:`sweep`; default: ``rate``, where no problem is given.
+        task: As for :func:`sweep`; default: ``rate``, where no problem and no command is given.
         overrides: As for :func:`sweep`.
         options: As for :func:`sweep`.
         listener: As for :func:`sweep`.
@@ -175,7 +175,7 @@ def compare(
                 raise CpdError("the task is given twice", place=call, hint="give methods by name, and task=...")
             task = others[0]
         given = _Given(call, dict(words), overrides, options, methods)
-        chosen = "rate" if task is None and "problem" not in words else task
+        chosen = "rate" if task is None and not {"problem", "command"} & words.keys() else task
         return commands.compare(task=given.task(chosen), options=given.options, listener=_listener(given, listener))
 
 
@@ -192,7 +192,7 @@ def bisect(
     """Search the penalty coefficient that brings a constraint's value to a target.
 
     Args:
-        task: As for :func:`sweep`; default: ``sparsity``, where no problem is given.
+        task: As for :func:`sweep`; default: ``sparsity``, where no problem and no command is given.
         search: Target, ends, tolerance and strategy; default: the task's own. Each is a keyword too.
         overrides: As for :func:`sweep`.
         options: As for :func:`sweep`.
@@ -209,7 +209,7 @@ def bisect(
     """
     with speaking(call := "cpd.bisect()"):
         given = _Given(call, dict(words), overrides, options, extra=SEARCHED)
-        chosen = "sparsity" if task is None and "problem" not in words else task
+        chosen = "sparsity" if task is None and not {"problem", "command"} & words.keys() else task
         told = _listener(given, listener)
         own = search if isinstance(search, Search) else None
         if isinstance(chosen, models.Task) and given.extra:

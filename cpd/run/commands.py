@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from cpd.errors import CpdError, SpecError
 from cpd.run.events import Sink, nobody
 from cpd.run.options import Options
 from cpd.run.target import aimed
 from cpd.spec.identity import runs as expand
-from cpd.spec.models import Search, Task
+from cpd.spec.models import Program, Search, Task
 from cpd.spec.overrides import Overrides
 from cpd.spec.reader import load_task
 from cpd.spec.validation import shown
 
 if TYPE_CHECKING:
     from cpd.engine.batch import Batch
-    from cpd.engine.checking import Checked
+    from cpd.engine.checking import Checked as Found
     from cpd.results.result import Result
-    from cpd.run.batches import Kind
+    from cpd.run.trainer import Kind
+
+
+class Checked(Protocol):
+    """What was looked at, whether it is well, and what was found."""
+
+    @property
+    def check(self) -> str:
+        """What was looked at."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether it is well."""
+
+    @property
+    def found(self) -> str:
+        """What was found."""
+
 
 MOST_CHECKED = 8
 """Programs of a task that are checked: each is evaluated."""
@@ -130,13 +148,15 @@ def bisect(
     return result
 
 
-def check(task: str | Task, overrides: Overrides | None = None, device: str = "cpu") -> list[Checked]:
+def check(task: str | Task, overrides: Overrides | None = None, device: str = "cpu") -> Sequence[Checked]:
     """Check a task without training.
 
     Raises:
         CpdError: The spec or the problem is not valid.
     """
     loaded = load(task, overrides)
+    if loaded.program is not None:
+        return _checked_program(loaded, loaded.program, device)
 
     from cpd.engine import checking
     from cpd.engine.importing import leave
@@ -165,7 +185,18 @@ def check(task: str | Task, overrides: Overrides | None = None, device: str = "c
     return found
 
 
-def _others(batch: Batch, checked: list[Checked], first: list[Checked], telling: list[str]) -> list[Checked]:
+def _checked_program(task: Task, program: Program, device: str) -> Sequence[Checked]:
+    """The same of a program, which is run once."""
+    from cpd.run.bisection import keys_at
+    from cpd.run.external_check import Checked, check
+
+    runs = expand(task)
+    aim = task if task.search is None else aimed(task, task.search)
+    found = [Checked("spec", True, f"{task.name}: {_work(task, len(runs), 1, [])}")]
+    return [*found, *check(task, program, runs or keys_at(aim, [task.search.low if task.search else 1.0]), device)]
+
+
+def _others(batch: Batch, checked: list[Found], first: list[Found], telling: list[str]) -> list[Found]:
     """What was found of another program than the first, where that is otherwise, with what tells it apart."""
     setting = batch.keys[0].setting
     which = ", ".join(f"{name.rpartition('.')[2]} {shown(setting[name])}" for name in telling if name in setting)

@@ -8,35 +8,28 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from cpd.engine.batch import Batch
-from cpd.engine.cost import MOST_WEIGHED, Work, evenly, in_the_mean, limit_threads, weigh
-from cpd.engine.importing import leave
-from cpd.engine.loading import ProblemRaised
-from cpd.engine.preparing import check_device
-from cpd.engine.train import Hooks, forget
-from cpd.errors import CpdError, SpecError
+from cpd.errors import CpdError, SpecError, UserCodeRaised
 from cpd.executors.queue import ExecutorLost
 from cpd.executors.start import start
 from cpd.outcome import Run, RunKey, Status
 from cpd.results.result import Result
-from cpd.run.batches import Batches, Kind
 from cpd.run.closing import Closers
 from cpd.run.dispatch import Dispatch, Outcome
 from cpd.run.events import BatchEnded, Noted, Planned, RunsEnded, Sink, Sinks, Stepped, SweepEnded, WorkersReady
 from cpd.run.keeping import Keeping
 from cpd.run.options import Options
-from cpd.run.plan import Plan, plan
-from cpd.run.programs import Programs
+from cpd.run.plan import Plan, Work, plan
 from cpd.run.recording import Recording
 from cpd.run.signals import Stopped, StopSignals
 from cpd.run.trackers import open_trackers
 from cpd.run.tracking import Tracking
+from cpd.run.trainer import Batch, Batches, Kind, Programs, Trainer
+from cpd.run.trainers import trainer_of
 from cpd.run.watching import listening
-from cpd.run.worker import train_batch, train_here, worker_versions
 from cpd.spec.inputs import Inputs, id_with
 from cpd.spec.models import Task
 
-Raised = list[tuple[Batch, ProblemRaised]]
+Raised = list[tuple[Batch, UserCodeRaised]]
 """Batches whose code raised before their first step, which others may or may not do too."""
 
 
@@ -64,7 +57,8 @@ def session(kind: Kind, task: Task, options: Options, listener: Sink) -> Iterato
         Stopped: The user asked the command to stop.
         KeyboardInterrupt: The same of a program that called us.
     """
-    _check_devices(options)
+    trainer = trainer_of(task)
+    trainer.check_devices(options)
     told = listening(listener=listener)
     notes = Notes(told)
     notes.add(*task.notes)
@@ -77,7 +71,7 @@ def session(kind: Kind, task: Task, options: Options, listener: Sink) -> Iterato
     try:
         with Closers() as closers:
             closers.add(told.close)
-            closers.add(lambda error: leave())
+            closers.add(lambda error: trainer.leave())
             recording = Recording(kind, task, options)
             closers.add(recording.close)
             stop = StopSignals(told.is_command)
@@ -87,20 +81,13 @@ def session(kind: Kind, task: Task, options: Options, listener: Sink) -> Iterato
             closers.add(tracking.close)
             keeping = Keeping(task, options, recording, kind == "bisect", notes.add)
             tell = Sinks((told, recording, tracking, keeping))
-            folder, whose = keeping.folder, keeping.whose
-            batches = Batches(kind, task, options, recording.checkpoints, options.prune, models=folder, models_of=whose)
-            yield Session(task, options, tell, notes, closers, stop, recording, batches, Programs(task), keeping)
+            batches = trainer.batches(kind, task, options, recording.checkpoints, keeping)
+            programs = trainer.programs(task)
+            yield Session(task, options, tell, notes, closers, stop, recording, batches, programs, keeping, trainer)
     except Stopped as stopped:
         if told.is_command:
             raise
         raise stopped.for_program() from None
-
-
-def _check_devices(options: Options) -> None:
-    for device in options.devices:
-        check_device(device, "--devices")
-    if not options.devices and options.backend == "local":
-        check_device(options.device)  # a cluster's workers have their own, or say that they have not
 
 
 @dataclass
@@ -117,6 +104,7 @@ class Session:
     batches: Batches
     programs: Programs
     keeping: Keeping
+    trainer: Trainer
     _keys: dict[str, RunKey] = field(default_factory=dict)
     _several: bool = False
     _dispatch: Dispatch | None = None
@@ -136,7 +124,7 @@ class Session:
         share, program = self.programs.share_seeds, self.programs.of
         chosen = plan(keys, self.options, partial(self._work, keys), found, share_seeds=share, program=program)
         for group in chosen.forget:
-            forget(self.batches.of(group))
+            self.trainer.forget(self.batches.of(group))
         batches = [self.batches.of(group) for group in chosen.train]
         done = found | self._trained(batches, self._workers(chosen), any_found=bool(found))
         self._keys |= {_name(done[_name(key)].key): key for key in keys if _name(key) in done}
@@ -144,7 +132,7 @@ class Session:
 
     def train_to_the_end(self) -> None:
         """Give no run up from now on."""
-        self.batches = replace(self.batches, pruning=False)
+        self.batches = self.batches.to_the_end()
 
     def say(self, text: str) -> None:
         """Tell what is worth knowing now, and not with the result."""
@@ -166,9 +154,7 @@ class Session:
     def _work(self, keys: Sequence[RunKey]) -> Work | None:
         """Count what a run takes, once: those of a program have the same model, data and steps."""
         if not self._counted:
-            alike = list(self.programs.by_structure(keys).values())
-            found = [(weigh(self.batches.of((own[0],))), len(own)) for own in evenly(alike, MOST_WEIGHED)]
-            self._counted.append(in_the_mean(found))
+            self._counted.append(self.trainer.weigh(self.batches, self.programs, keys))
         return self._counted[0]
 
     def _trained(self, batches: Sequence[Batch], workers: Dispatch, any_found: bool) -> dict[str, Run]:
@@ -200,7 +186,7 @@ class Session:
             raise self._lost(error) from error
 
     def _taken(self, batch: Batch, outcome: Outcome, raised: Raised) -> dict[str, Run]:
-        if isinstance(outcome, ProblemRaised):
+        if isinstance(outcome, UserCodeRaised):
             raised.append((batch, outcome))
             return {}
         self.notes.add(*outcome.notes)
@@ -213,11 +199,12 @@ class Session:
         keys = [self._keys[run] for run in runs]
         share, program = self.programs.share_seeds, self.programs.of
         chosen = plan(keys, self.options, partial(self._work, keys), (), share_seeds=share, program=program)
-        batches = [self.batches.of(group) for group in chosen.train]
+        again = self.batches.anew()
+        batches = [again.of(group) for group in chosen.train]
         try:
             for batch, outcome in self._results(self._workers(chosen), batches):
-                forget(batch)
-                if isinstance(outcome, ProblemRaised):
+                self.trainer.forget(batch)
+                if isinstance(outcome, UserCodeRaised):
                     raise outcome
                 self.notes.add(*outcome.notes)
                 self.keeping.arrived(outcome)
@@ -245,27 +232,30 @@ class Session:
             self.keeping.narrow(ended)  # first: what is not wanted makes room for the runs on a full disk
         self.tell(RunsEnded(ended, planned, inputs))
         if self.recording.error is None:
-            forget(batch)
+            self.trainer.forget(batch)
         return dict(zip(planned, ended, strict=True))
 
     def _workers(self, chosen: Plan) -> Dispatch:
         """The workers, started when first needed and kept for all rounds of a search."""
         if self._dispatch is None:
-            work = partial(train_here, self._hooks()) if chosen.here else train_batch
+            trainer, where = self.trainer, self.trainer.where(chosen.where)
+            here = where.is_this_process
+            work = trainer.here(self._stepped, self.stop.asked, self.say) if here else trainer.elsewhere
             with self.stop.interruptible():
-                executor = start(chosen.where, work, setup=limit_threads, probe=worker_versions)
+                executor = start(where, work, setup=trainer.setup, probe=trainer.probe)
                 self.closers.add(lambda error: executor.close())
-            self._dispatch = Dispatch(executor, self.options, self.stop, not chosen.here, self.notes.add, self.say)
-            if executor.threads > 1:
+            if (known := trainer.known_of(where.backend)) is not None:
+                self.say(known)
+            self._dispatch = Dispatch(executor, self.options, self.stop, not here, self.notes.add, self.say, trainer)
+            if executor.threads > 1 and trainer.shares_process:
                 self.notes.add(
                     f"workers have up to {executor.threads} threads and train one batch at a time: "
                     "start more workers of one thread each (dask worker --nthreads 1 --nworkers N)"
                 )
         return self._dispatch
 
-    def _hooks(self) -> Hooks:
-        progress = lambda done, steps, runs: self.tell(Stepped(done, steps, runs))  # noqa: E731
-        return Hooks(progress=progress, stop=self.stop.asked, say=self.say)
+    def _stepped(self, done: int, steps: int, runs: int) -> None:
+        self.tell(Stepped(done, steps, runs))
 
     def _lost(self, error: ExecutorLost) -> ExecutorLost:
         """The same error, with what is kept and how to go on."""

@@ -119,6 +119,9 @@ def judged(sweep: str, data: Any, where: Where, shown: Shown) -> Result:
     with open_store(where.store, "read") as opened:
         stored = opened.load(opened.resolve(sweep), curves=True)
         found = history.result(stored, shown.tolerance, shown.gap, None, shown.confidence)
+        if found.task.program is not None:
+            hint = 'let it judge its model itself: "held_out": {...} in its result'
+            raise CpdError("a program's model is its own, and cpd cannot measure it", place=str(found.id), hint=hint)
         found = replace(found, store=opened.place)
         work = _Work(opened, found, where, stored.record.command_line)
         found = found.with_models({name: str(file) for name, file in work.files.items() if file.is_file()})

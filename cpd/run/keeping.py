@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
-from cpd.engine import model_file
-from cpd.engine.train import Trained
+from cpd.external.job import names_model
 from cpd.outcome import Run, RunKey, Status
 from cpd.results.kept import BEST, Mode, wanted
 from cpd.results.result import Result
@@ -16,6 +16,7 @@ from cpd.run.contenders import Contenders
 from cpd.run.events import Event, IterationEnded
 from cpd.run.options import Options
 from cpd.run.recording import Recording
+from cpd.run.trainer import Trained
 from cpd.spec.inputs import id_with
 from cpd.spec.models import Task
 from cpd.store.models import Models
@@ -46,6 +47,7 @@ class Keeping:
         self._recording = recording
         self._note = note
         self._searches = searches
+        self._programs = task.program is not None
         self._contenders = Contenders(task)
         self._before: set[str] = set()
         self._mine: set[str] = set()
@@ -85,10 +87,19 @@ class Keeping:
 
     def arrived(self, outcome: Trained) -> None:
         """Take what a batch has written or brought home, before its runs are stored."""
+        if self.mode == "none":
+            self._drop(outcome)
+            outcome.runs = [replace(run, model=None) for run in outcome.runs]
+            return
         ids = {planned: id_with(planned, outcome.inputs) for planned in [*outcome.written, *outcome.contents]}
-        old = self._recording.finished([run for run in ids.values() if run in self._before])
-        self._mine |= set(ids.values()) - old
+        of_programs = {
+            id_with(run.key.id or "", outcome.inputs): Path(run.model) for run in outcome.runs if run.model is not None
+        }
+        known = [run for run in (*ids.values(), *of_programs) if run in self._before]
+        self._mine |= {*ids.values(), *of_programs} - self._recording.finished(known)
         try:
+            for run, path in of_programs.items():
+                self._models.point(run, path)
             for planned, name in outcome.written.items():
                 if ids[planned] != name:  # more files were read after it was written
                     self._rename(name, ids[planned])
@@ -102,16 +113,29 @@ class Keeping:
             folder, why = self._models.folder, error.strerror or error
             self._note(f"weights are not kept, the runs are: {folder} cannot be written ({why})")
 
+    def _drop(self, outcome: Trained) -> None:
+        """Remove the models that programs wrote unasked, but not those that another sweep keeps."""
+        models = self._recording.models
+        own = {id_with(r.key.id or "", outcome.inputs): Path(r.model) for r in outcome.runs if r.model is not None}
+        if models is None or not own:
+            return
+        for run in own.keys() - models.sizes().keys():
+            try:
+                models.point(run, own[run])
+                models.remove([run])
+            except OSError as error:
+                self._note(f"weights that are not wanted stay: {error}")
+
     def narrow(self, runs: Sequence[Run]) -> None:
         """Remove the weights of what cannot be the best any more, now that these runs have ended too."""
-        if self.mode != BEST or self._searches:
+        if self.mode != BEST or self._searches or self._programs:
             return
         self._contenders.add(runs)
         self._remove({run for run in self._mine if not self._contenders.may_win(run)}, judged=False)
 
     def __call__(self, event: Event) -> None:
         """Remove the weights of a search's coefficients that are not the best any more."""
-        if isinstance(event, IterationEnded) and self.mode == BEST:
+        if isinstance(event, IterationEnded) and self.mode == BEST and not self._programs:
             known = {i["coefficient"] for i in event.document.get("search", {}).get("iterations", [])}
             rows = [row for row in event.document["runs"] if row["setting"].get("coefficient") in known]
             names = {row["id"] for row in rows if row["id"] is not None}
@@ -128,7 +152,7 @@ class Keeping:
             The result, whose runs have the files of their weights.
         """
         if self.mode == "none":
-            return result
+            return result.with_models({}) if self._programs else result
         keeps = wanted(result.document, self.mode)
         if lacking := self._lacking(keeps, result):
             train(lacking)
@@ -145,12 +169,18 @@ class Keeping:
                 self._note(f"run {again.key.id} gives {again.objective:g} trained again, {known:g} is stored")
 
     def _lacking(self, keeps: Collection[str], result: Result) -> list[str]:
-        """Runs whose weights are wanted and not there: found without them, or pruned too early."""
+        """Runs whose weights are wanted and not there: found without them, or pruned too early.
+
+        Those of programs are pruned when all is known, and a program may write none: it has named one in its folder.
+        """
         there = self._models.sizes()
         single = {run.key.id for run in result.finished if len(run.mixture) < 2 and run.status is Status.COMPLETED}
         names = [run.key.id or "" for run in result.finished if run.key.id in keeps and run.key.id in single]
         found = {run for run in names if run in self._found and self.by_name}
-        return [] if self._failed else [run for run in names if run not in there and run in found | self._pruned]
+        lacking = [run for run in names if run not in there and run in found | self._pruned]
+        if self._programs:
+            lacking = [run for run in lacking if run in found and names_model(self._models.work_of(run))]
+        return [] if self._failed else lacking
 
     def _remove(self, runs: set[str], *, judged: bool) -> None:
         """Remove the weights of these runs, but not of those that another sweep names."""
@@ -165,6 +195,8 @@ class Keeping:
 
     def _rename(self, old: str, new: str) -> None:
         """Let weights be those of the run by its other id."""
+        from cpd.engine import model_file
+
         tensors, about = model_file.read(self._models.file(old))
         self._models.put(new, model_file.packed(tensors, replace(about, run=new)))
         self._models.remove([old])

@@ -91,6 +91,14 @@ class Options:
             ("--prune",),
         ),
     ] = False
+    halving: Annotated[
+        int | None,
+        Option(
+            "Of programs: after N, N*N, ... recorded points, end those that are not among the best 1/N so far: "
+            "feasible first, then the lower objective.",
+            least=2,
+        ),
+    ] = None
     retries: Annotated[int, Option("Times a batch is tried again after its worker died.", least=0)] = 1
     stall_timeout: Annotated[
         float,

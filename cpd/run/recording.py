@@ -12,11 +12,11 @@ from cpd.errors import CpdError, StoreError
 from cpd.methods.registry import with_defaults
 from cpd.outcome import Run, RunKey, Status
 from cpd.results.kept import BEST, OPTION, named_by
-from cpd.run.batches import Kind
 from cpd.run.events import Event, RunsEnded, SweepEnded
 from cpd.run.options import Options
 from cpd.run.provenance import git_commit, machine, versions
 from cpd.run.signals import Stopped
+from cpd.run.trainer import Kind
 from cpd.spec.inputs import unchanged
 from cpd.spec.models import Task, task_to_json
 from cpd.spec.packages import imported_packages
@@ -199,6 +199,6 @@ def _record(kind: Kind, task: Task, options: Options) -> SweepRecord:
             **({} if options.confidence == CONFIDENCE else {"confidence": options.confidence}),
             **({} if options.keep_models in (None, BEST) else {OPTION: options.keep_models}),
             "gap": str(options.gap),  # as text: a bare number is a share, of an earlier version
-            "defaults": {name: with_defaults(name, {}) for name in task.methods},
+            "defaults": {name: with_defaults(name, {}) for name in task.methods if task.program is None},
         },
     )

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from cpd.errors import CpdError, closest
+from cpd.methods.registry import REGISTRY
 from cpd.spec.models import Search, Task
+from cpd.spec.searched import DEFAULT, Searched, searched
 from cpd.spec.validation import At, checked
 
 
@@ -50,7 +52,9 @@ def aimed(task: Task, search: Search, at: At | None = None) -> Task:
     Raises:
         CpdError: The task has several constraints and none is named, or not the one that is; or it has several recipes.
     """
-    _refuse_below_0(task, search, at or task.at)
+    search = _of_hyperparameter(task, search)
+    if search.hyperparameter is None:
+        _refuse_below_0(task, search, at or task.at)
     for key, values in task.grids.items():
         hint = f"keep one of them: --set {shlex.quote(f'{key}={word(values[0])}')}"
         raise CpdError(f"has {len(values)} values, and a search trains with one", place=task.at(key), hint=hint)
@@ -65,6 +69,49 @@ def aimed(task: Task, search: Search, at: At | None = None) -> Task:
     level = task.constraints[name].model_copy(update={"level": search.target, "tolerance": search.tolerance})
     search = search.model_copy(update={"constraint": name})
     return task.model_copy(update={"constraints": {**task.constraints, name: level}, "search": search, "levels": {}})
+
+
+def _of_hyperparameter(task: Task, search: Search) -> Search:
+    """A search that names its hyperparameter, where that is not the penalty coefficient.
+
+    Raises:
+        CpdError: It could be several, or there is none of that name; or the method has others with several values.
+    """
+    methods = {name: dict.fromkeys(n for one in settings for n in one) for name, settings in task.methods.items()}
+    found = searched(search, methods if task.program is not None or search.hyperparameter is not None else {})
+    names = [f"{method}.{name}" for method, own in methods.items() for name in own]
+    place = task.at("search.hyperparameter")
+    if found is None:
+        written = search.hyperparameter
+        message = "which hyperparameter?" if written is None else f"no hyperparameter '{written}'"
+        raise CpdError(message, place=place, hint=f"write METHOD.NAME; {closest(written or '', names)}")
+    if task.program is None and (found.method not in REGISTRY or not _has_numbers(found)):
+        known = [f"{m}.{n}" for m, one in REGISTRY.items() for n in one.hyperparameters if _has_numbers(Searched(m, n))]
+        raise CpdError(f"no hyperparameter '{found}' that is a number", place=place, hint=closest(str(found), known))
+    if task.program is not None or found != DEFAULT:
+        fixed_setting(task, found)
+    return search.model_copy(update={"hyperparameter": None if found == DEFAULT else str(found)})
+
+
+def _has_numbers(one: Searched) -> bool:
+    known = REGISTRY[one.method].hyperparameters.get(one.name)
+    return known is not None and not known.choices and not known.schedule
+
+
+def fixed_setting(task: Task, searched: Searched) -> dict[str, Any]:
+    """The other hyperparameters of the method that is searched, each with its one value.
+
+    Raises:
+        CpdError: One has several.
+    """
+    others: dict[str, Any] = {}
+    for setting in task.methods.get(searched.method, ()):
+        for name, value in setting.items():
+            if name != searched.name and others.setdefault(name, value) != value:
+                place = task.at(f"methods.{searched.method}.{name}")
+                hint = f"keep one of them: --set {searched.method}.{name}={shlex.quote(word(others[name]))}"
+                raise CpdError("has several values, and a search trains with one", place=place, hint=hint)
+    return others
 
 
 def _refuse_below_0(task: Task, search: Search, at: At) -> None:

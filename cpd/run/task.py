@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import FunctionType
 from typing import Any, Unpack
 
 from cpd.errors import CpdError
@@ -14,7 +15,7 @@ from cpd.spec import models
 from cpd.spec.keywords import KEYS, TaskWords, check_names, keyword_layer, set_layers
 from cpd.spec.layers import Layer, Layers, read_files
 from cpd.spec.overrides import Overrides
-from cpd.spec.reader import read_layers
+from cpd.spec.reader import methods_in, read_layers
 from cpd.spec.written import as_yaml, write_yaml
 
 MOST_RUNS = Overrides().max_runs
@@ -73,11 +74,12 @@ class Task:
 
     def changed(self, overrides: Overrides) -> models.Task:
         """The task with changes in the command line's words."""
-        layers = (*overrides.layers(_constraints(self._layers)), *self._layers)
+        layers = (*overrides.layers(_constraints(self._layers), methods_in(self._layers)), *self._layers)
         return self._read(layers, replace(overrides, methods=(*self._asked, *overrides.methods)))
 
     def _begin(self, task: Any, words: dict[str, Any], place: str, methods: tuple[str, ...] = ()) -> None:
         check_names(words, (*KEYS, "set", "max_runs"), place)
+        words |= _named(words, place)
         base = _base(task, words, place)
         self._asked = methods or _asked(words, place) or base.asked
         self._most = int(words.pop("max_runs", MOST_RUNS))
@@ -88,7 +90,10 @@ class Task:
             self._given = None
         self._keywords = keyword_layer(own, place) if own or not base.layers else None
         layers: list[Layer] = [*([] if self._keywords is None else [self._keywords]), *base.layers]
-        self._layers: tuple[Layer, ...] = (*set_layers(assigned, _constraints(layers), place), *layers)
+        self._layers: tuple[Layer, ...] = (
+            *set_layers(assigned, _constraints(layers), methods_in(layers), place),
+            *layers,
+        )
         self._place, self._name = place, base.name
         self.spec = self.read()
 
@@ -161,12 +166,16 @@ class Task:
             if source_state(self.spec):
                 hint = "give the class with arguments={...}"
                 raise CpdError("an object cannot be written into a file", place="problem", hint=hint)
+            if (place := _elsewhere(self.spec, file)) is not None:
+                hint = f"save it there: {place / file.name}"
+                raise CpdError("a command starts in the folder of its task", place="command", hint=hint)
             write_yaml(file, as_yaml(self._raw(self.spec, file.resolve().parent), self.spec.description))
 
     def _raw(self, spec: models.Task, folder: Path | None = None) -> dict[str, Any]:
         """All keys as a file in a folder would have them."""
         raw = Layers(self._layers).merged()
-        raw["problem"] = _target(spec.problem, folder or Path.cwd())
+        if spec.program is None or spec.program.is_function:
+            raw["problem"] = _target(spec.problem, folder or Path.cwd())
         if self._asked:
             raw["methods"] = {name: raw["methods"][name] for name in self._asked}
         if "depends" in raw and folder is not None:
@@ -178,6 +187,14 @@ class Task:
 def source_state(spec: models.Task) -> bool:
     """Whether a task's problem is an object of a file's class."""
     return "object" in spec.problem.depends and not spec.problem.is_live
+
+
+def _elsewhere(spec: models.Task, file: Path) -> Path | None:
+    """The folder in which a task's command starts, where a file is in another one."""
+    if spec.program is None or spec.program.is_function:
+        return None
+    own = Path(spec.program.folder)
+    return None if file.resolve().parent == own else own
 
 
 class _Base:
@@ -203,13 +220,27 @@ def _base(task: Any, words: dict[str, Any], place: str) -> _Base:
     if "problem" in words:
         hint = "keep the first argument or problem"
         raise CpdError("the problem is given twice", place=f"{place}: problem", hint=hint)
-    words["problem"] = task
+    words |= _named({"problem": task}, place) or {"problem": task}
     return _Base()
+
+
+def _named(words: Mapping[str, Any], place: str) -> dict[str, str]:
+    """A plain function as its file and name: workers import it, and stored runs are found again by its text."""
+    problem = words.get("problem")
+    if not isinstance(problem, FunctionType):
+        return {}
+    file = Path(problem.__code__.co_filename)
+    if problem.__module__ == "__main__" or problem.__qualname__ != problem.__name__ or not file.is_file():
+        message = f"the function '{problem.__name__}' is no function of a module"
+        hint = f'put it into a file, and write problem="mine.py:{problem.__name__}"'
+        raise CpdError(message, place=f"{place}: problem", hint=hint)
+    return {"problem": f"{file}:{problem.__name__}"}
 
 
 def _mapped(task: Mapping[str, Any], place: str) -> _Base:
     """A mapping: a task, or, with the key ``task``, a sweep over one."""
     words = {str(key): value for key, value in task.items()}
+    words |= _named(words, place)
     below = words.pop("task", None)
     check_names(words, KEYS, place)
     base = _base(below, {}, place)
@@ -259,4 +290,6 @@ def _meaning(spec: models.Task) -> dict[str, Any]:
     """All that two tasks of one meaning have alike: what trains, how it is judged, what tables call it."""
     found = spec.model_dump(exclude={"name", "place", "text", "notes", "places", "problem"})
     problem = spec.problem.model_dump(exclude={"target", "package"})
+    if spec.program is not None and spec.program.is_function:
+        found["program"] = {**found["program"], "folder": None}  # a function does not start in a folder
     return {**found, "problem": {**problem, "class": spec.problem.target.rpartition(":")[2]}}

@@ -26,7 +26,7 @@ from pydantic import BaseModel
 from cpd.methods.registry import REGISTRY, with_defaults
 from cpd.outcome import RunKey
 from cpd.spec.canonical import canonical_json as canonical_json
-from cpd.spec.models import MovingConstraint, Task
+from cpd.spec.models import MovingConstraint, Program, Task
 from cpd.spec.recipes import problem_of, train_of
 
 ENGINE_VERSION = 1
@@ -83,7 +83,7 @@ def runs(task: Task) -> list[RunKey]:
 def with_ids(task: Task, keys: Iterable[RunKey]) -> list[RunKey]:
     """The same runs with their ids."""
     shared = _Shared(task)
-    return [replace(key, id=_id(key, shared.of(key))) for key in keys]
+    return [replace(key, id=shared.id(key)) for key in keys]
 
 
 def run_id(task: Task, key: RunKey) -> str:
@@ -91,7 +91,7 @@ def run_id(task: Task, key: RunKey) -> str:
 
     Not part of it: tolerance, names, tables, device, and who shares the batch.
     """
-    return _id(key, _Shared(task).of(key))
+    return _Shared(task).id(key)
 
 
 class _Shared:
@@ -110,14 +110,22 @@ class _Shared:
         name = canonical_json(dotted)
         if name not in self._known:
             problem, train = problem_of(self._task.problem, dotted), train_of(self._task.train, dotted)
-            own = {"arguments": problem.arguments, "train": _fields(train, TRAIN, "train")}
-            self._known[name] = self._all | own
+            recipe = {"train": _fields(train, TRAIN, "train")} if self._task.program is None else {}
+            self._known[name] = self._all | {"arguments": problem.arguments, **recipe}
         return self._known[name]
+
+    def id(self, key: RunKey) -> str:
+        """A run's id; a program's hyperparameters are its own, and have no defaults that cpd knows."""
+        setting = _setting(key) if self._task.program is None else dict(key.hyperparameters)
+        own = {"method": key.method, "setting": setting, "levels": dict(key.levels), "seed": key.seed}
+        return f"c1:{digest({**self.of(key), **own})[:16]}"
 
 
 def _shared_identity(task: Task) -> dict[str, Any]:
     """The part of an id that all runs of a task share where nothing of its recipe is gridded."""
     problem = task.problem
+    if task.program is not None:
+        return _program_identity(task, task.program)
     file, _, name = problem.target.rpartition(":")
     moving = {n: c for n, c in task.constraints.items() if isinstance(c, MovingConstraint)}
     later = {
@@ -139,9 +147,20 @@ def _shared_identity(task: Task) -> dict[str, Any]:
     }
 
 
-def _id(key: RunKey, shared: Mapping[str, Any]) -> str:
-    own = {"method": key.method, "setting": _setting(key), "levels": dict(key.levels), "seed": key.seed}
-    return f"c1:{digest({**shared, **own})[:16]}"
+def _program_identity(task: Task, program: Program) -> dict[str, Any]:
+    """The same of a program, which has no recipe: not how long it may take, nor where its folder is."""
+    problem = task.problem
+    file, _, name = problem.target.rpartition(":")
+    found = {
+        "command": list(program.words),
+        "problem": f"{file.replace(chr(92), '/').rpartition('/')[2]}:{name}" if program.is_function else "",
+        "source": _hash(problem.source) if program.is_function else "",
+        "modules": {path: _hash(text) for path, text in problem.modules.items()},
+        "depends": problem.depends,
+        "arguments": problem.arguments,
+    }
+    judged = {"senses": {n: c.sense for n, c in task.constraints.items()}, "order": list(task.constraints)}
+    return {**judged, "objective": task.objective, **{key: value for key, value in found.items() if value}}
 
 
 def _setting(key: RunKey) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 
 from cpd.errors import CpdError, closest
@@ -37,6 +37,11 @@ class TaskWords(TypedDict, total=False):
         judge: The data that decide: ``training`` or ``held_out``.
         depends: Files and ``env:NAME`` that numbers depend on.
         description: One line.
+        command: A program with placeholders in place of a problem: ``"python train.py --coef {coefficient}"``, or a
+            list of its words.
+        timeout: Seconds that a run of a program or of a plain function may take.
+        files: The files that travel with a command to other machines.
+        check_with: Values of placeholders for ``cpd.check()``, e.g. ``{"steps": 2}``.
     """
 
     problem: Any
@@ -51,6 +56,10 @@ class TaskWords(TypedDict, total=False):
     judge: str
     depends: Iterable[Any]
     description: str
+    command: str | Iterable[str]
+    timeout: float
+    files: Iterable[str]
+    check_with: Words
 
 
 def keyword_layer(words: Words, place: str) -> Layer:
@@ -67,12 +76,13 @@ def keyword_layer(words: Words, place: str) -> Layer:
     return Layer(place, {key: value for key, value in raw.items() if value is not None})
 
 
-def set_layers(assigned: Any, names: Iterable[str], place: str) -> list[Layer]:
+def set_layers(assigned: Any, names: Iterable[str], methods: Iterable[str], place: str) -> list[Layer]:
     """What is set one by one over a task, the last one on top.
 
     Args:
         assigned: Python's values by dotted key.
         names: Of the constraints that there are: they may hold dots.
+        methods: That the task has, which may be a program's own.
         place: The call, for errors.
 
     Raises:
@@ -82,13 +92,14 @@ def set_layers(assigned: Any, names: Iterable[str], place: str) -> list[Layer]:
         hint = 'write set={"train.steps": 500}'
         raise CpdError(f"{assigned!r} is no mapping", place=f"{place}: set", hint=hint)
     own = sorted(names, key=len, reverse=True)
-    return [_assigned(str(key), value, own, place) for key, value in assigned.items()][::-1]
+    known = {*REGISTRY, *methods}
+    return [_assigned(str(key), value, own, known, place) for key, value in assigned.items()][::-1]
 
 
-def _assigned(key: str, value: Any, names: Sequence[str], place: str) -> Layer:
+def _assigned(key: str, value: Any, names: Sequence[str], methods: Collection[str], place: str) -> Layer:
     where = f"{place}: set[{key!r}]"
     first = key.split(".")[0]
-    if first in REGISTRY:
+    if first in methods:
         key = f"methods.{key}"
     elif first not in SETTABLE:
         hint = closest(first, (*REGISTRY, *SETTABLE))
@@ -151,9 +162,9 @@ def _declared(method: str, keys: Sequence[str]) -> Hyperparameter | None:
 
 
 def _hyperparameter(one: Hyperparameter | None, value: Any) -> Any:
-    """A list is a grid, unless it is a chain of schedules, or nobody knows what it is."""
-    if one is None:
-        return value
+    """A list is a grid, unless it is a chain of schedules."""
+    if one is None:  # of a program, which has hyperparameters of its own
+        return {"values": value} if isinstance(value, list) else value
     if isinstance(value, dict) and not is_grid(value):
         return _each(value, lambda name, inner: _hyperparameter(one.fields.get(name), inner))
     return {"values": value} if isinstance(value, list) and not one.schedule else value

@@ -19,7 +19,7 @@ from cpd.spec.yaml import load_yaml, scalar
 
 KEYS = (
     "description", "problem", "arguments", "depends", "objective", "constraints", "train", "seeds", "methods", "levels",
-    "search", "held_out", "judge",
+    "search", "held_out", "judge", "command", "timeout", "files", "check_with",
 )  # fmt: skip
 """Keys that a task may have; a sweep has ``task`` too."""
 

@@ -248,10 +248,34 @@ class ProblemSource(Checked):
         return tuple(dict.fromkeys([self.folder, Path(self.path).parents[above]])) if above else (self.folder,)
 
 
+class Program(Checked):
+    """A training program of anyone's, in place of a problem and its recipe: a command, or a plain function.
+
+    Attributes:
+        words: Of the command, with placeholders; none of a function, which the task's ``problem`` then names.
+        folder: Where it is started: that of the file that has the command.
+        timeout: Seconds after which a run is ended.
+        files: Files that travel to workers elsewhere, by path from the folder.
+        check_with: What placeholders stand for where the task is checked alone, e.g. ``{steps: 2}``.
+    """
+
+    words: tuple[str, ...] = ()
+    folder: str = "."
+    timeout: Positive | None = None
+    files: tuple[str, ...] = ()
+    check_with: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def is_function(self) -> bool:
+        """Whether it is a function, called in a worker."""
+        return not self.words
+
+
 class Search(Checked):
     """A search for the penalty coefficient that brings a constraint's value to a target.
 
     Attributes:
+        hyperparameter: What is searched, ``METHOD.NAME``; left out (None) for the penalised method's coefficient.
         constraint: Its name; left out (None) where the task has only one.
         target: The value to reach.
         low: Smallest coefficient; both are above 0, or below it where all constraints are equalities.
@@ -261,6 +285,7 @@ class Search(Checked):
         max_trainings: Coefficients after which the search gives up; each is trained with every seed.
     """
 
+    hyperparameter: Word | None = None
     constraint: Word | None = None
     target: Number
     low: NonZero = 1e-3
@@ -299,6 +324,7 @@ class Task(Checked):
         grids: Values of those dotted keys of ``train`` and ``arguments`` that have several; ``train`` and the problem
             hold the first of each.
         search: What to search for; None for a sweep.
+        program: What trains in place of a problem and its recipe; of a command both are empty.
         held_out: Which examples of ``data()`` no run trains on; None for those of ``Problem.held_out()``, if any.
         judge: Which data decide a verdict; None for held-out examples where there are any.
         notes: What the user should know, e.g. duplicates left out.
@@ -318,6 +344,7 @@ class Task(Checked):
     levels: dict[str, tuple[float, ...]] = Field(default_factory=dict)
     grids: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
     search: Search | None = None
+    program: Program | None = None
     held_out: Split | None = None
     judge: Annotated[Literal["training", "held_out"], BeforeValidator(one_of("training", "held_out"))] | None = None
     notes: tuple[str, ...] = ()

@@ -13,7 +13,18 @@ from cpd.spec.option import Option
 if TYPE_CHECKING:  # the command line declares these options at its start, when nobody has asked for a spec yet
     from cpd.spec.layers import Layer
 
-SETTABLE = ("arguments", "constraints", "held_out", "judge", "levels", "objective", "search", "seeds", "train")
+SETTABLE = (
+    "arguments",
+    "constraints",
+    "held_out",
+    "judge",
+    "levels",
+    "objective",
+    "search",
+    "seeds",
+    "timeout",
+    "train",
+)
 """Top-level keys that ``--set`` may begin with, besides the methods' names."""
 
 SWEPT = ("methods", "levels")
@@ -46,11 +57,12 @@ class Overrides:
     seeds: Annotated[str | None, Option("Seeds: 0:5 (half-open) or 1,2,7.")] = None
     max_runs: Annotated[int, Option("Refuse a sweep of more runs than this.", least=1)] = 100_000
 
-    def layers(self, names: Iterable[str] = ()) -> list[Layer]:
+    def layers(self, names: Iterable[str] = (), methods: Iterable[str] = ()) -> list[Layer]:
         """One layer for each assignment, the last one given on top.
 
         Args:
             names: Of the constraints that there are: they may hold dots.
+            methods: That the files have, which may be a program's own.
 
         Raises:
             CpdError: A word that is not NAME=VALUE, or of something that cannot be set.
@@ -58,24 +70,25 @@ class Overrides:
         from cpd.spec.layers import Layer
 
         own = sorted(names, key=len, reverse=True)
-        words = [*(self._set(word, own) for word in self.set), *(_level(word) for word in self.levels)]
+        words = [*(self._set(word, own, methods) for word in self.set), *(_level(word) for word in self.levels)]
         if self.seeds is not None:
             words.append(Layer("--seeds", {"seeds": self.seeds}, option="seeds"))
         return words[::-1]
 
-    def _set(self, assignment: str, names: Sequence[str]) -> Layer:
+    def _set(self, assignment: str, names: Sequence[str], methods: Iterable[str]) -> Layer:
         from cpd.methods.registry import REGISTRY
 
         key, text = _split(assignment, "--set")
         place = f"--set {key}"
         first = key.split(".")[0]
-        if first in REGISTRY:
+        known = dict.fromkeys((*REGISTRY, *methods))
+        if first in known:
             if self.methods and first not in self.methods:
                 hint = f"add --method {first}, or leave this out"
                 raise CpdError(f"'{first}' is not among the methods asked for", place=place, hint=hint)
             key = f"methods.{key}"
         elif first not in SETTABLE:
-            hint = closest(first, (*REGISTRY, *SETTABLE))
+            hint = closest(first, (*known, *SETTABLE))
             raise CpdError(f"'{first}' is neither a method nor a key that can be set", place=place, hint=hint)
         return _assigned(parts_of(key, names, text), text, place)
 

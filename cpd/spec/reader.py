@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,15 @@ from cpd.methods.multipliers import HELD_OUT
 from cpd.methods.registry import REGISTRY, swept, with_defaults
 from cpd.spec import sections
 from cpd.spec.bundled import describe
+from cpd.spec.free_methods import read_free_methods
 from cpd.spec.grids import Grid
 from cpd.spec.held_out import HALF
 from cpd.spec.identity import canonical_json
-from cpd.spec.layers import Layers, read_files
+from cpd.spec.layers import Layer, Layers, read_files
 from cpd.spec.merged import Merged
-from cpd.spec.models import Task, Train
+from cpd.spec.models import Program, Task, Train
 from cpd.spec.overrides import Overrides
+from cpd.spec.program import check_program, command_source, left_out, no_recipe, read_program
 from cpd.spec.recipe_grids import take_grids, values_of
 from cpd.spec.recipes import problem_of
 from cpd.spec.settings import SettingGrid, check_settings, read_methods
@@ -46,7 +49,13 @@ def load_task(name: str, overrides: Overrides | None = None) -> Task:
     files = read_files(name)
     own = [layer.raw.get("constraints") for layer in files]
     names = dict.fromkeys(str(n) for constraints in own if isinstance(constraints, dict) for n in constraints)
-    return read_layers(Layers((*overrides.layers(names), *files)), overrides)
+    return read_layers(Layers((*overrides.layers(names, methods_in(files)), *files)), overrides)
+
+
+def methods_in(layers: Iterable[Layer]) -> list[str]:
+    """The names of the methods that layers have, which may be a program's own."""
+    blocks = [layer.raw.get("methods") for layer in layers]
+    return list(dict.fromkeys(str(name) for block in blocks if isinstance(block, Mapping) for name in block))
 
 
 def read_layers(layers: Layers, overrides: Overrides, called: str = "") -> Task:
@@ -61,20 +70,28 @@ def read_layers(layers: Layers, overrides: Overrides, called: str = "") -> Task:
         CpdError: As for :func:`load_task`.
     """
     spec, gridded = take_grids(Merged(layers))
-    problem = sections.read_problem(spec)
-    problem = problem.model_copy(update={"depends": problem.depends | sections.read_dependencies(spec)})
+    program = read_program(spec)
+    if program is not None and not program.is_function:
+        problem = command_source(spec, program)
+    else:
+        problem = sections.read_problem(spec)
+        problem = problem.model_copy(update={"depends": problem.depends | sections.read_dependencies(spec)})
     constraints = sections.read_constraints(spec)
-    train = sections.read_train(spec)
+    train = no_recipe() if program is not None else sections.read_train(spec)
     search = sections.read_search(spec, constraints)
-    blocks = _methods(spec, list(constraints), overrides, optional=search is not None)
+    blocks = _methods(spec, list(constraints), overrides, search is not None, program)
     levels = sections.read_levels(spec, constraints)
     constraints = sections.read_moving(spec, constraints)
     seeds = sections.read_seeds(spec)
     recipes = math.prod(grid.count for grid in gridded.values())  # of a search, which has no runs yet, as well
     _count(spec, max(recipes * _runs(blocks, levels, seeds), recipes), overrides.max_runs)
-    for method, grids in blocks.items():
-        check_settings(method, grids, {n: one.sense for n, one in constraints.items()}, spec.at)
     notes: list[str] = []
+    if program is None:
+        for name, grids in blocks.items():
+            check_settings(name, grids, {n: one.sense for n, one in constraints.items()}, spec.at)
+    else:
+        check_program(spec, program, list(constraints), search)
+        notes += left_out(spec, program)
     values = {key: _recipes(spec, train, key, grid, notes) for key, grid in gridded.items()}
     return Task(
         name=called or Path(spec.top.place).stem,
@@ -84,12 +101,13 @@ def read_layers(layers: Layers, overrides: Overrides, called: str = "") -> Task:
         problem=problem_of(problem, {key: own[0] for key, own in values.items()}),
         objective=spec.checked("objective", word, default="objective"),
         constraints=constraints,
-        train=_with_multipliers(train, spec.mapping("methods")),
+        train=train if program is not None else _with_multipliers(train, spec.mapping("methods")),
         seeds=_unique(seeds, int, "seeds", notes),
-        methods={name: _settings(name, grids, notes) for name, grids in blocks.items()},
+        methods={name: _settings(name, grids, notes, program is None) for name, grids in blocks.items()},
         levels={name: _unique(grid.expand(), float, f"levels.{name}", notes) for name, grid in levels.items()},
         grids={key: own for key, own in values.items() if len(own) > 1},
         search=search,
+        program=program,
         held_out=sections.read_held_out(spec),
         judge=sections.read_judge(spec),
         notes=tuple(notes),
@@ -112,20 +130,23 @@ def _with_multipliers(train: Train, methods: Mapping[str, Any]) -> Train:
     return train.model_copy(update={"multipliers_share": HALF})
 
 
-def _methods(spec: Merged, constraints: Sequence[str], overrides: Overrides, optional: bool) -> Blocks:
+def _methods(
+    spec: Merged, constraints: Sequence[str], overrides: Overrides, optional: bool, program: Program | None
+) -> Blocks:
     """The methods' blocks, only those asked for."""
     raw = spec.mapping("methods")
     asked = dict.fromkeys(overrides.methods)
     for name in asked:
-        if name not in REGISTRY:
-            raise CpdError(f"unknown method '{name}'", hint=closest(name, REGISTRY))
+        if name not in REGISTRY and (program is None or name not in raw):
+            raise CpdError(f"unknown method '{name}'", hint=closest(name, REGISTRY if program is None else raw))
         if name not in raw:
-            hint = f"give some: --set {name}.{swept(name)}=VALUES; it has: {', '.join(raw) or 'none'}"
+            first = "HYPERPARAMETER" if program is not None else swept(name)
+            hint = f"give some: --set {name}.{first}=VALUES; it has: {', '.join(raw) or 'none'}"
             raise CpdError(f"no settings for '{name}'", place=f"{spec.top.place}: methods", hint=hint)
     if not raw and not optional:
         raise spec.missing("methods", "methods: {penalized: {coefficient: {values: [0.1, 1]}}}")
     chosen = {name: raw[name] for name in asked} if asked else raw
-    return read_methods(chosen, constraints, spec.at)
+    return read_methods(chosen, constraints, spec.at) if program is None else read_free_methods(chosen, spec.at)
 
 
 def _runs(blocks: Blocks, levels: Mapping[str, Grid], seeds: Sequence[int]) -> int:
@@ -139,9 +160,12 @@ def _count(spec: Merged, runs: int, most: int) -> None:
         raise CpdError(f"makes {runs:,} runs", place=spec.top.place, hint=hint)
 
 
-def _settings(method: str, grids: Sequence[SettingGrid], notes: list[str]) -> tuple[dict[str, Any], ...]:
+def _settings(
+    method: str, grids: Sequence[SettingGrid], notes: list[str], has_defaults: bool
+) -> tuple[dict[str, Any], ...]:
     settings = (setting for grid in grids for setting in grid.expand())
-    return _unique(settings, lambda one: canonical_json(with_defaults(method, one)), f"methods.{method}", notes)
+    whole = partial(with_defaults, method) if has_defaults else dict
+    return _unique(settings, lambda one: canonical_json(whole(one)), f"methods.{method}", notes)
 
 
 def _recipes(spec: Merged, train: Train, key: str, grid: Grid, notes: list[str]) -> tuple[Any, ...]:

@@ -30,7 +30,12 @@ GRID_TITLE = "a grid"
 TEXTS = {
     "task": "A sweep's task: a path from this file's folder, or a bundled name. All other keys override the task's.",
     "description": "One line; default: the first comment line of the file.",
-    "problem": "package.module:Class, or file.py:Class relative to this file.",
+    "problem": "package.module:Class, or file.py:Class relative to this file; or a plain function, file.py:function.",
+    "command": "In place of a problem and its recipe: any program, as words or a list of them, with {placeholders} for "
+    "hyperparameters, {method}, {seed}, {folder}, {level.NAME} and {python}; {{ and }} are braces. No shell.",
+    "timeout": "Seconds after which a run of a program is ended.",
+    "files": "Files that travel with a command to the workers of a cluster, by path from this file's folder.",
+    "check_with": "What placeholders stand for in cpd check, e.g. {steps: 2}.",
     "arguments": "Arguments of the problem's class; each may be a grid.",
     "depends": "What the numbers depend on besides imported code: files, by path from this file's folder (* and ** may "
     "be used), and environment variables, as env:NAME. Where one changes, runs train again.",
@@ -41,7 +46,8 @@ TEXTS = {
     "methods": "The settings of each method to try: a block of hyperparameters, or a list of blocks.",
     "levels": "Constraint levels to sweep, by constraint; others keep their own. One that moves while a run is trained "
     "is {from: 1, to: 0.5, over: 0.5}: from one level to another over a share of the steps.",
-    "search": "The search for a penalty coefficient that brings a constraint's value to a target.",
+    "search": "The search for a penalty coefficient, or another hyperparameter, that brings a constraint's value to a "
+    "target.",
     "held_out": "Examples of data() that no run trains on: a share of them, or {share: 0.2, seed: 0, stratify: 1}.",
     "judge": "Which data decide a verdict: default held_out where there are held-out examples.",
 }
@@ -58,13 +64,17 @@ def file_schema() -> Schema:
         "task": {"type": "string", "minLength": 1},
         "description": {"type": "string", "minLength": 1},
         "problem": {"type": "string", "pattern": "^.+:[A-Za-z_][A-Za-z0-9_]*$"},
+        "command": _command(),
+        "timeout": {"type": ["number", "null"], "exclusiveMinimum": 0},
+        "files": {"type": ["array", "null"], "items": {"type": "string", "minLength": 1}},
+        "check_with": {"type": ["object", "null"]},
         "arguments": {"type": ["object", "null"]},
         "depends": {"type": ["array", "null"], "items": {"type": "string", "minLength": 1}},
         "objective": {"type": "string", "minLength": 1},
         "constraints": _by_name(_constraint()),
         "train": _train(),
         "seeds": _seeds(),
-        "methods": _methods(),
+        "methods": {"type": "object"},
         "levels": _by_name({"anyOf": [*_levels(), _moving()]}),
         "search": _search(),
         "held_out": {"anyOf": [SHARE, _section(Split), {"type": "null"}]},
@@ -78,8 +88,9 @@ def file_schema() -> Schema:
         "properties": {name: {"description": TEXTS[name], **part} for name, part in parts.items()},
         "additionalProperties": False,
         "if": {"required": ["task"]},
+        "then": {"if": {"required": ["command"]}, "then": _free(), "else": _loose()},
         "else": _whole(),
-        "definitions": {name: _block(method.hyperparameters) for name, method in REGISTRY.items()},
+        "definitions": _definitions(),
     }
 
 
@@ -94,9 +105,14 @@ def texts(kind: type[Checked]) -> dict[str, str]:
 def _whole() -> Schema:
     """The keys that a task must have, for nothing is below it."""
     whole_constraint = {"if": {"type": "object"}, "then": {"required": ["level", "sense"]}}
+    program = {"anyOf": [{"required": ["command"]}, _names_function()]}
     return {
-        "required": ["problem", "constraints", "train"],
+        "required": ["constraints"],
+        "oneOf": [{"required": ["problem"]}, {"required": ["command"]}],
         "anyOf": [{"required": ["methods"]}, {"required": ["search"]}],
+        "if": program,
+        "then": {**_free(), "not": {"anyOf": [{"required": ["train"]}, {"required": ["held_out"]}]}},
+        "else": {**_strict(), "required": ["train"]},
         "properties": {
             "constraints": {"minProperties": 1, "additionalProperties": whole_constraint},
             "train": {"anyOf": [{"required": ["steps"]}, {"required": ["epochs"]}]},
@@ -104,6 +120,50 @@ def _whole() -> Schema:
             "held_out": {"if": {"type": "object"}, "then": {"required": ["share"]}},
         },
     }
+
+
+def _names_function() -> Schema:
+    """By what names are customary of functions: a file alone does not say what is in another."""
+    named = {"problem": {"type": "string", "pattern": ":[a-z_][A-Za-z0-9_]*$"}}
+    return {"required": ["problem"], "properties": named, "not": {"required": ["train"]}}
+
+
+def _strict() -> Schema:
+    """The methods that cpd has."""
+    return {"properties": {"methods": _methods()}}
+
+
+def _free() -> Schema:
+    """A program's own methods, with any hyperparameters."""
+    return {"properties": {"methods": {"additionalProperties": _free_block()}}}
+
+
+def _free_block() -> Schema:
+    value = {"type": ["number", "string", "boolean", "array"]}
+    block: Schema = {"type": ["object", "null"], "additionalProperties": _grid({"type": "number"}, value)}
+    return {"anyOf": [block, _listed(block)]}
+
+
+def _definitions() -> Schema:
+    """The blocks of cpd's own methods, and those in a sweep, which may be of a program: with other hyperparameters."""
+    own = {name: _block(method.hyperparameters) for name, method in REGISTRY.items()}
+    mixed = {
+        name: {"properties": {n: {"$ref": f"#/definitions/{name}/properties/{n}"} for n in block["properties"]}}
+        for name, block in own.items()
+    }
+    return {**own, **{f"{name} in a sweep": {"type": "object", **block} for name, block in mixed.items()}}
+
+
+def _loose() -> Schema:
+    """Those of a sweep, which does not say whose they are: cpd's own hyperparameters as they are, and others."""
+    blocks = {name: {"$ref": f"#/definitions/{name} in a sweep"} for name in REGISTRY}
+    own = {name: {"anyOf": [{"type": "null"}, block, _listed(block)]} for name, block in blocks.items()}
+    return {"properties": {"methods": {"properties": own, "additionalProperties": _free_block()}}}
+
+
+def _command() -> Schema:
+    word = {"type": ["string", "number", "boolean"]}
+    return {"anyOf": [{"type": "string", "minLength": 1}, _listed(word)]}
 
 
 def _section(kind: type[Checked], **replaced: Schema) -> Schema:

@@ -17,6 +17,8 @@ from cpd.spec.models import ProblemSource
 
 _FORM = "write package.module:Class or file.py:Class"
 
+_FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
+
 
 def find_source(target: str, arguments: dict[str, Any], folder: Path, place: str) -> ProblemSource:
     """Read the text of ``package.module:Class`` or ``file.py:Class``.
@@ -49,6 +51,23 @@ def find_source(target: str, arguments: dict[str, Any], folder: Path, place: str
         target=target, path=str(file) if own else None, source=source, arguments=arguments, package=package
     )
     return found.model_copy(update={"modules": local_modules(source, package, found.folders)})
+
+
+def is_function(target: str, folder: Path) -> bool | None:
+    """Whether a name means a plain function, False for a class; None where its file does not say so itself.
+
+    Args:
+        target: As for :func:`find_source`.
+        folder: Likewise.
+    """
+    module, _, name = target.rpartition(":")
+    try:
+        file = (folder / module).resolve() if module.endswith(".py") else _module_file(module, folder, "")[0]
+        tree = parse(_read(file, module, ""))
+    except (CpdError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return None  # whoever needs the file says what is wrong with it
+    found = [isinstance(node, _FUNCTION) for node in _statements(tree) if getattr(node, "name", None) == name]
+    return found[-1] if found else None
 
 
 def _parent(file: Path, module: str) -> str:
@@ -153,7 +172,8 @@ def _check_class(source: str, name: str, module: str, place: str) -> None:
     """Check that the text defines the class, or takes it from elsewhere."""
     tree = _parsed(source, module, place)
     classes = [node.name for node in _statements(tree) if isinstance(node, ast.ClassDef)]
-    if name not in classes and not any(_may_bind(node, name) for node in _statements(tree)):
+    functions = [node.name for node in _statements(tree) if isinstance(node, _FUNCTION)]
+    if name not in [*classes, *functions] and not any(_may_bind(node, name) for node in _statements(tree)):
         raise CpdError(f"no class '{name}' in '{module}'", place=place, hint=closest(name, classes))
 
 

@@ -14,7 +14,21 @@ from cpd.spec.layers import KEYS
 from cpd.spec.yaml import UNSTORABLE, scalar
 
 ORDER = (
-    *("description", "problem", "arguments", "depends", "objective", "constraints", "levels", "held_out", "judge"),
+    *(
+        "description",
+        "problem",
+        "command",
+        "timeout",
+        "files",
+        "check_with",
+        "arguments",
+        "depends",
+        "objective",
+        "constraints",
+        "levels",
+        "held_out",
+        "judge",
+    ),
     *("train", "seeds", "methods", "search"),
 )
 """The keys in the order in which they are written."""

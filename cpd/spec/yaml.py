@@ -43,6 +43,16 @@ def load_yaml(path: Path, place: str) -> tuple[dict[str, Any], str]:
     Raises:
         CpdError: There is no such file, it is not text of that kind, or not one mapping.
     """
+    text = read_text(path, place)
+    return parse_yaml(text, place), text
+
+
+def read_text(path: Path, place: str) -> str:
+    """Read a file's text: at most 1 MB of UTF-8, with or without a byte order mark.
+
+    Raises:
+        CpdError: There is no such file, or it is not text of that kind.
+    """
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
@@ -55,8 +65,7 @@ def load_yaml(path: Path, place: str) -> tuple[dict[str, Any], str]:
         raise CpdError(f"cannot be read: {reason}", place=place, hint="check the path and its permissions") from None
     if len(content) > MAX_BYTES:
         raise CpdError("is larger than 1 MB", place=place, hint="write long grids as {min, max, num, scale}")
-    text = _decoded(content, place)
-    return parse_yaml(text, place), text
+    return _decoded(content, place)
 
 
 def parse_yaml(text: str, place: str) -> dict[str, Any]:

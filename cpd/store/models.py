@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from cpd import files
+from cpd.store import work
 
 _SUFFIX = ".safetensors"
+_POINTER = ".path"
 _SEPARATORS = re.compile(r"[/\\\0]")
 
 
@@ -25,7 +28,7 @@ def file_of(store: Path, run: str) -> Path:
 
 
 class Models:
-    """The kept weights of a store's runs.
+    """The kept weights of a store's runs; a program's are where it wrote them, and a file of ours says where.
 
     Args:
         store: The store, as the user named it.
@@ -46,18 +49,55 @@ class Models:
         found = {}
         with suppress(FileNotFoundError, NotADirectoryError), os.scandir(self.folder) as entries:
             for entry in entries:
-                if entry.name.endswith(_SUFFIX) and entry.is_file():
-                    with suppress(FileNotFoundError):  # pruned while the folder is read
+                with suppress(FileNotFoundError):  # pruned while the folder is read
+                    if entry.name.endswith(_SUFFIX) and entry.is_file():
                         found[entry.name.removesuffix(_SUFFIX)] = entry.stat().st_size
+                    elif entry.name.endswith(_POINTER):
+                        run = entry.name.removesuffix(_POINTER)
+                        if (own := self._pointed(run)) is not None:
+                            found[run] = _size(own)
         return found
 
     def named(self) -> dict[str, str]:
         """The files, named as the store was, by the ids of the runs."""
-        return {run: str(file_of(self._store, run)) for run in self.sizes()}
+        return {run: str(self._named(run)) for run in self.sizes()}
 
     def file(self, run: str) -> Path:
         """Where a run's weights are, if they are kept."""
-        return file_of(self._place, run)
+        return self._pointed(run) or file_of(self._place, run)
+
+    def work_of(self, run: str) -> Path:
+        """The folder in which a program did a run."""
+        return work.folder_of(self._place) / work.name_of(run)
+
+    def point(self, run: str, path: Path) -> None:
+        """Write down where a program has written the weights of its run: below the folder of runs' folders.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        root = work.folder_of(self._place)
+        self.folder.mkdir(exist_ok=True)
+        files.write(self._pointer(run), os.path.relpath(path, root.resolve()).encode())
+
+    def _pointer(self, run: str) -> Path:
+        return file_of(self._place, run).with_suffix(_POINTER)
+
+    def _pointed(self, run: str) -> Path | None:
+        """What a program has written as its run's weights; nothing outside of the runs' folders is taken for that."""
+        root = work.folder_of(self._place)
+        try:
+            path = work.inside(root, Path(self._pointer(run).read_text(encoding="utf-8")))
+        except (FileNotFoundError, NotADirectoryError, UnicodeDecodeError, ValueError):
+            return None
+        return path if path is not None and path != root and path.exists() else None
+
+    def _named(self, run: str) -> Path:
+        """Where a run's weights are, named as the store was."""
+        own = self._pointed(run)
+        if own is None:
+            return file_of(self._store, run)
+        return work.folder_of(self._store) / own.relative_to(work.folder_of(self._place))
 
     def put(self, run: str, content: bytes) -> None:
         """Write a run's weights, whole or not at all.
@@ -79,6 +119,12 @@ class Models:
         """
         freed = 0
         for run in runs:
+            if (own := self._pointed(run)) is not None:
+                freed += _size(own)
+                _remove(own)
+            with suppress(FileNotFoundError, NotADirectoryError):
+                self._pointer(run).unlink()
+                continue
             with suppress(FileNotFoundError, NotADirectoryError):
                 size = self.file(run).stat().st_size
                 self.file(run).unlink()
@@ -107,3 +153,17 @@ class Models:
     def _leave(self) -> None:
         with suppress(OSError):  # it is not there, or not empty, or may not be changed
             self.folder.rmdir()
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file, or of all files of a folder."""
+    if not path.is_dir():
+        return path.stat().st_size
+    return sum(own.lstat().st_size for own in path.rglob("*") if not own.is_dir())
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -110,6 +110,17 @@ SHOWN_HERE_ONLY = """
 
 COUNT_STORED = "SELECT count(*) FROM sweep_runs JOIN runs ON runs.id = sweep_runs.run WHERE sweep_runs.sweep = ?"
 
+WORKED_HERE_ONLY = """
+    WITH own AS (
+        SELECT run FROM sweep_runs WHERE sweep = :sweep AND NOT EXISTS
+        (SELECT 1 FROM sweep_runs AS other WHERE other.run = sweep_runs.run AND other.sweep <> :sweep)
+    )
+    SELECT run FROM own
+    UNION
+    SELECT planned FROM run_inputs JOIN runs ON runs.number = run_inputs.run WHERE runs.id IN (SELECT run FROM own)
+"""
+"""The ids, and those that were planned, of runs that no other sweep shows."""
+
 REMOVE_RUNS = """
     DELETE FROM runs
     WHERE id IN (SELECT run FROM sweep_runs WHERE sweep = :sweep)

@@ -15,7 +15,7 @@ from typing import Any
 
 from cpd.errors import CpdError, StoreError
 from cpd.outcome import Run
-from cpd.store import running
+from cpd.store import running, work
 from cpd.store.file import Mode, StoreFile
 from cpd.store.models import Models
 from cpd.store.packing import DamagedError
@@ -48,6 +48,7 @@ from cpd.store.queries import (
     SWEEP,
     SWEEP_OF,
     SWEEPS,
+    WORKED_HERE_ONLY,
 )
 from cpd.store.records import (
     Removed,
@@ -239,10 +240,12 @@ class Store:
             number, _ = _sweep(connection, sweep)
             (stored,) = connection.execute(COUNT_STORED, [number]).fetchone()
             own = [run for (run,) in connection.execute(SHOWN_HERE_ONLY, {"sweep": number})]
+            worked = [run for (run,) in connection.execute(WORKED_HERE_ONLY, {"sweep": number})]
             gone = connection.execute(REMOVE_RUNS, {"sweep": number}).rowcount
             connection.execute("DELETE FROM sweeps WHERE number = ?", [number])
             connection.execute(REMOVE_SPECS)
             connection.execute(REMOVE_INPUTS)
+        work.remove(self._file.place, worked)
         return Removed(runs=gone, kept=stored - gone, freed=self._without_models(own))
 
     def sweeps(self) -> list[SweepInfo]:

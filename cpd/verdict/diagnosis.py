@@ -18,8 +18,8 @@ DIAGNOSES: Mapping[str, str] = {
         "reach for this model, so relax it, give the model more room, or check that the surrogate can reach it."
     ),
     "budget_exhausted": (
-        "The run was still moving when its steps ran out, so its verdict is not final: raise train.steps "
-        "(or train.epochs), or take larger steps ({hurry})."
+        "The run was still moving when its steps ran out, so its verdict is not final: give it more steps "
+        "(train.steps, train.epochs, or a program's own option), or take larger steps ({hurry})."
     ),
     "contradictory_constraints": (
         "Constraints fight: to first order, no change of the model meets them together, though it would meet each "
@@ -34,8 +34,8 @@ DIAGNOSES: Mapping[str, str] = {
         "what it gains from, and more strongly than now."
     ),
     "objective_moving": (
-        "The constraints have settled, and the objective still falls at the end, so its value is not final: raise "
-        "train.steps (or train.epochs), or the optimizer's lr."
+        "The constraints have settled, and the objective still falls at the end, so its value is not final: give it "
+        "more steps (train.steps, train.epochs, or a program's own option), or raise the optimizer's lr."
     ),
     "vanishing_constraint_gradient": (
         "The model sits where the constraint's gradient vanishes, so the multiplier diverges without moving it: start "

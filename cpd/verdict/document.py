@@ -214,9 +214,12 @@ class SearchBlock(TypedDict):
 
     The outcome is ``solved``, ``infeasible`` (the target is met, another constraint is not), ``unattainable`` (the
     value jumps across the target), ``not_bracketed`` or ``out_of_budget``. ``trainings`` counts every seed.
+    ``hyperparameter`` is what was searched, ``METHOD.NAME``, where that is not the penalty coefficient; an iteration's
+    ``coefficient`` is then a value of it.
     """
 
     constraint: str
+    hyperparameter: NotRequired[str]
     target: float
     tolerance: float
     outcome: str

@@ -22,6 +22,11 @@ class Averaged(TypedDict):
     spread: float | None
 
 
+def searched_name(search: SearchBlock) -> str:
+    """The name of the hyperparameter that was searched."""
+    return search.get("hyperparameter", "").partition(".")[2] or "coefficient"
+
+
 def averaged(runs: Sequence[Run], constraint: str) -> Averaged:
     """Means of what some runs of a coefficient came to; of values that do not exist there are none.
 
@@ -60,9 +65,10 @@ def searched_again(
         on: The data that decide.
     """
     name, seeds = search["constraint"], len({run.key.seed for run in runs}) or 1
+    own_name = searched_name(search)
     iterations = []
     for row in search["iterations"]:
-        own = [judged_run(run, on) for run in runs if run.key.setting.get("coefficient") == row["coefficient"]]
+        own = [judged_run(run, on) for run in runs if run.key.setting.get(own_name) == row["coefficient"]]
         done = [run for run in own if run.status is Status.COMPLETED]
         if "pruned" in row or not done:
             iterations.append(row)

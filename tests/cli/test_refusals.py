@@ -24,7 +24,8 @@ SGD = "lr, momentum, dampening, weight_decay, nesterov, maximize"
 OPTIMIZERS = "SGD, Adam, AdamW, RMSprop, Adagrad, Adadelta, Adamax, NAdam, RAdam, ASGD, Rprop, Adafactor, Muon, LBFGS"
 KEYS = (
     "task, description, problem, arguments, depends, objective, constraints, train, seeds, methods, levels, search, "
-    "held_out, judge"
+    "held_out, judge, "
+    "command, timeout, files, check_with"
 )
 BUNDLED = ", ".join(one.name for one in bundled())
 COMMANDS = ("sweep", "bisect", "check")
@@ -531,7 +532,7 @@ WORDS = {
     ),
     "--set coefficient=1": (
         f"--set coefficient: 'coefficient' is neither a method nor a key that can be set; valid: {METHODS}, arguments, "
-        "constraints, held_out, judge, levels, objective, search, seeds, train"
+        "constraints, held_out, judge, levels, objective, search, seeds, timeout, train"
     ),
     "--set penalized=1": "--set penalized: 'penalized' is no single value; write penalized.NAME=VALUE",
     "--set penalized.coefficient": "--set: expected NAME=VALUE, got 'penalized.coefficient'",

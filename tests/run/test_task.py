@@ -14,7 +14,7 @@ import torch
 import cpd
 from cpd.engine.loading import load_problem
 from cpd.run.batches import Batches
-from cpd.run.dispatch import sent
+from cpd.run.sent import sent
 from cpd.spec.identity import runs
 from cpd.spec.models import task_to_json
 from cpd.spec.reader import load_task
@@ -382,3 +382,46 @@ def test_a_class_that_is_not_here_any_more_is_named() -> None:
         cpd.CpdError, match=r"'Gone' was defined in a program or a notebook, and is not here; .*problem="
     ):
         load_problem(gone)
+
+
+PROGRAM = "import json, sys\nx = float(sys.argv[1])\nprint(json.dumps({'loss': x, 'size': 1 / x}))\n"
+
+
+def of_a_program(**words: Any) -> dict[str, Any]:
+    command = [sys.executable, "program.py", "{x}"]
+    return {"command": command, "objective": "loss", "constraints": {"size": "<= 1"}, **words}
+
+
+def test_a_command_is_a_task_in_every_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "program.py").write_text(PROGRAM)
+    methods = {"a": {"x": [1, 2]}, "b": {"x": np.array([4.0])}}
+    assert [run.objective for run in cpd.sweep(**of_a_program(methods=methods)).finished] == [1, 2, 4]
+    assert [run.objective for run in cpd.compare("b", "a", **of_a_program(methods=methods)).finished] == [4, 1, 2]
+    search = {"hyperparameter": "a.x", "target": 0.5, "low": 1, "high": 4}
+    found = cpd.bisect(**of_a_program(methods={"a": {"x": 1}}, search=search))
+    assert found.search is not None
+    assert found.search["outcome"] == "solved"
+    assert cpd.check(**of_a_program(methods=methods)).ok
+
+
+def test_a_task_of_a_command_is_saved_where_it_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "program.py").write_text(PROGRAM)
+    made = cpd.Task(**of_a_program(methods={"a": {"x": [1, 2]}}))
+    made.save("saved.yaml")
+    assert "problem" not in (tmp_path / "saved.yaml").read_text()
+    assert cpd.Task("saved.yaml") == made
+    with pytest.raises(cpd.CpdError, match=r"a command starts in the folder of its task; save it there: .*else\.yaml"):
+        made.save("sub/else.yaml")
+
+
+def test_a_task_of_a_function_is_saved_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("def train(setting): return {'loss': setting['x'], 'size': 1}\n")
+    made = cpd.Task(
+        problem="mine.py:train", objective="loss", constraints={"size": "<= 1"}, methods={"a": {"x": [1, 2]}}
+    )
+    (tmp_path / "sub").mkdir()
+    made.save("sub/saved.yaml")
+    assert cpd.Task("sub/saved.yaml") == made

@@ -143,7 +143,7 @@ def test_a_list_is_a_grid_where_no_list_may_stand(given: dict[str, Any], expecte
 
 
 def test_one_value_is_set_over_a_task() -> None:
-    two, one = set_layers({"penalized.coefficient": [1, 2], "levels.a.b": 3}, ["a.b"], "cpd.sweep()")
+    two, one = set_layers({"penalized.coefficient": [1, 2], "levels.a.b": 3}, ["a.b"], [], "cpd.sweep()")
     assert (one.raw, one.option) == (
         {"methods": {"penalized": {"coefficient": {"values": [1, 2]}}}},
         "methods.penalized.coefficient",

@@ -193,6 +193,7 @@ def test_a_search_needs_no_methods(write: Write) -> None:
     task = load(write(methods=None, search="{target: 0.5, constraint: g}"))
     assert task.search is not None
     assert task.search.model_dump() == {
+        "hyperparameter": None,
         "constraint": "g",
         "target": 0.5,
         "low": 0.001,
@@ -223,8 +224,8 @@ def test_a_task_survives_json(write: Write) -> None:
 def test_names_of_files_and_bundled_specs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names = (
-        "concave, contradictory, entropy, feasible_learning, max_margin, min_norm, rate, sparsity-mnist, sparsity, "
-        "surrogate_rate, figure2, table1, table2, table3, table4"
+        "command-sklearn, concave, contradictory, entropy, feasible_learning, max_margin, min_norm, rate, "
+        "sparsity-mnist, sparsity, surrogate_rate, figure2, table1, table2, table3, table4"
     )
     assert refusal("rates") == (
         f"no bundled task or sweep 'rates'; did you mean 'rate'? Valid: {names}; or a path to a YAML file"
@@ -243,6 +244,7 @@ def test_a_path_means_the_file_before_the_bundled_spec(write: Write) -> None:
 
 def test_every_bundled_spec_is_valid() -> None:
     assert [(one.kind, one.name) for one in bundled()] == [
+        ("task", "command-sklearn"),
         ("task", "concave"),
         ("task", "contradictory"),
         ("task", "entropy"),

@@ -45,7 +45,8 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
             "object",
             "f",
             "x.yaml: object: unknown key 'object'; did you mean 'objective'? Valid: task, description, problem, "
-            "arguments, depends, objective, constraints, train, seeds, methods, levels, search, held_out, judge",
+            "arguments, depends, objective, constraints, train, seeds, methods, levels, search, held_out, judge, "
+            "command, timeout, files, check_with",
         ),
         (
             "objective",

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -63,9 +64,10 @@ class Running:
         return self.process.is_alive()
 
     def send(self, number: int) -> None:
-        """Send it a signal, as a terminal or another program does."""
+        """Send it a signal, as a terminal or another program does; it may have ended just now."""
         assert self.process.pid is not None
-        os.kill(self.process.pid, number)
+        with suppress(ProcessLookupError):
+            os.kill(self.process.pid, number)
 
     def kill(self) -> Finished:
         """End it as a crash of the machine would."""

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from cpd.errors import CpdError
 from cpd.verdict.document import Document
+from cpd.verdict.searching import searched_name
 from cpd.views.plots.axes import crosses, quantity_axis
 from cpd.views.plots.labels import place_labels
 from cpd.views.plots.log_axis import LogAxis, draw_log_axis, log_axis
 from cpd.views.plots.quantities import Quantity, constraint, drawable
 from cpd.views.plots.style import COLORS, COLUMN, Key, look, note, put_legend
+from cpd.views.printable import one_line
 from cpd.views.tables.search_verdict import reported_iteration
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ class Bisection:
         spreads: Standard deviation over the seeds of each iteration; None where there is none.
         outcome: A search's, e.g. ``solved``.
         found: Number of the iteration that solved it.
+        name: Of the searched hyperparameter.
     """
 
     quantity: Quantity
@@ -40,6 +43,7 @@ class Bisection:
     spreads: list[float | None]
     outcome: str
     found: int | None
+    name: str = "coefficient"
 
 
 def bisection_data(document: Document) -> Bisection:
@@ -61,7 +65,7 @@ def bisection_data(document: Document) -> Bisection:
     best = reported_iteration(document) if search["outcome"] == "solved" else None
     found = None if best is None else best["iteration"]
     axis = log_axis([c for _, c, _ in iterations], room=0.08)
-    return Bisection(quantity, axis, iterations, spreads, search["outcome"], found)
+    return Bisection(quantity, axis, iterations, spreads, search["outcome"], found, one_line(searched_name(search)))
 
 
 def draw_bisection(data: Bisection, figure: Figure) -> None:
@@ -85,7 +89,7 @@ def draw_bisection(data: Bisection, figure: Figure) -> None:
     lost = [(number, data.axis.place(c)) for number, c, value in data.iterations if value is None]
     crosses(ax, [at for _, at in lost], LOST)
     draw_log_axis(ax, data.axis)
-    ax.set_xlabel("coefficient")
+    ax.set_xlabel(data.name)
     put_legend(figure, _keys(data))
     note(figure, [] if data.outcome == "solved" else [f"outcome: {data.outcome.replace('_', ' ')}"])
     bottom = ax.get_ylim()[0]

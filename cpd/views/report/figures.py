@@ -92,7 +92,7 @@ def _tuning_hover(line: Series, setting: Setting, place: int, quantity: Quantity
 def bisection_figure(data: Bisection) -> Figure:
     """The constraint's value against the coefficient, the iterations numbered."""
     shown = [(k, data.axis.place(x), y) for k, x, y in data.iterations if y is not None]
-    panels = Panels(1, x=log_layout(data.axis, "coefficient"), height=380)
+    panels = Panels(1, x=log_layout(data.axis, data.name), height=380)
     quantity = data.quantity
     panels.quantity(0, quantity, [y for _, _, y in shown])
     trace = {
@@ -102,7 +102,7 @@ def bisection_figure(data: Bisection) -> Figure:
         "line": {"width": 1, "dash": "dot"},
         "marker": {"symbol": ["circle" if k == data.found else "circle-open" for k, _, _ in shown], "size": 10},
         "text": [
-            plotly_text(f"iteration {k}", f"coefficient {number(x, 6)}", f"{quantity.name} {amount(y, quantity)}")
+            plotly_text(f"iteration {k}", f"{data.name} {number(x, 6)}", f"{quantity.name} {amount(y, quantity)}")
             for k, x, y in shown
         ],
     }

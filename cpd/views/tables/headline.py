@@ -41,7 +41,7 @@ def subtitle(document: Document) -> str:
     """The line of what all runs share: methods with their constant hyperparameters, seeds, steps."""
     rows = lines(document)
     methods = [_method(rows, method) for method in dict.fromkeys(row.method for row in rows)]
-    steps = sorted({run["steps"] for run in document["runs"] if run["status"] == "completed"})
+    steps = sorted({run["steps"] for run in document["runs"] if run["status"] == "completed"} - {0})
     budget = [f"{steps[0]} steps" if len(steps) == 1 else f"{steps[0]} to {steps[-1]} steps"] if steps else []
     said = [*iterate_words(rows), *_useful(document, rows), *chosen_note(document)]
     return "; ".join([*methods, *_seeds(document, rows), *budget, *said])

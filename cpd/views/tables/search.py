@@ -11,7 +11,7 @@ from rich.console import Console
 
 from cpd.verdict.document import Document, Iteration
 from cpd.verdict.judged import judged_rows, judges
-from cpd.verdict.searching import worst_value
+from cpd.verdict.searching import searched_name, worst_value
 from cpd.views.printable import one_line
 from cpd.views.tables.both import both_columns, judged_header, objective_on, value_on
 from cpd.views.tables.headline import title
@@ -59,7 +59,7 @@ def iteration_columns(document: Document, digits: Digits) -> list[Column]:
     metrics = dict.fromkeys(name for i in iterations for name in i["metrics"])
     columns = [
         Column(("iteration",), [str(i["iteration"]) for i in iterations]),
-        Column(("coefficient",), digits([i["coefficient"] for i in iterations])),
+        Column((one_line(searched_name(search)),), digits([i["coefficient"] for i in iterations])),
         *([Column(("seeds",), [f"{i.get('seeds', '-')}/{seeds}" for i in iterations])] if seeds > 1 else []),
     ]
     taken = [column.name for column in columns]
@@ -86,8 +86,9 @@ def _on_both(document: Document) -> tuple[list[Column], list[Column]]:
     """The searched values, and the objective, on the other examples, and the gaps."""
     name = document["search"]["constraint"]
     done = [run for run in document["runs"] if run["status"] == "completed"]
+    searched = searched_name(document["search"])
     groups = [
-        [run for run in done if run["setting"].get("coefficient") == i["coefficient"]]
+        [run for run in done if run["setting"].get(searched) == i["coefficient"]]
         for i in document["search"]["iterations"]
     ]
     percent = share_decimals(document, name)
@@ -119,9 +120,9 @@ def _other(document: Document, name: str) -> Column:
     """Another constraint's values, the worst of every coefficient, marked where it does not hold."""
     percent, bound = share_decimals(document, name), document["constraints"][name]
     rows = judged_rows(document["runs"], judges(document))
-    cells = []
+    cells, searched = [], searched_name(document["search"])
     for i in document["search"]["iterations"]:
-        own = [run for run in rows if run["setting"].get("coefficient") == i["coefficient"]]
+        own = [run for run in rows if run["setting"].get(searched) == i["coefficient"]]
         mark = "violated " if name in i.get("violated", []) else ""
         cells.append(mark + _quantity(worst_value(own, name, bound), percent))
     return Column((one_line(name) + _unit(percent),), cells, rank=OBJECTIVE)
@@ -165,6 +166,7 @@ class IterationPrinter:
         self.console = Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
         self._headers: list[str] = []
         self._shown: list[tuple[int, Column]] = []
+        self._searched = ""
 
     def __call__(self, document: Document, number: int) -> None:
         """Print an iteration; the header anew where a value shows that a quantity is no share after all.
@@ -174,6 +176,7 @@ class IterationPrinter:
             number: Place of the iteration among those of the search, from 0.
         """
         columns = iteration_columns(document, _told_apart)
+        self._searched = one_line(searched_name(document["search"]))
         headers = [column.name for column in columns]
         if not self._headers:
             print_wrapped(title(document), self.console, "bold")
@@ -187,7 +190,7 @@ class IterationPrinter:
 
     def _outgrown(self, columns: Sequence[Column], number: int) -> bool:
         """Whether a text is wider than its column; a coefficient, which gets its digits one by one, may be."""
-        others = ((k, column) for k, column in self._shown if columns[k].name != "coefficient")
+        others = ((k, column) for k, column in self._shown if columns[k].name != self._searched)
         return any(cell_len(columns[k].cells[number]) > column.width for k, column in others)
 
     def _fitted(self, columns: Sequence[Column]) -> list[tuple[int, Column]]:

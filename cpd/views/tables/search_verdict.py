@@ -7,7 +7,7 @@ import itertools
 from cpd.verdict.document import Document, Iteration, SearchBlock
 from cpd.verdict.feasibility import oriented
 from cpd.verdict.judged import judged_rows, judges
-from cpd.verdict.searching import reported
+from cpd.verdict.searching import reported, searched_name
 from cpd.views.printable import one_line
 from cpd.views.tables.lines import share_decimals
 from cpd.views.tables.numbers import number
@@ -55,14 +55,17 @@ def _value(document: Document, value: float | None) -> str:
 
 
 def _found(document: Document, at: Iteration) -> str:
-    return f"coefficient {exact(at['coefficient'])} gives {_value(document, at['value'])}"
+    name = one_line(searched_name(document["search"]))
+    return f"{name} {exact(at['coefficient'])} gives {_value(document, at['value'])}"
 
 
 def _trainings(document: Document) -> str:
     search, seeds = document["search"], seeds_of(document)
     if seeds == 1:
         return f"{search['trainings']} trainings"
-    return f"{search['trainings']} trainings of {len(search['iterations'])} coefficients"
+    name = one_line(searched_name(search))
+    many = "coefficients" if name == "coefficient" else f"values of {name}"
+    return f"{search['trainings']} trainings of {len(search['iterations'])} {many}"
 
 
 def _agreeing(document: Document) -> str:
@@ -71,7 +74,7 @@ def _agreeing(document: Document) -> str:
     if seeds_of(document) == 1 or best is None:
         return ""
     rows = judged_rows(document["runs"], judges(document))
-    own = [run for run in rows if run["setting"].get("coefficient") == best["coefficient"]]
+    own = [run for run in rows if run["setting"].get(searched_name(search)) == best["coefficient"]]
     values = [run["constraints"][search["constraint"]]["value"] for run in own if run["status"] == "completed"]
     within = sum(isinstance(v, float) and abs(v - search["target"]) < search["tolerance"] for v in values)
     return f" in the mean of {len(values)} seeds ({within} of them within {_value(document, search['tolerance'])})"

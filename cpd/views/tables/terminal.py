@@ -21,7 +21,7 @@ NARROWEST = 20
 """A last column of words is folded down to this width before it is left to run over."""
 NARROW = 4
 """Likewise any other one."""
-SEPARATOR = re.compile(r",(?=\S)")
+SEPARATOR = re.compile(r"(?<=\]),(?=\[)")
 """Between footnotes."""
 
 

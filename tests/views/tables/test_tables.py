@@ -720,6 +720,18 @@ def test_any_list_of_records_is_printed_in_any_format(monkeypatch: pytest.Monkey
     assert r"b & $3$ & x \\" in shown("latex")
 
 
+def test_a_cell_that_is_folded_keeps_its_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    stream = io.StringIO()
+    print_rows(
+        [{"check": "command", "found": "python train.py 'tags=[a,b]' --n 58,320 runs [1],[2]"}], "table", "", stream
+    )
+    assert stream.getvalue().splitlines()[2:] == [
+        "command  python train.py 'tags=[a,b]'",
+        "         --n 58,320 runs [1], [2]",
+    ]
+
+
 def test_an_empty_list_is_printed() -> None:
     stream = io.StringIO()
     print_rows([], "table", "tasks", stream)

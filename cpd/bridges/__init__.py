@@ -1,0 +1,1 @@
+"""Problems that were written for other libraries, as problems of cpd."""

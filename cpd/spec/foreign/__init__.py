@@ -1,0 +1,1 @@
+"""Sweeps that were written for other tools, as tasks with a command."""
