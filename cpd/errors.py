@@ -1,9 +1,16 @@
 """The errors a user sees: one line saying where, what, and how to fix it."""
 
 import difflib
+import os
 import re
+import shlex
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
+
+SURE = 0.7
+"""Share of letters from which two words are taken for one whatever they begin with."""
 
 
 class CpdError(Exception):
@@ -84,9 +91,29 @@ def closest(name: str, choices: Iterable[str]) -> str:
         ``"did you mean 'coefficient'? Valid: coefficient, growth"`` or ``"valid: coefficient, growth"``.
     """
     names = [str(choice) for choice in choices]
-    near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)
+    near = nearest(str(name), names)
     listed = ", ".join(names) if names else "none"
-    return f"did you mean '{near[0]}'? Valid: {listed}" if near else f"valid: {listed}"
+    return f"did you mean '{near}'? Valid: {listed}" if near else f"valid: {listed}"
+
+
+def nearest(name: str, choices: Iterable[str]) -> str | None:
+    """The choice that a name is a slip of, if any: most of its letters, and its first one where there are fewer."""
+    for near in difflib.get_close_matches(name, list(choices), n=3, cutoff=0.6):
+        if name[:1].lower() == near[:1].lower() or difflib.SequenceMatcher(None, near, name).ratio() >= SURE:
+            return near
+    return None
+
+
+def install(*packages: str) -> str:
+    """The command that installs packages for the Python that runs cpd: cpd itself may be on no index."""
+    from shutil import which
+
+    names = shlex.join(packages)
+    own = os.path.realpath(os.path.dirname(sys.executable))
+    if (first := which("pip")) is not None and os.path.realpath(os.path.dirname(first)) == own:
+        return f"pip install {names}"
+    python = shlex.quote(sys.executable)
+    return f"{python} -m pip install {names}" if find_spec("pip") else f"uv pip install --python {python} {names}"
 
 
 @contextmanager

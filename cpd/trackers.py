@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from cpd.errors import CpdError
+from cpd.errors import CpdError, install
 
 Plain = Mapping[str, Any]
 
@@ -97,7 +97,7 @@ class TensorBoard(Tracker):
         try:
             import torch.utils.tensorboard  # noqa: F401
         except ImportError:
-            raise CpdError("needs tensorboard", place="--log", hint="pip install 'cpd[tensorboard]'") from None
+            raise CpdError("needs tensorboard", place="--log", hint=install("tensorboard")) from None
         self._folder = Path(folder)
         self._task = "sweep"
         self._writers: dict[str, Any] = {}

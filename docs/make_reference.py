@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import cli_reference
+import json_reference
 import python_reference
 import shown_examples
 
@@ -184,6 +186,8 @@ GENERATED: dict[str, Callable[[], str]] = {
     "growth": growth,
     "diagnoses": diagnoses,
     "refusals": refusals,
+    "cli": cli_reference.page,
+    "json": json_reference.page,
     "python": python_reference.page,
     "examples": shown_examples.page,
 }

@@ -21,8 +21,8 @@ CELL = re.compile(r"^# %%( \[markdown\])?\n", re.MULTILINE)
 
 
 def names() -> list[str]:
-    """The examples that there are."""
-    return sorted(path.stem for path in EXAMPLES.glob("*.py") if path != Path(__file__).resolve())
+    """The examples that are notebooks: their sources have cells."""
+    return sorted(path.stem for path in EXAMPLES.glob("*.py") if path.read_text(encoding="utf-8").startswith("# %%"))
 
 
 def cells(text: str) -> list[tuple[str, str]]:

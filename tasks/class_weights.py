@@ -26,6 +26,7 @@ model = make_pipeline(StandardScaler(), classifier).fit(points, malignant)
 
 
 def values(points, malignant):
+    """The share of harmless tumours that are called malignant, and the malignant ones that are found."""
     called = model.predict_proba(points)[:, 1] >= options.threshold
     found = {"hits": int(np.sum(called & malignant)), "of": int(np.sum(malignant))}
     return {"false_alarms": np.mean(called[~malignant]), "recall": found}

@@ -11,13 +11,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import typer
 import yaml
 from commands import ROOT, Finished
 from forked_cpd import Forked
+from pages import blocks, masked, unprinted
 
 import cpd
 from cpd.cli.main import app
@@ -25,27 +26,8 @@ from cpd.cli.main import app
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 SETTINGS = [ROOT / name for name in ("pyproject.toml", ".ci/run", ".ci/debian-packages", ".pre-commit-config.yaml")]
 
-BLOCK = re.compile(r"(?:^<!-- ([^\n]*) -->\n)?^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 TRAINING = ("sweep", "compare", "bisect")
 SHELL = ("bash", "console", "sh", "shell")
-
-
-class Block(NamedTuple):
-    """A fenced block and the marker above it."""
-
-    marker: str
-    language: str
-    text: str
-
-    def commands(self) -> list[str]:
-        """Its commands; of a transcript, the lines after the prompt."""
-        text = self.text.replace("\\\n", " ")
-        lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-        return [line.removeprefix("$ ") for line in lines if self.language == "bash" or line.startswith("$ ")]
-
-
-def blocks(page: Path) -> list[Block]:
-    return [Block(m[1] or "", m[2], m[3]) for m in BLOCK.finditer(page.read_text(encoding="utf-8"))]
 
 
 def shown(page: Path) -> str:
@@ -81,29 +63,44 @@ def test_every_command_is_run_or_says_why_not(page: Path) -> None:
     assert wrong == [], "put <!-- run -->, <!-- run with: OPTIONS --> or <!-- not run: REASON --> above each block"
 
 
+ELSEWHERE = [ROOT / "docs" / "tutorial.md"]
+"""Pages that a test of their own follows, word for word: tests/test_tutorial.py."""
+RUN = [page for page in PAGES if page not in ELSEWHERE and any(b.marker.startswith("run") for b in blocks(page))]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("page", [p for p in PAGES if any(b.marker.startswith("run") for b in blocks(p))], ids=shown)
+@pytest.mark.parametrize("page", RUN, ids=shown)
 def test_the_commands_that_a_page_shows_run(page: Path, tmp_path: Path) -> None:
     for needed in re.findall(r"^<!-- needs: (\w+) -->$", page.read_text(encoding="utf-8"), re.MULTILINE):
         pytest.importorskip(needed, reason=f"the page shows {needed}, which the extra 'test-all' has")
     for block in blocks(page):
         if block.marker.startswith("file: "):
             (tmp_path / block.marker.removeprefix("file: ")).write_text(block.text, encoding="utf-8")
-    failed = []
+    failed: list[str] = []
+    printed: dict[str, str] = {}
     cpd = Forked(tmp_path)
     for block in blocks(page):
         if block.marker.startswith("run"):
-            failed += [said for command in block.commands() if (said := tried(command, block.marker, cpd))]
+            failed += [said for command in block.commands() if (said := tried(command, block.marker, cpd, printed))]
     assert failed == []
+    assert unprinted(page, printed) == []
 
 
-def tried(command: str, marker: str, cpd: Forked) -> str | None:
+def test_a_line_that_is_not_printed_is_seen(tmp_path: Path) -> None:
+    page = tmp_path / "x.md"
+    page.write_text("<!-- printed by: cpd x -->\n```text\nbest  0.35 of 4\nno 1\n```\n")
+    assert unprinted(page, {"cpd x": "none\n   best 1.2 of 30\n"}) == ["cpd x: no 1"]
+    assert len(unprinted(page, {"cpd y": "best 1.2 of 30\nno 2\n"})) == 2
+
+
+def tried(command: str, marker: str, cpd: Forked, printed: dict[str, str]) -> str | None:
     """Run a command, with the marker's options where it trains; what went wrong, if anything did."""
     typed, _, comment = command.partition("  #")
     budget = marker.partition("run with: ")[2]
     words = typed.split()
     trains = words[0] == "cpd" and words[1] in TRAINING
     done = run(with_budget(typed.rstrip(), budget) if trains else typed.rstrip(), cpd)
+    printed[typed.rstrip()] = done.stdout
     said = re.search(r"exit code (\d+)", comment)
     # With a smaller budget than the page's own nothing may be feasible, or a search may end elsewhere.
     expected = {int(said[1])} if said else {0}
@@ -125,11 +122,6 @@ def test_the_transcript_is_what_is_printed(tmp_path: Path) -> None:
     expected = [line for line in block.text.splitlines() if not line.startswith(("$ ", "..."))]
     missing = [line for line in expected if not any(masked(line) == other for other in printed)]
     assert missing == []
-
-
-def masked(line: str) -> str:
-    """A line with every number as ``#`` and every stretch of spaces as one."""
-    return " ".join(re.sub(r"[+-]?\d[\d.e-]*", "#", line).split())
 
 
 @pytest.mark.parametrize("page", PAGES, ids=shown)
@@ -215,6 +207,45 @@ def test_a_stale_part_is_seen_and_what_is_written_by_hand_stays(maker: ModuleTyp
     before, _, after = maker.remade(page.read_text()).partition("`SGD`, `Adam`")
     assert before == "by hand\n<!-- generated: optimizers -->\n\n"
     assert after.endswith("\n\n<!-- end -->\nmore\n")
+
+
+def test_a_star_marks_the_keys_of_json_that_may_be_missing() -> None:
+    page = (ROOT / "docs" / "json.md").read_text(encoding="utf-8")
+    starred = re.findall(r"^\| `(\w+)` \* \|", page, re.MULTILINE)
+    plain = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
+    assert {"summary", "search", "held_out", "interval", "mixture"} <= set(starred)
+    assert {"task", "runs", "id", "value", "feasible_share", "outcome"} <= set(plain) - set(starred)
+
+
+def test_a_key_of_json_without_a_sentence_stops_the_maker(maker: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(maker.json_reference.SENTENCES["RunRow"], "seed")
+    with pytest.raises(LookupError, match=r"\['seed'\] of RunRow"):
+        maker.json_reference.page()
+
+
+def test_the_options_that_commands_share_stand_once(maker: ModuleType) -> None:
+    page = maker.cli_reference.page()
+    assert page.count("`--keep-models` `best\\|feasible\\|all\\|none`") == 1
+    assert page.index("`--keep-models`") > page.index(f"## {maker.cli_reference.HEADING}")
+    assert page.index("## cpd bisect") < page.index("`--low`") < page.index("## cpd tasks")
+
+
+SEEN = re.compile(r"^\| ([^|]+) \|", re.MULTILINE)
+
+
+def test_what_the_pages_say_one_sees_is_what_is_said() -> None:
+    """Each quoted piece of a message or a table is in the program; names in capitals, and options, stand for others."""
+    pages = [(ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("troubleshooting.md", "failed-sweep.md")]
+    quoted = {piece for page in pages for cell in SEEN.findall(page) for piece in re.findall(r"`([^`]+)`", cell)}
+    source = "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "cpd").rglob("*.py")))
+    spread = re.sub(r'"\s*f?"', "", source)  # text that is written over several lines
+    assert [piece for piece in sorted(quoted) if not re.search(pattern_of(piece), spread)] == []
+    assert len(quoted) > 15
+
+
+def pattern_of(piece: str) -> str:
+    """A piece of a message, whose numbers the program fills in."""
+    return re.sub(r"\d+", r"(\\d+|\\{[^}]+\\})", re.escape(piece))
 
 
 @pytest.fixture(scope="module")

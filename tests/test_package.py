@@ -15,7 +15,7 @@ from commands import ROOT
 import cpd
 
 SPECS = sorted(
-    path.relative_to(ROOT).as_posix() for folder in ("tasks", "sweeps") for path in ROOT.glob(f"{folder}/*.yaml")
+    path.relative_to(ROOT).as_posix() for folder in ("tasks", "sweeps") for path in ROOT.glob(f"{folder}/*.*")
 )
 SOURCES = sorted(
     path.relative_to(ROOT).as_posix()
@@ -25,6 +25,7 @@ SOURCES = sorted(
 
 CONTRIBUTORS = (
     ".editorconfig", ".pre-commit-config.yaml", "CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "README.md",
+    "mkdocs.yml",
 )  # fmt: skip
 
 

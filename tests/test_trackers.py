@@ -15,7 +15,7 @@ from sample_documents import rate_run
 from wording import THEIRS, ours
 
 import cpd
-from cpd.errors import CpdError
+from cpd.errors import CpdError, install
 from cpd.outcome import Status
 from cpd.run.events import Event, Noted, Sink
 from cpd.run.target import with_target
@@ -305,7 +305,7 @@ def test_tensorboard_missing_is_one_line(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(CpdError) as caught:
         open_trackers(["tensorboard:logs"], print)
-    assert str(caught.value) == "--log: needs tensorboard; pip install 'cpd[tensorboard]'"
+    assert str(caught.value) == f"--log: needs tensorboard; {install('tensorboard')}"
 
 
 def test_every_training_command_takes_trackers(cpd_command: Command) -> None:

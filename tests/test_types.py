@@ -79,6 +79,9 @@ USERS_FILE = '''
         task = cpd.Task(problem=Line, constraints={"rate": ">= 0.7"}, train={"steps": 5})
         well: bool = cpd.check(task).ok
         frame = cpd.load_runs("runs.sqlite", "last")
+        of_cooper: type[cpd.Problem] = cpd.from_cooper(object, model=lambda: nn.Linear(2, 1))
+        cpd.log(1, loss=0.5, problem=len(of_cooper.__name__))
+        cpd.result(loss=0.5, recall={"hits": 270, "of": 300})
         try:
             cpd.sweep(task)
         except cpd.CpdError as error:

@@ -85,6 +85,24 @@ def from_cooper(
 
     Source: Gallego-Posada, Ramirez, Hashemizadeh and Lacoste-Julien, "Cooper: A Library for Constrained Optimization
     in Deep Learning" (2025); version 1.0.1.
+
+    Example:
+        >>> import cooper
+        >>> class Small(cooper.ConstrainedMinimizationProblem):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         kinds = {"constraint_type": cooper.ConstraintType.INEQUALITY}
+        ...         kinds["formulation_type"] = cooper.formulations.Lagrangian
+        ...         multiplier = cooper.multipliers.DenseMultiplier(num_constraints=1)
+        ...         self.size = cooper.Constraint(multiplier=multiplier, **kinds)
+        ...     def compute_cmp_state(self, model):
+        ...         x = model(torch.ones(2)).sum()
+        ...         size = cooper.ConstraintState(violation=(x - 1).reshape(1))
+        ...         return cooper.CMPState(loss=(x - 2) ** 2, observed_constraints={self.size: size})
+        >>> problem = cpd.from_cooper(Small, model=lambda: torch.nn.Linear(2, 1))
+        >>> result = cpd.sweep(problem, constraints={"size": "<= 0"}, train=line["train"], methods=line["methods"])
+        >>> result.best("lagrangian").feasible
+        True
     """
     made = hasattr(cmp, "compute_cmp_state") and not inspect.isclass(cmp)
     if not (made or callable(cmp)) or (inspect.isclass(cmp) and not hasattr(cmp, "compute_cmp_state")):

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
+from cpd.cli import shaping
 from cpd.cli.console import say
-from cpd.cli.options import Columns, Format, Store
+from cpd.cli.options import Format, Store
 from cpd.cli.stored import Confidence, SweepArgument
 from cpd.cli.streams import for_data, hush
 from cpd.cli.train import report_failures
@@ -15,6 +16,7 @@ app = typer.Typer()
 
 
 @app.command(short_help="Judge kept models on examples that no run has seen.")
+@shaping.options
 def judge(
     sweep: SweepArgument = "last",
     *,
@@ -33,8 +35,8 @@ def judge(
     confidence: Confidence = None,
     store: Store = None,
     form: Format = "table",
-    columns: Columns = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No notes on stderr.")] = False,
+    shaping: shaping.Shaping,
 ) -> None:
     """Judge the kept models of a stored sweep on examples that no run of it has seen.
 
@@ -45,17 +47,15 @@ def judge(
     from cpd.run.judging import Shown, Where, judged
     from cpd.verdict.confidence import read_confidence
     from cpd.verdict.gap import read_gap
-    from cpd.views.tables.certificates import read_columns
     from cpd.views.tables.render import show
 
     if quiet:
         hush()
-    further = read_columns(columns or "")
     sure = None if confidence is None else read_confidence(confidence)
     shown = Shown(tolerance, None if gap is None else read_gap(gap), sure)
     with for_data():
         result = judged(sweep, data, Where(store, name, device, fresh, typed=True), shown)
-    show(result.document, form, sys.stdout, further=further)
+    show(result.document, form, sys.stdout, shape=shaping.shape, paged=bool(shaping.pager))
     for note in () if quiet else result.notes:
         say(note)
     report_failures(result)

@@ -3,32 +3,49 @@
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
-from cpd.cli import importing, judging, models, stored, train, watch
+from cpd.cli import completion, diff, importing, judging, listing, models, stored, tagging, train, upkeep, watch
 from cpd.cli.console import say
-from cpd.cli.streams import settle
+from cpd.cli.help import Command, Group
+from cpd.cli.streams import closed, nobody_reads, settle
 from cpd.cli.usage import usage
 from cpd.errors import CpdError
 from cpd.views.printable import spelled_out
 
 app = typer.Typer(
     name="cpd",
-    help="Which settings satisfy my constraints, what do they cost, and how much tuning did it take?",
+    cls=Group,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(train.app)
-app.add_typer(stored.app)
-app.add_typer(models.app)
-app.add_typer(judging.app)
-app.add_typer(watch.app)
-app.add_typer(importing.app)
+for part in (train, listing, stored, diff, tagging, models, judging, watch, importing, completion, upkeep):
+    for command in part.app.registered_commands:
+        command.cls = Command
+    app.add_typer(part.app, name="store" if part is upkeep else None)
+
+
+def _version(asked: bool) -> None:
+    """Print the version and leave."""
+    if asked:
+        from importlib.metadata import version
+
+        print(f"cpd {version('cpd')}")
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    version: Annotated[
+        bool, typer.Option("--version", "-V", help="Print the version and leave.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Which settings satisfy my constraints, what do they cost, and how much tuning did it take?"""
 
 
 def main() -> NoReturn:
@@ -36,18 +53,20 @@ def main() -> NoReturn:
     # Idle threads sleep: where several processes share the cores, waiting in a loop slows all of them down.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     settle()
+    if "_CPD_COMPLETE" in os.environ:
+        os.environ["COLUMNS"] = "10000"  # typer wraps what a word means, and a shell reads each line as another word
     debug = "--debug" in sys.argv[1:]
     words = read_targets([word for word in sys.argv[1:] if word != "--debug"])
     try:
         _check_folder()
         code = app(args=words, prog_name="cpd", standalone_mode=False)
+        sys.stdout.flush()
     except CpdError as error:
         code = _report(error, debug)
     except (KeyboardInterrupt, typer.Abort):
         code = 130
     except BrokenPipeError:
-        sys.stdout = None
-        code = 1
+        code = nobody_reads()
     except FileNotFoundError as error:
         code = _report(_of_the_folder(error), debug)
     except BaseException as error:
@@ -103,6 +122,8 @@ def _report(error: CpdError, debug: bool) -> int:
 
 def _ended(error: BaseException, words: Sequence[str]) -> int:
     """A wrong option or argument as typer reports it, an exit, or a request to stop; anything else goes on."""
+    if isinstance(error, SystemExit) and closed(error):
+        return nobody_reads()
     if type(error).__name__ == "NoArgsIsHelpError":
         print(error, file=sys.stderr)
         return 2

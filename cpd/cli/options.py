@@ -13,34 +13,33 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 import typer
 
+from cpd.cli.completing import COMPLETED
+from cpd.cli.help import choices
 from cpd.cli.streams import hush
+from cpd.cli.tables import Shaping
 from cpd.run.options import Options
-from cpd.spec.option import Option
+from cpd.spec.option import OUTPUT, TRAIN, WHERE, Option
 from cpd.spec.overrides import Overrides
 
 Form = Literal["table", "json", "csv", "markdown", "latex"]
 """How data is printed."""
 
 
-def _columns(text: str) -> tuple[str, ...]:
-    from cpd.views.tables.certificates import read_columns
-
-    return read_columns(text)
-
-
 @dataclass(frozen=True)
 class Output:
     """How a command shows what it came to."""
 
-    plot: Annotated[str | None, Option("Draw the result into this .png, .svg or .pdf.")] = None
+    plot: Annotated[str | None, Option("Draw the result into this .png, .svg or .pdf.", metavar="FILE")] = None
     form: Annotated[Form, Option("How to print the data.", ("--format", "-f"))] = "table"
     quiet: Annotated[bool, Option("No progress and no notes on stderr.", ("--quiet", "-q"))] = False
-    columns: Annotated[
-        tuple[str, ...],
+    dry_run: Annotated[
+        bool,
         Option(
-            "Further columns of the tables, with commas between them: kkt, the residuals of optimality.", read=_columns
+            "Say what would train, how much of it is stored already and how long it would take; train nothing.",
+            ("--dry-run",),
+            group=TRAIN,
         ),
-    ] = ()
+    ] = False
 
 
 class Shared(NamedTuple):
@@ -49,10 +48,14 @@ class Shared(NamedTuple):
     overrides: Overrides
     options: Options
     output: Output
+    shaping: Shaping
 
 
-SHARED: tuple[type[Any], ...] = (Overrides, Options, Output)
+SHARED: tuple[type[Any], ...] = (Overrides, Options, Output, Shaping)
 """The dataclasses whose fields are options of every training command."""
+
+GROUPS: dict[type[Any], str] = {Overrides: TRAIN, Options: WHERE, Output: OUTPUT, Shaping: OUTPUT}
+"""The group of options that the fields of a dataclass are in, where they name no other."""
 
 T = TypeVar("T")
 
@@ -67,16 +70,28 @@ def declared(kind: type[Any]) -> Iterator[tuple[str, Any, Option, Any]]:
 
 def typed(kind: type[Any], name: str) -> Any:
     """One field's option in typer's words."""
-    return next(_typer(option) for field, _, option, _ in declared(kind) if field == name)
+    return next(_typer(kind, field, hint, option) for field, hint, option, _ in declared(kind) if field == name)
 
 
-def _typer(option: Option) -> Any:
-    return typer.Option(*option.names, help=option.help, min=option.least)
+def _typer(kind: type[Any], name: str, hint: Any, option: Option) -> Any:
+    return typer.Option(
+        *option.names,
+        help=option.help,
+        min=option.least,
+        metavar=option.metavar or _choices(hint) or None,
+        rich_help_panel=option.group or GROUPS[kind],
+        autocompletion=COMPLETED.get(name),
+    )
+
+
+def _choices(hint: Any) -> str:
+    """The words of a field that takes one of a few, as a help shows them."""
+    options = [one for one in typing.get_args(hint) if typing.get_origin(one) is Literal] or [hint]
+    return choices(typing.get_args(options[0])) if typing.get_origin(options[0]) is Literal else ""
 
 
 Store = Annotated[str | None, typed(Options, "store")]
 Format = Annotated[Form, typed(Output, "form")]
-Columns = Annotated[str | None, typed(Output, "columns")]
 
 
 def training_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -85,7 +100,8 @@ def training_options(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def wrapper(**values: Any) -> None:
-        shared = Shared(*(_read(kind, values) for kind in SHARED))
+        shared = Shared(*(read_options(kind, values) for kind in SHARED))
+        shared.shaping.check(shared.output.form)
         if shared.output.quiet:
             hush()
         if shared.output.plot:
@@ -95,14 +111,14 @@ def training_options(command: Callable[..., None]) -> Callable[..., None]:
 
     hints = typing.get_type_hints(command, include_extras=True)
     kept = [p.replace(kind=p.KEYWORD_ONLY, annotation=hints[n]) for n, p in own.parameters.items() if n != "shared"]
-    parameters = [*kept, *(parameter for kind in SHARED for parameter in _parameters(kind))]
+    parameters = [*kept, *(parameter for kind in SHARED for parameter in parameters_of(kind))]
     wrapper.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
     wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     del wrapper.__wrapped__
     return wrapper
 
 
-def _parameters(kind: type[Any]) -> Iterator[inspect.Parameter]:
+def parameters_of(kind: type[Any]) -> Iterator[inspect.Parameter]:
     """A dataclass's options as parameters of a command."""
     for name, hint, option, default in declared(kind):
         if option.read is not None:
@@ -111,11 +127,11 @@ def _parameters(kind: type[Any]) -> Iterator[inspect.Parameter]:
             hint, default = list[str] | None, None
         elif default is True:
             default = False
-        annotation = Annotated[hint, _typer(option)]  # type: ignore[valid-type]
+        annotation = Annotated[hint, _typer(kind, name, hint, option)]  # type: ignore[valid-type]
         yield inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
-def _read(kind: type[T], values: dict[str, Any]) -> T:
+def read_options(kind: type[T], values: dict[str, Any]) -> T:
     """Take a dataclass's options out of what was typed."""
     given = {}
     for name, hint, option, default in declared(kind):

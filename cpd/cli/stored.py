@@ -9,9 +9,12 @@ from typing import Annotated, Literal
 
 import typer
 
+from cpd.cli import completing, shaping
+from cpd.cli.beside import print_labels, show_beside
 from cpd.cli.console import say
-from cpd.cli.options import Columns, Format, Store
-from cpd.views.printable import size, spelled_out
+from cpd.cli.options import Format, Store
+from cpd.views.output import named
+from cpd.views.printable import size
 
 app = typer.Typer()
 
@@ -23,59 +26,59 @@ Judge = Annotated[
 Confidence = Annotated[str | None, typer.Option(help="How sure a verdict is to be instead, 0.99 or 99%.")]
 
 SweepArgument = Annotated[
-    str, typer.Argument(metavar="SWEEP", help="An id, the start of one, a task's name for its newest, or last.")
+    str,
+    typer.Argument(
+        metavar="SWEEP",
+        help="An id, the start of one, a task's name for its newest, last, or last~1.",
+        autocompletion=completing.sweeps,
+    ),
 ]
 
 
-@app.command()
-def runs(form: Format = "table", store: Store = None) -> None:
-    """List the stored sweeps, the newest first.
-
-    Example: cpd runs --format json
-    """
-    from dataclasses import asdict
-
-    from cpd.store.store import open_store
-    from cpd.views.tables.render import print_rows
-
-    with open_store(store, "read") as opened:
-        rows = [asdict(info) for info in opened.sweeps()]
-        models = opened.model_sizes()
-    if models:  # bytes for programs
-        kept = [models.get(row["id"], 0) for row in rows]
-        shown = kept if form in ("json", "csv") else [size(bytes_) if bytes_ else "" for bytes_ in kept]
-        rows = [{**row, "models": value} for row, value in zip(rows, shown, strict=True)]
-    print_rows(rows, form, "sweeps")
-
-
-@app.command()
+@app.command(short_help="Print stored sweeps' tables again, several side by side.")
+@shaping.options
 def show(
-    sweep: SweepArgument = "last",
+    sweeps: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[SWEEP]...",
+            help="As for other commands; of several, side by side [default: last].",
+            autocompletion=completing.sweeps,
+        ),
+    ] = None,
     *,
     tolerance: Annotated[float | None, typer.Option(help="Judge at this tolerance instead.", min=0.0)] = None,
     gap: Annotated[str | None, typer.Option(help="Judge usefulness with this gap instead, 5% or 0.01.")] = None,
     judge: Judge = None,
     confidence: Confidence = None,
     judgement: Annotated[
-        str | None, typer.Option(help="Its kept models as cpd judge saw them on other examples, by that name.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Its kept models as cpd judge saw them on other examples, by that name.",
+            autocompletion=completing.judgements,
+        ),
     ] = None,
     store: Store = None,
     form: Format = "table",
-    columns: Columns = None,
+    shaping: shaping.Shaping,
 ) -> None:
-    """Print a stored sweep's tables again.
+    """Print a stored sweep's tables again, or each setting of several sweeps in one table.
 
-    Example: cpd show last --tolerance 0.01 --format markdown
+    Example: cpd show last --sort -accuracy --top 5
     """
     from cpd.results import history
     from cpd.verdict.confidence import read_confidence
     from cpd.views.tables import render
-    from cpd.views.tables.certificates import read_columns
 
-    further = read_columns(columns or "")
     sure = None if confidence is None else read_confidence(confidence)
-    stored_sweep, result = history.load(sweep, store, tolerance, gap, judge, sure, judgement)
-    render.show(result.document, form, sys.stdout, further=further)
+    loaded = [history.load(one, store, tolerance, gap, judge, sure, judgement) for one in sweeps or ["last"]]
+    found = {stored_sweep.info.id: result for stored_sweep, result in loaded}
+    if len(found) > 1:
+        raise typer.Exit(show_beside(found, form, store, shaping.shape))
+    stored_sweep, result = loaded[0]
+    print_labels(stored_sweep.info.id, form, store)
+    render.show(result.document, form, sys.stdout, shape=shaping.shape, paged=shaping.pager is not False)
     for note in result.notes if judgement is not None else _judgements(stored_sweep.info.id, store):
         say(note)
     raise typer.Exit(result.exit_code)
@@ -97,9 +100,15 @@ def plot(
     *,
     kind: Annotated[
         str | None,
-        typer.Option(help="tuning, bisection, front, dynamics or levels [default: what shows the sweep best]."),
+        typer.Option(
+            metavar="KIND",
+            help="tuning, heatmap, parallel, bisection, front, dynamics or levels [default: what shows it best].",
+            autocompletion=completing.kinds,
+        ),
     ] = None,
-    to: Annotated[str | None, typer.Option(help="A .png, .svg or .pdf file [default: SWEEP-KIND.png].")] = None,
+    to: Annotated[
+        str | None, typer.Option(help="A .png, .svg or .pdf file; - is stdout, as .png [default: SWEEP-KIND.png].")
+    ] = None,
     chosen: Annotated[
         list[str] | None,
         typer.Option(
@@ -107,6 +116,20 @@ def plot(
             help="Runs for dynamics: the start of an id, or what they have in common, e.g. method=nupi,seed=1 or "
             "dual_lr=0.1; may be given again.",
         ),
+    ] = None,
+    constraints: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAMES",
+            help="Constraints that are shown: names or patterns with commas between, 'group_*', or all; may be given "
+            "again [default: of many, the 12 that are violated most].",
+        ),
+    ] = None,
+    style: Annotated[
+        Literal["paper", "talk"], typer.Option(help="paper, as wide as a column or a page, or talk, a slide of 16:9.")
+    ] = "paper",
+    title: Annotated[
+        str | None, typer.Option(help="Above the picture, '' for none [default: the task and what is shown].")
     ] = None,
     judge: Judge = None,
     store: Store = None,
@@ -116,24 +139,25 @@ def plot(
     Example: cpd plot figure2 --kind tuning --to figure2.pdf
     """
     from cpd.results import history
+    from cpd.views.figures.selection import select
     from cpd.views.plots import draw
     from cpd.views.plots.draw import default_kind
-    from cpd.views.plots.selection import select
 
     stored_sweep, result = history.load(sweep, store, judge=judge)
     document = result.document
     kind = kind or ("dynamics" if chosen else default_kind(document))
     places = select(document, chosen, kind) if chosen else None
     file = Path(to or f"{_file_name(stored_sweep.record.task)}-{kind}.png")
-    draw.plot(kind, document, result.curves, file, places)
-    say(f"drawn: {file}")
+    wishes = draw.Wishes(places, constraints or (), style, title)
+    draw.plot(kind, document, result.curves, file, wishes)
+    say(f"drawn: {named(file)}")
 
 
 @app.command()
 def report(
     sweep: SweepArgument = "last",
     *,
-    to: Annotated[str | None, typer.Option(help="An .html file [default: SWEEP.html].")] = None,
+    to: Annotated[str | None, typer.Option(help="An .html file; - is stdout [default: SWEEP.html].")] = None,
     judge: Judge = None,
     store: Store = None,
 ) -> None:
@@ -142,21 +166,27 @@ def report(
     Example: cpd report figure2 --to figure2.html
     """
     from cpd.results import history
+    from cpd.results.beside import judged_beside
     from cpd.results.provenance import of_record
     from cpd.views.report.page import write_report
 
     stored_sweep, result = history.load(sweep, store, judge=judge)
+    beside = judged_beside(result.task, result.finished, result.gap, result.search, result.confidence)
     file = Path(to or f"{_file_name(stored_sweep.record.task)}.html")
     provenance = of_record(stored_sweep.record, stored_sweep.info.ended)
-    write_report(file, result.document, result.curves, provenance)
-    say(f"written: {file}")
+    write_report(file, result.document, result.curves, provenance, beside)
+    say(f"written: {named(file)}")
 
 
 @app.command()
 def export(
     sweep: SweepArgument,
     *,
-    to: Annotated[str, typer.Option(help="A .csv, .parquet or .json file.")],
+    to: Annotated[str, typer.Option(help="A .csv, .parquet or .json file; - is stdout.")],
+    form: Annotated[
+        Literal["csv", "parquet", "json"] | None,
+        typer.Option("--format", "-f", help="What to write [default: as the file's name ends; csv to stdout]."),
+    ] = None,
     curves: Annotated[
         bool, typer.Option("--curves", help="One row per recorded point instead of one per run.")
     ] = False,
@@ -170,36 +200,43 @@ def export(
     from cpd.results import export, history
 
     _, result = history.load(sweep, store, judge=judge)
-    count = export.export(result.document, result.curves if curves else None, to)
-    say(f"{count} rows written to {to}")
+    count = export.export(result.document, result.curves if curves else None, to, form)
+    say(f"{count} rows written to {named(to)}")
 
 
-@app.command()
+@app.command(short_help="Remove stored sweeps, their runs and models; asks first.")
 def rm(
-    sweep: SweepArgument,
+    sweeps: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SWEEP...",
+            help="Each an id, the start of one, a task's name, or last.",
+            autocompletion=completing.sweeps,
+        ),
+    ],
     *,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     store: Store = None,
 ) -> None:
-    """Remove a stored sweep and the runs that no other sweep shows, with their models; asks first.
+    """Remove stored sweeps and the runs that no other sweep shows, with their models; asks once, for all.
 
-    Example: cpd rm last
+    Example: cpd rm last last~1
     """
+    from cpd.results.removal import at_stake
     from cpd.store.store import open_store
 
     with open_store(store, "read") as opened:
-        name = opened.resolve(sweep)
-        info = opened.info(name)
+        found = at_stake(opened, sweeps)
     if not yes:
-        question = f"Remove {name} ({info.command} {spelled_out(info.task)}, {info.runs} runs)? [y/N]: "
-        print(question, end="", file=sys.stderr, flush=True)
+        print(*found.lines, found.question, sep="\n", end=" ", file=sys.stderr, flush=True)
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             say("nothing was removed; --yes does not ask")
             raise typer.Abort
     with open_store(store, "write") as opened:
-        removed = opened.remove(name)
-    freed = f", {size(removed.freed)} of models freed" if removed.freed else ""
-    say(f"removed {name}: {removed.runs} runs gone, {removed.kept} kept for other sweeps{freed}")
+        for name in found.sweeps:
+            removed = opened.remove(name)
+            freed = f", {size(removed.freed)} of models freed" if removed.freed else ""
+            say(f"removed {name}: {removed.runs} runs gone, {removed.kept} kept for other sweeps{freed}")
 
 
 @app.command()

@@ -6,7 +6,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from typing import Any, TextIO
 
 STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
@@ -30,6 +30,26 @@ def settle() -> None:
     for name in ("COLUMNS", "LINES"):
         if (size := os.environ.get(name)) is not None and not (size.isdecimal() and int(size) > 0):
             del os.environ[name]  # a size of 0 is that of no terminal
+
+
+def nobody_reads() -> int:
+    """Leave well after the reader of a pipe has gone, ``| head -1``: it has what it wanted.
+
+    What is still in the buffers leads nowhere, so that nothing is said of it as the process ends.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return 0
+
+
+def closed(ended: BaseException) -> bool:
+    """Whether it is that the reader of a pipe has gone, or that a library ends the process because of that."""
+    cause = ended.__cause__ or ended.__context__
+    return isinstance(ended, BrokenPipeError) or (cause is not None and closed(cause))
 
 
 def hush() -> None:

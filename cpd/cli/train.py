@@ -1,21 +1,32 @@
 """The commands on tasks: train, compare, search, check, and what there is to train."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from cpd.cli import completing
 from cpd.cli.console import say
-from cpd.cli.options import Format, Output, Shared, training_options
+from cpd.cli.foretelling import foretell
+from cpd.cli.options import Format, Shared, training_options
 from cpd.cli.streams import for_data
-from cpd.errors import CpdError
+from cpd.errors import CpdError, nearest
+from cpd.spec.option import TRAIN
 
 if TYPE_CHECKING:
     from cpd.results.result import Result
 
 app = typer.Typer()
 
-TaskArgument = Annotated[str, typer.Argument(metavar="TASK", help="A bundled task or sweep, or a YAML file.")]
+ABOUT_TASK = "A bundled task or sweep, or a YAML file; - is what is piped in."
+TaskArgument = Annotated[str, typer.Argument(metavar="TASK", help=ABOUT_TASK, autocompletion=completing.tasks)]
+
+
+def searched(metavar: str, about: str, **more: Any) -> Any:
+    """An option of a search."""
+    return typer.Option(help=about, metavar=metavar, rich_help_panel=TRAIN, **more)
 
 
 @app.command(short_help="Train every setting; say which satisfy the constraints.")
@@ -28,31 +39,77 @@ def sweep(task: TaskArgument, *, shared: Shared) -> None:
     from cpd.cli.progress import ConsoleSink
     from cpd.run import commands
 
+    if shared.output.dry_run:
+        return foretell("sweep", commands.load(task, shared.overrides), shared)
     with for_data(), ConsoleSink(shared.output.quiet) as console:
         result = commands.sweep(task, shared.overrides, shared.options, console)
-    finish(result, shared.output)
+    finish(result, shared)
 
 
 @app.command(short_help="Train several methods and put them side by side.")
 @training_options
 def compare(
-    named: Annotated[list[str], typer.Argument(metavar="METHOD METHOD...", help="The methods to put side by side.")],
+    named: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[TASK] [METHOD]...",
+            help=f"{ABOUT_TASK} Then the methods to put side by side, all that it has settings for where none is "
+            "named; methods alone are those of --task.",
+            autocompletion=completing.tasks_and_methods,
+        ),
+    ] = None,
     *,
-    task: Annotated[str, typer.Option("--task", "-t", help="A bundled task or sweep, or a YAML file.")] = "rate",
+    task: Annotated[
+        str | None,
+        typer.Option(
+            "--task",
+            "-t",
+            metavar="TASK",
+            help="The task, where it does not come first [default: rate].",
+            autocompletion=completing.tasks,
+            rich_help_panel=TRAIN,
+        ),
+    ] = None,
     shared: Shared,
 ) -> None:
     """Train several methods over their own settings and put them side by side.
 
-    Example: cpd compare penalized lagrangian --task rate
+    Example: cpd compare rate --method penalized --method lagrangian
     """
     from cpd.cli.progress import ConsoleSink
     from cpd.run import commands
 
+    chosen, methods = task_and_methods(named or (), task)
+    words = replace(shared.overrides, methods=(*methods, *shared.overrides.methods))
+    if shared.output.dry_run:
+        return foretell("compare", commands.load(chosen, words), shared)
     with for_data(), ConsoleSink(shared.output.quiet) as console:
-        result = commands.compare(
-            *named, task=task, overrides=shared.overrides, options=shared.options, listener=console
-        )
-    finish(result, shared.output)
+        result = commands.compare(task=chosen, overrides=words, options=shared.options, listener=console)
+    finish(result, shared)
+
+
+def task_and_methods(named: Sequence[str], task: str | None) -> tuple[str, list[str]]:
+    """The task and the methods of ``compare``: the task first, or behind ``--task``; alone, methods are ``rate``'s.
+
+    A first word that is neither a task nor a method is a slip of one: of a method where that is near, or where what
+    follows is no method either.
+
+    Raises:
+        CpdError: There is neither.
+    """
+    from cpd.spec.bundled import is_spec
+    from cpd.spec.words import methods
+
+    if task is not None:
+        return task, list(named)
+    if not named:
+        raise CpdError("the argument TASK is missing", place="compare", hint="see cpd compare --help")
+    first, *others = named
+    known = methods()
+    if first in known:
+        return "rate", list(named)
+    slip = nearest(first, known) is not None or any(other not in known for other in others)
+    return ("rate", list(named)) if slip and not is_spec(first) else (first, others)
 
 
 @app.command(short_help="Search the coefficient that brings a constraint to a target.")
@@ -61,20 +118,27 @@ def bisect(
     task: TaskArgument = "sparsity",
     *,
     hyperparameter: Annotated[
-        str | None, typer.Option(help="What is searched, METHOD.NAME [default: penalized.coefficient].")
+        str | None, searched("METHOD.NAME", "What is searched [default: penalized.coefficient].")
     ] = None,
     target: Annotated[
         str | None,
-        typer.Option(help="Value to reach: VALUE, or NAME=VALUE where a task has several constraints; --target-NAME."),
+        searched(
+            "[NAME=]VALUE",
+            "Value to reach, of NAME where there are several constraints; or --target-NAME [default: the task's].",
+            autocompletion=completing.levels,
+        ),
     ] = None,
-    tolerance: Annotated[float | None, typer.Option(help="Stop within this of the target [default: 0.01].")] = None,
-    low: Annotated[float | None, typer.Option(help="Smallest coefficient [default: 1e-3].")] = None,
-    high: Annotated[float | None, typer.Option(help="Largest coefficient [default: 1].")] = None,
-    max_trainings: Annotated[int | None, typer.Option(help="Most trainings [default: 40].")] = None,
+    tolerance: Annotated[
+        float | None, searched("NUMBER", "Stop within this of the target [default: the task's, else 0.01].")
+    ] = None,
+    low: Annotated[float | None, searched("NUMBER", "Smallest coefficient [default: the task's, else 1e-3].")] = None,
+    high: Annotated[float | None, searched("NUMBER", "Largest coefficient [default: the task's, else 1].")] = None,
+    max_trainings: Annotated[int | None, searched("N", "Most trainings [default: the task's, else 40].")] = None,
     strategy: Annotated[
-        Literal["bisection", "illinois"] | None, typer.Option(help="How the next coefficient is chosen.")
+        Literal["bisection", "illinois"] | None,
+        searched("bisection|illinois", "How the next coefficient is chosen [default: the task's, else bisection]."),
     ] = None,
-    parallel: Annotated[int, typer.Option(help="Coefficients to train at once in a round.", min=1)] = 1,
+    parallel: Annotated[int, searched("N", "Coefficients to train at once in a round.", min=1)] = 1,
     shared: Shared,
 ) -> None:
     """Search the penalty coefficient that brings a constraint's value to a target.
@@ -94,11 +158,14 @@ def bisect(
         "max_trainings": max_trainings,
         "strategy": strategy,
     }
-    as_tables = shared.output.form == "table"
-    with for_data() as data, ConsoleSink(shared.output.quiet, data if as_tables else None) as console:
+    if shared.output.dry_run:
+        return foretell("bisect", with_target(commands.load(task, shared.overrides), words), shared, parallel)
+    shared.shaping.check_search()
+    live, wide = shared.output.form == "table" and shared.shaping.shape.is_plain, shared.shaping.wide
+    with for_data() as data, ConsoleSink(shared.output.quiet, data if live else None, wide) as console:
         aimed = with_target(commands.load(task, shared.overrides), words)
         result = commands.bisect(aimed, options=shared.options, listener=console, parallel=parallel)
-    finish(result, shared.output, printed=as_tables)
+    finish(result, shared, printed=live)
 
 
 @app.command()
@@ -118,8 +185,13 @@ def tasks(form: Format = "table") -> None:
 def check(
     task: TaskArgument,
     *,
-    assign: Annotated[list[str] | None, typer.Option("--set", help="As for sweep.")] = None,
-    device: Annotated[str, typer.Option(help="Where to evaluate.")] = "cpu",
+    assign: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="As for sweep.", autocompletion=completing.settable),
+    ] = None,
+    device: Annotated[
+        str, typer.Option(metavar="DEVICE", help="Where to evaluate.", autocompletion=completing.devices)
+    ] = "cpu",
     form: Format = "table",
 ) -> None:
     """Check a task without training: spec, one evaluation, names, shapes, gradients, fusable or not.
@@ -151,18 +223,31 @@ def schema() -> None:
     print(json.dumps(file_schema(), indent=2))
 
 
-def finish(result: "Result", output: Output, printed: bool = False) -> None:
+def finish(result: "Result", shared: Shared, printed: bool = False) -> None:
     """Print a result, draw it if asked to, and leave with its exit code."""
-    from cpd.views.tables.render import show
-
-    show(result.document, output.form, sys.stdout, iterations_shown=printed, further=output.columns)
+    output, shaped = shared.output, show_shaped(result, shared, printed)
     if result.advice:
         say(result.advice)
     report_failures(result)
     drawn = draw(result, output.plot) if output.plot else True
     if result.store_error is not None:
         raise result.store_error
-    raise typer.Exit(result.exit_code or (0 if drawn else 2))
+    raise typer.Exit(result.exit_code or (0 if drawn and shaped else 2))
+
+
+def show_shaped(result: "Result", shared: Shared, printed: bool) -> bool:
+    """Print a result as it is asked for, or say why not and print it as it is: no training is lost over a column."""
+    from cpd.views.tables.render import show
+
+    form, shaping = shared.output.form, shared.shaping
+    paged = bool(shaping.pager)
+    try:
+        show(result.document, form, sys.stdout, shape=shaping.shape, iterations_shown=printed, paged=paged)
+    except CpdError as error:
+        show(result.document, form, sys.stdout, iterations_shown=printed, paged=paged)
+        say(f"cpd: not shaped: {error}")
+        return False
+    return True
 
 
 def report_failures(result: "Result") -> None:

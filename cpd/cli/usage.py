@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from cpd.cli.suggestions import command_meant, option_meant
 from cpd.errors import CpdError, closest
 
 _CHOICES = re.compile(r"is not one of (.+?)\.?$")
@@ -28,9 +29,7 @@ def usage(error: Any, words: Sequence[str]) -> CpdError:
     see = f"see {command} --help"
     kind = type(error).__name__
     if kind == "NoSuchOption":
-        near = next(iter(error.possibilities or ()), None)
-        hint = f"did you mean '{near}'? S{see[1:]}" if near else see
-        return CpdError("no such option", place=error.option_name, hint=hint)
+        return CpdError("no such option", place=error.option_name, hint=_meant(error, see))
     if kind == "BadOptionUsage":
         takes_none = "not take" in error.message
         return CpdError("takes no value" if takes_none else "needs a value", place=error.option_name, hint=see)
@@ -40,8 +39,17 @@ def usage(error: Any, words: Sequence[str]) -> CpdError:
         return _bad_value(error, words)
     unknown = _COMMAND.search(error.message)
     if unknown:
-        return CpdError(f"no command '{unknown[1]}'", hint=closest(unknown[1], _commands(error)))
+        return CpdError(f"no command '{unknown[1]}'", hint=command_meant(unknown[1], _commands(error)))
     return CpdError(_sentence(error.message), place=place, hint=see)
+
+
+def _meant(error: Any, see: str) -> str:
+    """The option that was meant, where that can be told, and where to read on."""
+    context = getattr(error, "ctx", None)
+    meant = context and option_meant(error.option_name, context)
+    if not meant:
+        return see
+    return f"{meant} S{see[1:]}" if meant.endswith("?") else f"{meant}; {see}"
 
 
 def _bad_value(error: Any, words: Sequence[str]) -> CpdError:

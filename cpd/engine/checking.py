@@ -73,6 +73,20 @@ def check(batch: Batch, runs: int = 1, foretold: Callable[[Foreseen], str] | Non
         return found if foretold is None else [*found, Checked("plan", True, foretold(foresee(training, batch, runs)))]
 
 
+def foreseen(batch: Batch, runs: int) -> Foreseen:
+    """What a training is going to be, from some steps of the first run's; nothing is checked.
+
+    Raises:
+        CpdError: The problem breaks its contract.
+        ProblemRaised: The user's code raised.
+    """
+    with kept_random(check_device(batch.device)), ExitStack() as closers:
+        group = next(iter(Builder(batch).groups()))
+        assert isinstance(group, Prepared), "a run alone that has no model raises"
+        closers.callback(group.batches.close)
+        return foresee(Training.begin(group, batch.constraints, batch.train), batch, runs)
+
+
 def _data(data: Any) -> str:
     if data is None:
         return "none"

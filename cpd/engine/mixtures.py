@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cpd.errors import CpdError
+from cpd.errors import CpdError, install
 
 Array = NDArray[np.float64]
 
@@ -84,7 +84,7 @@ def refuse_without_scipy() -> None:
     try:
         import scipy.optimize  # noqa: F401
     except ImportError:
-        raise CpdError("mixture needs scipy", place="train.select", hint="pip install scipy") from None
+        raise CpdError("mixture needs scipy", place="train.select", hint=install("scipy")) from None
 
 
 def best_mixture(iterates: Iterates) -> tuple[Array, bool]:

@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
-from cpd.errors import CpdError
+from cpd.errors import CpdError, install
 from cpd.executors.queue import TICK, Arrival, ExecutorLost, Stalled, Ticket, WorkerLost
 from cpd.executors.versions import Probe, compare
 from cpd.executors.worker import Died, Escaped, Outcome, Work, attempt_sealed, cancellable, seal, unseal
@@ -23,7 +23,7 @@ from cpd.executors.worker import Died, Escaped, Outcome, Work, attempt_sealed, c
 try:
     import distributed
 except ImportError as error:
-    raise CpdError(f"cannot import {error.name}", place="--backend dask", hint="pip install 'cpd[dask]'") from error
+    raise CpdError(f"cannot import {error.name}", place="--backend dask", hint=install("distributed")) from error
 
 CONNECT = 6
 """Seconds to wait for the scheduler."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from cpd.errors import CpdError
+from cpd.errors import CpdError, install
 from cpd.executors.queue import TICK, Arrival, ExecutorLost, Ticket
 from cpd.executors.versions import Probe, compare
 from cpd.executors.worker import Died, Escaped, Outcome, Work, attempt_sealed, seal, unseal
@@ -21,7 +21,7 @@ try:
     import ray
     from ray import exceptions
 except ImportError as error:
-    raise CpdError(f"cannot import {error.name}", place="--backend ray", hint="pip install 'cpd[ray]'") from error
+    raise CpdError(f"cannot import {error.name}", place="--backend ray", hint=install("ray")) from error
 
 CONNECT = 8
 """Seconds to wait for the cluster's port."""

@@ -26,6 +26,9 @@ def log(step: SupportsInt, /, **values: Any) -> None:
     Args:
         step: Steps done.
         values: By the names of the task: the objective, constraints, metrics. Numbers, or what gives one (a tensor).
+
+    Example:
+        >>> cpd.log(100, loss=0.4, density=0.52, steps=1000)  # outside of a sweep it does nothing
     """
     if (folder := _folder()) is None:
         return
@@ -46,6 +49,9 @@ def result(values: Mapping[str, Any] | None = None, /, **named: Any) -> None:
         values: By the names of the task; or give them by keyword.
         named: The objective, each constraint, metrics; shares as ``{"hits": 270, "of": 300}``; ``held_out`` a mapping
             of the same; ``model`` the path of a file in the folder.
+
+    Example:
+        >>> cpd.result(loss=0.31, recall={"hits": 270, "of": 300}, model="best.ckpt")  # outside of a sweep likewise
     """
     if (folder := _folder()) is None:
         return

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas
 
-from cpd.errors import CpdError
+from cpd.errors import CpdError, install
 from cpd.outcome import Number, Recorded, RecordedMeasures
 from cpd.verdict.document import Document, Plain, Recordings, RunRow
 from cpd.views.output import check_output, write_output
@@ -22,13 +22,14 @@ SUFFIXES = (".csv", ".parquet", ".json")
 _COMPONENT = re.compile(r'^"|\.[0-9]+$')
 
 
-def export(document: Document, curves: Recordings | None, to: str) -> int:
+def export(document: Document, curves: Recordings | None, to: str, form: str | None = None) -> int:
     """Write the table; the file is whole or not there.
 
     Args:
         document: Contract 3's object.
         curves: What was recorded of each run of the document: then one row per point.
-        to: Ends in one of :data:`SUFFIXES`.
+        to: Ends in one of :data:`SUFFIXES`, in small letters or capitals; ``-`` is stdout.
+        form: One of them without its dot, whatever the file is called; default: as its name ends, csv to stdout.
 
     Returns:
         How many rows it has.
@@ -37,7 +38,7 @@ def export(document: Document, curves: Recordings | None, to: str) -> int:
         CpdError: Another suffix, a package that is missing, or the file cannot be written.
     """
     path = Path(to)
-    suffix = check_output(path, SUFFIXES)
+    suffix = check_output(path, SUFFIXES) if form is None else check_output(path, (f".{form}",), any_name=True)
     frame = to_frame(document) if curves is None else points(document, curves)
     write_output(path, _content(frame, suffix))
     return len(frame)
@@ -110,5 +111,6 @@ def _content(frame: pandas.DataFrame, suffix: str) -> bytes:
     try:
         frame.to_parquet(buffer, index=False)
     except ImportError:
-        raise CpdError("needs pyarrow", place="--to", hint="pip install 'cpd[parquet]', or write .csv") from None
+        hint = f"{install('pyarrow')}, or write .csv"
+        raise CpdError("a .parquet file needs pyarrow", place="--to", hint=hint) from None
     return buffer.getvalue()

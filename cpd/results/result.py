@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from cpd.results.choosing import Words
     from cpd.results.finished import FinishedRun
 
-Kind = Literal["tuning", "bisection", "front", "dynamics", "levels"]
+Kind = Literal["tuning", "heatmap", "parallel", "bisection", "front", "dynamics", "levels"]
 """The kinds of pictures."""
 
 
@@ -220,7 +220,16 @@ class Result:
         module: Module = load(self, method=method, setting=setting, levels=levels, seed=seed)
         return module
 
-    def plot(self, kind: Kind | None = None, to: str | Path | None = None, *, runs: str | Sequence[str] = ()) -> Figure:
+    def plot(
+        self,
+        kind: Kind | None = None,
+        to: str | Path | None = None,
+        *,
+        runs: str | Sequence[str] = (),
+        constraints: str | Sequence[str] = (),
+        style: Literal["paper", "talk"] = "paper",
+        title: str | None = None,
+    ) -> Figure:
         """Draw the result, as ``cpd plot`` does.
 
         Args:
@@ -228,6 +237,10 @@ class Result:
             to: A .png, .svg or .pdf file to write it to as well.
             runs: The runs of ``dynamics``, each the start of an id or what they have in common:
                 ``"method=nupi,seed=1"``.
+            constraints: Those that are shown, names or patterns such as ``"group_*"``, or ``"all"``; default: of many,
+                the 12 that are violated most.
+            style: For the columns of a paper, or for a slide.
+            title: Above the picture, empty for none; default: the task and what is shown.
 
         Returns:
             A figure of matplotlib's, with no state of pyplot's.
@@ -240,16 +253,18 @@ class Result:
             >>> len(figure.axes)
             3
         """
+        from cpd.views.figures.selection import select
         from cpd.views.plots import draw
-        from cpd.views.plots.selection import select
 
         document, words = self.document, [runs] if isinstance(runs, str) else list(runs)
         chosen_kind = kind or ("dynamics" if words else draw.default_kind(document))
         with options_as_arguments("result.plot()"):
             places = select(document, words, chosen_kind) if words else None
+            names = [constraints] if isinstance(constraints, str) else list(constraints)
+            wishes = draw.Wishes(places, names, style, title)
             if to is not None:
-                draw.plot(chosen_kind, document, self.curves, Path(to), places)
-            return draw.figure(chosen_kind, document, self.curves, places)
+                draw.plot(chosen_kind, document, self.curves, Path(to), wishes)
+            return draw.figure(chosen_kind, document, self.curves, wishes)
 
     def report(self, to: str | Path) -> Path:
         """Write one HTML file that opens offline, as ``cpd report`` does.
@@ -267,12 +282,15 @@ class Result:
             >>> cpd.sweep(**line).report("line.html").exists()
             True
         """
+        from cpd.results.beside import judged_beside
         from cpd.results.provenance import of_record, of_task
         from cpd.views.report.page import write_report
 
         provenance = of_task(self.task) if self.record is None else of_record(self.record)
+        other = (self.gap, self.search, self.confidence, self.judgement)
+        beside = judged_beside(self.task, self.finished, *other)
         with options_as_arguments("result.report()"):
-            write_report(Path(to), self.document, self.curves, provenance)
+            write_report(Path(to), self.document, self.curves, provenance, beside)
         return Path(to)
 
     def to_json(self) -> str:

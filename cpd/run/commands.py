@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from cpd.errors import CpdError, SpecError
-from cpd.run.events import Sink, nobody
+from cpd.run.events import Sink, TaskRead, nobody
 from cpd.run.options import Options
 from cpd.run.target import aimed
 from cpd.spec.identity import runs as expand
@@ -99,9 +99,11 @@ def compare(
 
 
 def _trained(kind: Kind, task: Task, options: Options | None, listener: Sink | None) -> Result:
+    task = decided(task, options)
+    (listener or nobody)(TaskRead(task))
+
     from cpd.run.execution import session
 
-    task = decided(task, options)
     with session(kind, task, options or Options(), listener or nobody) as opened:
         result = opened.result(opened.train(expand(task)))
     return result
@@ -139,6 +141,7 @@ def bisect(
         raise CpdError("has no search", place=task.place, hint="give a target: --target VALUE")
     task = decided(aimed(task, search), options)
     assert task.search is not None
+    (listener or nobody)(TaskRead(task))
 
     from cpd.run.bisection import searched
     from cpd.run.execution import session

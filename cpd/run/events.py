@@ -9,9 +9,17 @@ from typing import TYPE_CHECKING, Protocol
 from cpd.outcome import Run, RunKey, Status
 
 if TYPE_CHECKING:
+    from cpd.results.headlines import Headline
     from cpd.spec.inputs import Inputs
     from cpd.spec.models import Task
     from cpd.verdict.document import Document, Iteration, SearchBlock
+
+
+@dataclass(frozen=True)
+class TaskRead:
+    """A task is read and checked; what trains it is loaded next."""
+
+    task: Task
 
 
 @dataclass(frozen=True)
@@ -105,14 +113,27 @@ class SweepEnded:
 
     Attributes:
         models: The files of the weights that are kept, by the ids of the runs.
+        headline: What its verdicts come to.
     """
 
     exit_status: int
     search: SearchBlock | None
     models: Mapping[str, str] = field(default_factory=dict, compare=False)
+    headline: Headline | None = field(default=None, compare=False)
 
 
-Event = SearchBegun | Planned | WorkersReady | Stepped | RunsEnded | BatchEnded | Noted | IterationEnded | SweepEnded
+Event = (
+    TaskRead
+    | SearchBegun
+    | Planned
+    | WorkersReady
+    | Stepped
+    | RunsEnded
+    | BatchEnded
+    | Noted
+    | IterationEnded
+    | SweepEnded
+)
 
 
 class Sink(Protocol):

@@ -12,6 +12,7 @@ from cpd.errors import CpdError, SpecError, UserCodeRaised
 from cpd.executors.queue import ExecutorLost
 from cpd.executors.start import start
 from cpd.outcome import Run, RunKey, Status
+from cpd.results.headlines import headline_of
 from cpd.results.result import Result
 from cpd.run.closing import Closers
 from cpd.run.dispatch import Dispatch, Outcome
@@ -148,7 +149,8 @@ class Session:
         )
         result = self.keeping.settle(result, self._train_again)
         models = {run.key.id or "": run.model for run in result.finished if run.model is not None}
-        self.tell(SweepEnded(result.exit_code, result.search, models))
+        headline = headline_of(result) if record.sweep is not None else None
+        self.tell(SweepEnded(result.exit_code, result.search, models, headline))
         return result if record.error is result.store_error else replace(result, store_error=record.error)
 
     def _work(self, keys: Sequence[RunKey]) -> Work | None:

@@ -23,15 +23,29 @@ def foretold(keys: Sequence[RunKey], options: Options, seen: Foreseen, *, share_
         seen: What is known of their training.
         share_seeds: Whether the recipe lets runs of several seeds share a program.
     """
-    chosen = plan(keys, options, lambda: seen.work, (), share_seeds=share_seeds)
-    programs = [len(part) for group in chosen.train for part in _programs(group, seen)]
-    jobs = max(1, min(chosen.where.jobs, len(chosen.train)))
+    programs, jobs = _planned(keys, options, seen, share_seeds)
     engine = ENGINES.get(seen.engine, f"{seen.engine} steps")
-    seconds = sum(seen.seconds(runs) for runs in programs) / min(jobs, usable_cores())
+    seconds = _seconds(programs, jobs, seen)
     at_once = max(programs) if seen.fused else 1
     workers = f" in {jobs} processes" if jobs > 1 else ""
     memory = _size(at_once * seen.work.memory)
-    return f"{_runs(programs, seen.fused)}{workers}, about {memory}; {engine}; {_time(seconds)}"
+    return f"{_runs(programs, seen.fused)}{workers}, about {memory}; {engine}; {time_in_words(seconds)}"
+
+
+def seconds_of(keys: Sequence[RunKey], options: Options, seen: Foreseen, *, share_seeds: bool) -> float:
+    """About what these runs take here; arguments as for :func:`foretold`."""
+    return _seconds(*_planned(keys, options, seen, share_seeds), seen)
+
+
+def _planned(keys: Sequence[RunKey], options: Options, seen: Foreseen, share_seeds: bool) -> tuple[list[int], int]:
+    """How many runs each program has, and how many processes train them."""
+    chosen = plan(keys, options, lambda: seen.work, (), share_seeds=share_seeds)
+    programs = [len(part) for group in chosen.train for part in _programs(group, seen)]
+    return programs, max(1, min(chosen.where.jobs, len(chosen.train)))
+
+
+def _seconds(programs: Sequence[int], jobs: int, seen: Foreseen) -> float:
+    return sum(seen.seconds(runs) for runs in programs) / min(jobs, usable_cores())
 
 
 def _programs(group: Sequence[RunKey], seen: Foreseen) -> list[list[RunKey]]:
@@ -58,7 +72,7 @@ def _size(memory: int) -> str:
     return f"{memory / 2**30:.1f} GB" if memory >= 2**30 else f"{max(1, round(memory / 2**20)):,} MB"
 
 
-def _time(seconds: float) -> str:
+def time_in_words(seconds: float) -> str:
     """A rough time in words."""
     if seconds < 1:
         return "less than a second"

@@ -11,6 +11,7 @@ from pathlib import Path
 from cpd.errors import CpdError, StoreError
 from cpd.methods.registry import with_defaults
 from cpd.outcome import Run, RunKey, Status
+from cpd.results.headlines import judged_by
 from cpd.results.kept import BEST, OPTION, named_by
 from cpd.run.events import Event, RunsEnded, SweepEnded
 from cpd.run.options import Options
@@ -20,6 +21,7 @@ from cpd.run.trainer import Kind
 from cpd.spec.inputs import unchanged
 from cpd.spec.models import Task, task_to_json
 from cpd.spec.packages import imported_packages
+from cpd.store import headlines
 from cpd.store.models import Models
 from cpd.store.records import Shown, SweepRecord
 from cpd.store.store import Store, open_store
@@ -149,6 +151,7 @@ class Recording:
                     self._keep(self._store, self.sweep, event)
                 case SweepEnded(exit_status, search) if self.error is None:
                     self._store.end_sweep(self.sweep, exit_status, search)
+                    self._remember(self._store, self.sweep, event)
         except StoreError as error:
             self.error = error
 
@@ -158,6 +161,12 @@ class Recording:
         planned = {run.key.id: name for run, name in zip(event.runs, event.planned, strict=False)}
         store.add_runs(sweep, results, fresh=self._fresh, planned=planned, inputs=event.inputs)
         self.kept += len(results)
+
+    def _remember(self, store: Store, sweep: str, event: SweepEnded) -> None:
+        """Keep what the verdicts come to; where that fails nothing is lost: it is made anew when it is asked for."""
+        if event.headline is not None:
+            with suppress(StoreError):
+                headlines.keep(store, {sweep: event.headline.to_json()}, judged_by())
 
     def close(self, error: BaseException | None) -> None:
         """Leave the store.

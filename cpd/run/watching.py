@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,8 +19,10 @@ from cpd.run.events import (
     SearchBegun,
     Sink,
     Stepped,
+    TaskRead,
     WorkersReady,
 )
+from cpd.spec.models import Task
 from cpd.trackers import Tracker
 from cpd.verdict.document import Document, Iteration
 from cpd.views.messages import failure_line, say
@@ -49,6 +53,8 @@ class Watcher:
     def __call__(self, event: Event) -> None:
         """Show an event, if it is one to be shown."""
         match event:
+            case TaskRead(task) if "torch" not in sys.modules and not self.quiet:
+                self._read(task)
             case SearchBegun():
                 self._search()
             case Planned():
@@ -72,6 +78,12 @@ class Watcher:
         self._hide()
         if self._searches and self._found and not self.quiet:
             self._say(f"{self._found} of these trainings found in the store")
+
+    def _read(self, task: Task) -> None:
+        """Say what is to come while torch is loaded, which takes seconds."""
+        if self._shown is not None:  # somebody waits at a terminal
+            self._say(announced(task))
+            self._shown.loading()
 
     def _start(self, plan: Planned, batches: int, workers: int) -> None:
         """Say how many runs there are and how many the store had."""
@@ -105,6 +117,20 @@ class Watcher:
 
     def _say(self, text: str) -> None:
         (say if self._shown is None else self._shown.say)(text)
+
+
+def announced(task: Task) -> str:
+    """What is to be trained, in a line."""
+    train, trains = task.train, task.program is None
+    each = f"{train.steps:,} steps" if train.steps is not None else f"{train.epochs:g} epochs"
+    if task.search is not None:
+        most = f"at most {task.search.max_trainings} coefficients{f', {each} each' * trains}"
+        return one_line(f"{task.name}: search for {task.search.constraint} {number(task.search.target)}, {most}")
+    axes = (task.seeds, *task.levels.values(), *task.grids.values())
+    runs = {name: len(settings) * math.prod(map(len, axes)) for name, settings in task.methods.items()}
+    of_each = ", ".join(f"{count:,} {name}" for name, count in runs.items())
+    total = sum(runs.values())
+    return one_line(f"{task.name}: {total:,} {'run' if total == 1 else 'runs'}{f' of {each}' * trains}: {of_each}")
 
 
 @dataclass(frozen=True)

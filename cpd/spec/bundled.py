@@ -65,6 +65,12 @@ def find(name: str, beside: Path | None = None) -> tuple[Path, str]:
     raise CpdError(f"no bundled task or sweep '{name}'", hint=f"{closest(name, names)}; or a path to a YAML file")
 
 
+def is_spec(word: str) -> bool:
+    """Whether a word of a command is a task: a bundled one, a path, what is piped in, or a file that is there."""
+    is_path = word.lower().endswith((".yaml", ".yml")) or "/" in word or "\\" in word
+    return word == "-" or is_path or any(one.name == word for one in bundled()) or Path(word).is_file()
+
+
 def _folder(name: str) -> Path:
     """Inside the package in a wheel, beside it in a checkout."""
     package = Path(__file__).resolve().parents[1]

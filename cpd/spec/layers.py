@@ -15,7 +15,7 @@ from cpd.spec.bundled import find
 from cpd.spec.grids import is_grid
 from cpd.spec.recipes import placed, value_at, ways
 from cpd.spec.validation import is_number, shown
-from cpd.spec.yaml import load_yaml, scalar
+from cpd.spec.yaml import STDIN, load_yaml, scalar
 
 KEYS = (
     "description", "problem", "arguments", "depends", "objective", "constraints", "train", "seeds", "methods", "levels",
@@ -97,7 +97,7 @@ def read_files(name: str) -> list[Layer]:
     Raises:
         CpdError: A file cannot be read, is not a mapping or has unknown keys; or a sweep starts from a sweep.
     """
-    path, place = find(name)
+    path, place = (STDIN, "stdin") if name == str(STDIN) else find(name)
     top = _read(path, place)
     if "task" not in top.raw:
         return [top]

@@ -45,17 +45,24 @@ class Overrides:
         4
     """
 
-    methods: Annotated[tuple[str, ...], Option("Only this method; may be given again.", ("--method", "-m"))] = ()
+    methods: Annotated[
+        tuple[str, ...], Option("Only this method; may be given again.", ("--method", "-m"), metavar="METHOD")
+    ] = ()
     set: Annotated[
         tuple[str, ...],
         Option(
             "A hyperparameter or another value of the spec, e.g. penalized.coefficient=1e-3:1e1:9:log or "
-            "train.steps=500; may be given again."
+            "train.steps=500; may be given again.",
+            metavar="NAME=VALUE",
         ),
     ] = ()
-    levels: Annotated[tuple[str, ...], Option("Constraint levels to sweep, e.g. class0_rate=0.6,0.7.")] = ()
-    seeds: Annotated[str | None, Option("Seeds: 0:5 (half-open) or 1,2,7.")] = None
-    max_runs: Annotated[int, Option("Refuse a sweep of more runs than this.", least=1)] = 100_000
+    levels: Annotated[
+        tuple[str, ...], Option("Constraint levels to sweep, e.g. class0_rate=0.6,0.7.", metavar="NAME=VALUE,...")
+    ] = ()
+    seeds: Annotated[str | None, Option("Seeds: 0:5 (half-open) or 1,2,7 [default: the task's].", metavar="SEEDS")] = (
+        None
+    )
+    max_runs: Annotated[int, Option("Refuse a sweep of more runs than this.", least=1, metavar="N")] = 100_000
 
     def layers(self, names: Iterable[str] = (), methods: Iterable[str] = ()) -> list[Layer]:
         """One layer for each assignment, the last one given on top.

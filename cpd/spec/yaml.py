@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ UNPRINTABLE = yaml.reader.Reader.NON_PRINTABLE
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 """Characters that only an escape in double quotes can bring into a string."""
 
+STDIN = Path("-")
+"""A spec that is piped in; its relative paths start from the current folder."""
+
 WORDS = {"": None, "~": None, "null": None, "Null": None, "NULL": None} | {
     word: value for value in (True, False) for word in (str(value).lower(), str(value), str(value).upper())
 }
@@ -34,7 +38,7 @@ def load_yaml(path: Path, place: str) -> tuple[dict[str, Any], str]:
     """Read a file that holds one mapping; see :func:`parse_yaml`.
 
     Args:
-        path: The file, at most 1 MB of UTF-8, with or without a byte order mark.
+        path: The file, at most 1 MB of UTF-8, with or without a byte order mark; :data:`STDIN` is what is piped in.
         place: The file as the user typed it, for errors.
 
     Returns:
@@ -54,8 +58,11 @@ def read_text(path: Path, place: str) -> str:
         CpdError: There is no such file, or it is not text of that kind.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+        if path == STDIN:
+            content = sys.stdin.buffer.read(MAX_BYTES + 1)
+        else:
+            with path.open("rb") as file:
+                content = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise CpdError("no such file", place=place, hint="check the path; cpd tasks lists the bundled ones") from None
     except IsADirectoryError:

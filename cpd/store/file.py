@@ -83,12 +83,21 @@ class StoreFile:
         Raises:
             StoreError: It could not be written; nothing of it is stored.
         """
+        with self.alone() as connection, _committed(connection):
+            yield connection
+
+    @contextmanager
+    def alone(self) -> Iterator[sqlite3.Connection]:
+        """The connection, while no other process of cpd writes: for what is no transaction.
+
+        Raises:
+            StoreError: It could not be written.
+        """
         with reported(self.path), locked(_lock_path(self.place)):
             if self._identity != _identity(self.place):
                 hint = "run the same command again"
                 raise StoreError("was removed or replaced while in use", place=str(self.path), hint=hint)
-            with _committed(self._connection):
-                yield self._connection
+            yield self._connection
 
     def close(self) -> None:
         """Close the file; the last writer to leave empties the log into it, so that one portable file is left."""

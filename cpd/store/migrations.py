@@ -140,7 +140,30 @@ _VERSION_3 = (
     """,
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
+_VERSION_4 = (
+    """
+    CREATE TABLE tags (
+        sweep INTEGER NOT NULL REFERENCES sweeps (number) ON DELETE CASCADE,
+        name TEXT NOT NULL,
+        PRIMARY KEY (sweep, name)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE notes (
+        sweep INTEGER PRIMARY KEY REFERENCES sweeps (number) ON DELETE CASCADE,
+        note TEXT NOT NULL
+    ) STRICT
+    """,
+    """
+    CREATE TABLE headlines (
+        sweep INTEGER PRIMARY KEY REFERENCES sweeps (number) ON DELETE CASCADE,
+        headline TEXT NOT NULL,         -- JSON: what its verdicts come to, so that lists need not judge every run
+        made_of BLOB NOT NULL           -- sha256 of that, of the state of the sweep's runs and of what judged them
+    ) STRICT
+    """,
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 """Statements that lead from version ``k`` to ``k + 1``, in order; released ones never change."""
 
 READABLE = 1

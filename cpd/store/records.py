@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from cpd.store.packing import DamagedError
 from cpd.store.rows import text, to_json
 
 _LISTED = 10
+
+_BEFORE = re.compile(r"(.+)~(\d{0,9})", re.DOTALL)
 
 
 def now() -> str:
@@ -172,6 +175,9 @@ def stored_sweep(info: SweepInfo, columns: Sequence[Any], runs: list[Run]) -> St
 def resolved(ref: str, sweeps: Sequence[tuple[str, str]], place: str) -> str:
     """The id of the sweep that a user means: an id, ``last``, a task's name, or the start of an id.
 
+    ``last~2`` is the second before the last one, ``TASK~1`` the one before the newest of a task, ``ID~1`` the one
+    before that sweep.
+
     Args:
         ref: As the user typed it.
         sweeps: Id and task's name of every sweep, the newest first.
@@ -185,6 +191,8 @@ def resolved(ref: str, sweeps: Sequence[tuple[str, str]], place: str) -> str:
     newest = {task: identity for identity, task in reversed(sweeps)} | {"last": sweeps[0][0]}
     if ref in newest:
         return newest[ref]
+    if earlier := _BEFORE.fullmatch(ref):
+        return _before(earlier[1], int(earlier[2] or 1), sweeps, place)
     meant = [identity for identity, _ in sweeps if ref and identity.startswith(ref)]
     if ref in meant:
         return ref
@@ -195,3 +203,15 @@ def resolved(ref: str, sweeps: Sequence[tuple[str, str]], place: str) -> str:
         listed = ", ".join(meant[:_LISTED]) + (", ..." if len(meant) > _LISTED else "")
         raise CpdError(f"{len(meant)} sweeps start with '{ref}'", place=place, hint=f"give more of one: {listed}")
     return meant[0]
+
+
+def _before(ref: str, steps: int, sweeps: Sequence[tuple[str, str]], place: str) -> str:
+    """So many sweeps before another one: of its task where it is named by that, else of all."""
+    ids = [identity for identity, task in sweeps if task == ref] if ref != "last" else []
+    ids = ids or [identity for identity, _ in sweeps]
+    at = ids.index(resolved(ref, sweeps, place)) + steps
+    if at >= len(ids):
+        kinds = f"of {ref} " if len(ids) < len(sweeps) else ""
+        there = f"there are {len(ids)}" if len(ids) > 1 else "there is 1"
+        raise CpdError(f"no sweep '{ref}~{steps}'", place=place, hint=f"{there} {kinds}in all, see cpd runs")
+    return ids[at]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cpd.views.printable import spelled_out
@@ -12,8 +13,9 @@ if TYPE_CHECKING:
 
 
 def say(text: str) -> None:
-    """One plain line on stderr, with control characters made harmless."""
-    print(spelled_out(text), file=sys.stderr)
+    """One plain line on stderr, with control characters made harmless; a reader who has gone ends no training."""
+    with suppress(BrokenPipeError):
+        print(spelled_out(text), file=sys.stderr)
 
 
 def failure_line(run: Run) -> str:

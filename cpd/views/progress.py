@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cpd.views.messages import say
+from cpd.views.pace import Pace, clock
 from cpd.views.printable import spelled_out
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ SAID_EVERY = 5.0
 
 class Shown(Protocol):
     """Shows how far a command is."""
+
+    def loading(self) -> None:
+        """Runs are about to be planned: what trains them is loaded."""
 
     def start(self, runs: int, batches: int, workers: int) -> None:
         """So many runs are to be trained; of a search, in another round."""
@@ -63,28 +67,41 @@ class ProgressLine:
         self._progress: Progress | None = None
         self._runs: TaskID | None = None
         self._steps: TaskID | None = None
+        self._loading: TaskID | None = None
         self._batches = 0
+        self._pace = Pace()
+
+    def loading(self) -> None:
+        """Show that something is under way."""
+        if self._progress is None:
+            self._progress = self._begun()
+            self._loading = self._progress.add_task("loading torch", total=None, unit="", left=None)
 
     def start(self, runs: int, batches: int, workers: int) -> None:
         """Show the line, or start it anew for another round."""
-        if self._progress is not None and self._runs is not None:
-            self._progress.update(self._runs, total=runs, completed=0)
-            return
         self._batches = batches
-        self._steps = None
-        self._progress = self._begun()
-        self._runs = self._progress.add_task("runs", total=runs, unit=self._unit(0, workers))
+        self._pace.start(runs)
+        if self._progress is not None and self._runs is not None:
+            self._progress.update(self._runs, total=runs, completed=0, unit=self._unit(0, workers))
+            return
+        self._progress = self._progress or self._begun()
+        if self._loading is not None:
+            self._progress.remove_task(self._loading)
+        self._loading = self._steps = None
+        self._runs = self._progress.add_task("runs", total=runs, unit=self._unit(0, workers), left=self._pace.left)
 
     def stepped(self, done: int, steps: int, runs: int) -> None:
         """Steps of the program under way."""
+        self._pace.stepped(done, steps, runs)
         if self._progress is None:
             return
         if self._steps is None:
-            self._steps = self._progress.add_task("steps", total=steps, unit="")
-        self._progress.update(self._steps, completed=done, total=steps, description="steps", unit=f"{runs} runs fused")
+            self._steps = self._progress.add_task("steps", total=steps, unit="", left=None)
+        self._progress.update(self._steps, completed=done, total=steps, unit=f"{runs} runs fused")
 
     def ended(self, runs: int, batches: int, workers: int) -> None:
         """Runs and batches finished so far."""
+        self._pace.ended(runs)
         if self._progress is not None and self._runs is not None:
             self._progress.update(self._runs, completed=runs, unit=self._unit(batches, workers))
 
@@ -99,7 +116,7 @@ class ProgressLine:
         """Take the line away."""
         if self._progress is not None:
             self._ended(self._progress)
-            self._progress = None
+        self._progress = self._runs = self._steps = self._loading = None
 
     def _begun(self) -> Progress:
         progress = _bars()
@@ -168,6 +185,9 @@ class PlainLines:
         self._total = 0
         self._last = time.monotonic()
 
+    def loading(self) -> None:
+        """There is nothing to show of it."""
+
     def start(self, runs: int, batches: int, workers: int) -> None:
         """So many runs are to be trained."""
         self._total = runs
@@ -191,15 +211,36 @@ class PlainLines:
 
 def _bars(auto_refresh: bool = True) -> Progress:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
+    from rich.text import Text
 
+    class Times(ProgressColumn):
+        """Seconds since the start and, of all runs, those that are left."""
+
+        max_refresh = 0.5
+
+        def render(self, task: Task) -> Text:
+            """Both where they are known."""
+            since = clock(task.elapsed or 0.0)
+            left = task.fields["left"]() if task.fields["left"] else None
+            return Text(since if left is None else f"{since}, {clock(left)} left")
+
+    class Count(MofNCompleteColumn):
+        """How many of how many, where that is known."""
+
+        def render(self, task: Task) -> Text:
+            """Nothing of what is only under way."""
+            return Text("") if task.total is None else super().render(task)
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
     return Progress(
+        SpinnerColumn("line"),
         TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
+        BarColumn(bar_width=max(6, min(24, console.width - 62))),
+        Count(),
+        Times(),
         TextColumn("{task.fields[unit]}"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True, highlight=False, soft_wrap=True),
+        console=console,
         auto_refresh=auto_refresh,
         transient=True,
     )

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from cpd.cli.main import app
 from cpd.cli.options import SHARED, Output, Shared, declared, training_options
+from cpd.cli.tables import Shaping
 from cpd.run.options import Options
 from cpd.spec.overrides import Overrides
 
@@ -36,7 +37,7 @@ def parse(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_without_words_all_is_as_in_python(parse: Any) -> None:
-    assert parse("") == Shared(Overrides(), Options(command_line="cpd"), Output())
+    assert parse("") == Shared(Overrides(), Options(command_line="cpd"), Output(), Shaping())
 
 
 def test_every_word_is_read(parse: Any) -> None:
@@ -44,9 +45,10 @@ def test_every_word_is_read(parse: Any) -> None:
         "-m nupi --method penalized --set a=1 --set b=2 --levels g=1 --seeds 0:3 --max-runs 7 --device cuda "
         "--devices 'cuda:0, cuda:1' -j 2 --backend dask --scheduler tcp://x:1 --engine eager --fuse 5 "
         "--store here.sqlite --no-store --fresh --checkpoint-every 3 --prune --retries 0 --stall-timeout 9 "
-        "--fail-fast --gap 0.1 --log tensorboard:x --log a:B --plot x.png -f json -q"
+        "--fail-fast --gap 0.1 --log tensorboard:x --log a:B --plot x.png -f json -q --dry-run"
     )
-    overrides, options, output = parse(words)
+    overrides, options, output, shaping = parse(words)
+    assert shaping == Shaping()
     assert overrides == Overrides(("nupi", "penalized"), ("a=1", "b=2"), ("g=1",), "0:3", 7)
     assert options == Options(
         device="cuda",
@@ -68,7 +70,7 @@ def test_every_word_is_read(parse: Any) -> None:
         trackers=("tensorboard:x", "a:B"),
         command_line=f"cpd {words}",
     )
-    assert output == Output("x.png", "json", True)
+    assert output == Output("x.png", "json", True, dry_run=True)
 
 
 @pytest.mark.parametrize(("word", "fuse"), [("auto", None), ("off", 1), ("12", 12)])
@@ -88,7 +90,8 @@ def test_all_fields_but_the_command_line_are_options() -> None:
 @pytest.mark.parametrize("command", ["sweep", "compare", "bisect"])
 def test_every_training_command_has_them_all(command: str) -> None:
     group: Any = typer.main.get_command(app)
-    has = {name for parameter in group.commands[command].params for name in parameter.opts}
+    known = group.commands[command].params
+    has = {name for one in known for name in (*one.opts, "/".join([*one.opts, *one.secondary_opts]))}
     options = [(name, option) for kind in SHARED for name, _, option, _ in declared(kind)]
     for name, option in options:
         assert set(option.names or (f"--{name.replace('_', '-')}",)) <= has

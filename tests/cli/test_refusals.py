@@ -568,7 +568,7 @@ def test_a_word_of_sweep(words: str, cpd: InProcess) -> None:
 
 COMMAND_LINES = {
     "sweep": "sweep: the argument TASK is missing; see cpd sweep --help",
-    "compare": "compare: the argument METHOD METHOD... is missing; see cpd compare --help",
+    "compare": "compare: the argument TASK is missing; see cpd compare --help",
     "compare penalized penalised": f"unknown method 'penalised'; did you mean 'penalized'? Valid: {METHODS}",
     "compare penalized nupi --task mine.yaml": (
         "mine.yaml: methods: no settings for 'nupi'; give some: --set nupi.dual_lr=VALUES; "

@@ -202,7 +202,7 @@ def test_a_newer_cpds_store_is_left_as_it_is(command: tuple[str, ...], cpd: Fork
     content = store.read_bytes()
     line = refused(cpd(*command, "--store", "newer/runs.sqlite"))
     assert line == (
-        "cpd: newer/runs.sqlite: was written by a newer cpd (format 99, this one knows 3); it was left as it is; "
+        "cpd: newer/runs.sqlite: was written by a newer cpd (format 99, this one knows 4); it was left as it is; "
         f"upgrade cpd, or {ELSEWHERE}"
     )
     assert store.read_bytes() == content

@@ -164,7 +164,9 @@ def test_the_list_of_sweeps_is_the_contracts(command: InProcess) -> None:
     command("bisect", "mine.yaml", "--target-g", "0.5", "--max-trainings", "2")
     listed = printed(command, "runs")
     assert listed.keys() == {"sweeps"}
-    keys = ["id", "task", "command", "started", "ended", "runs", "completed", "diverged", "failed", "models"]
+    keys = ["id", "task", "command", "started", "ended", "runs", "completed", "diverged", "failed", "running"]
+    keys += ["settings", "feasible_settings", "useful_settings", "outcome", "objective"]
+    keys += ["best_method", "best_setting", "best_levels", "best_objective", "tags", "note", "models"]
     assert [list(sweep) for sweep in listed["sweeps"]] == [keys] * 3
     assert [(sweep["command"], sweep["task"], sweep["runs"], sweep["completed"]) for sweep in listed["sweeps"]] == [
         ("bisect", "mine", 2, 2),
@@ -406,7 +408,9 @@ def test_rm_asks_first(command: InProcess, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(sys, "stdin", io.StringIO("n\ny\n"))
     refused = command("rm", "last")
     assert (refused.rc, refused.stdout) == (130, "")
-    question = f"Remove {newest} (sweep mine, 8 runs)? [y/N]: "
+    free = size(sum(both[run] for run in both if run not in old))
+    shared = f"4 of the runs are in no other sweep; {free} of models"
+    question = f"Remove {newest} (sweep mine, 8 runs; {shared})? [y/N]: "
     assert refused.stderr == f"{question}nothing was removed; --yes does not ask\n"
     assert ids(command) == [newest, oldest]
     done = command("rm", "last")

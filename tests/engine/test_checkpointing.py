@@ -22,6 +22,7 @@ from cpd.engine.train import Hooks, Interrupted, train
 from cpd.errors import StoreError
 from cpd.executors.start import start
 from cpd.run import execution
+from cpd.run.fused import FusedTrainer
 from cpd.run.worker import halves
 
 ONE_BY_ONE = Batch(
@@ -166,7 +167,7 @@ def test_checkpoints_of_batches_that_are_stored_are_removed_later(
     command: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:  # as if killed after each batch was stored
-        patch.setattr(execution, "forget", lambda batch: None)
+        patch.setattr(FusedTrainer, "forget", lambda self, batch: None)
         command("sweep", "mine.yaml", "--fuse", "2", "--checkpoint-every", "0")
     folder = command.folder / ".cpd" / "runs-checkpoints"
     assert len(list(folder.iterdir())) == 2
@@ -186,6 +187,6 @@ def test_what_is_stored_does_not_change_the_number_of_workers(
 
     real = start
     monkeypatch.setattr(execution, "start", in_process)
-    monkeypatch.setattr(execution, "train_batch", None)  # never called: two workers are wanted, one process does it
+    monkeypatch.setattr(FusedTrainer, "elsewhere", None)  # never called: two workers are wanted, one process does it
     done = command("sweep", "mine.yaml", "--jobs", "2", "--quiet")
     assert started == [2], done.stderr

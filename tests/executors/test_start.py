@@ -9,7 +9,7 @@ from executor_events import only
 from executor_work import square
 
 import cpd.executors
-from cpd.errors import CpdError
+from cpd.errors import CpdError, install
 from cpd.executors.queue import Done, Item
 from cpd.executors.start import Where, start
 
@@ -55,4 +55,4 @@ def test_a_backend_that_is_not_installed(backend: str, package: str, monkeypatch
     monkeypatch.delattr(cpd.executors, backend, raising=False)
     with pytest.raises(CpdError) as caught:
         start(Where(backend, address="tcp://127.0.0.1:1"), square)
-    assert str(caught.value) == f"--backend {backend}: cannot import {package}; pip install 'cpd[{backend}]'"
+    assert str(caught.value) == f"--backend {backend}: cannot import {package}; {install(package)}"

@@ -330,6 +330,22 @@ def test_a_plot_is_a_figure_without_pyplots_state(tmp_path: Path) -> None:
             result.plot(**words)
 
 
+@pytest.mark.parametrize("judge", [None, "training"])
+def test_a_report_begins_with_the_held_out_verdict_whichever_decides(tmp_path: Path, judge: Any) -> None:
+    pytest.importorskip("plotly", reason="the extra 'report' is not installed")
+    held = [HeldOut(40, 2.5, {"g": ConstraintOutcome(g, g)}) for g in (0.25, 0.75)]
+    runs = [run("lagrangian", 1.0, 0.6, dual_lr=0.1 * (k + 1), held_out=held[k]) for k in range(2)]
+    result = Result(task(g=(0.5, "<=")).model_copy(update={"judge": judge}), runs)
+    assert [row["feasible"] for row in result.document["runs"]] == [judge is None, False]
+    page = result.report(tmp_path / "r.html").read_text(encoding="utf-8")
+    head = page[page.index("<main>") : page.index("<nav")]
+    first, second = "1 of 2 settings feasible", "0 of 2 settings feasible"
+    assert (
+        head.index("On 40 held-out examples") < head.index(first) < head.index("On training data") < head.index(second)
+    )
+    assert ("On 40 held-out examples: tables and figures are by these" in head) == (judge is None)
+
+
 def test_a_report_is_written(tmp_path: Path) -> None:
     pytest.importorskip("plotly", reason="the extra 'report' is not installed")
     written = small().report(tmp_path / "r.html")

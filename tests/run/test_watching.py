@@ -14,7 +14,10 @@ import pytest
 import cpd
 from cpd.errors import CpdError
 from cpd.run.events import BatchEnded, Event, Noted, Planned, SearchBegun, WorkersReady
-from cpd.run.watching import Listening, Watcher, listening
+from cpd.run.target import with_target
+from cpd.run.watching import Listening, Watcher, announced, listening
+from cpd.spec.overrides import Overrides
+from cpd.spec.reader import load_task
 from cpd.views.progress import PlainLines
 
 WORDS: dict[str, Any] = {
@@ -265,3 +268,12 @@ def test_sigterm_ends_a_program_as_it_does_elsewhere(tmp_path: Path) -> None:
         [sys.executable, "stopped.py", "SIGTERM", "1"], cwd=tmp_path, capture_output=True, check=False
     )
     assert (done.returncode, done.stdout) == (-signal.SIGTERM, b"")
+
+
+def test_what_is_to_come_is_said_in_a_line() -> None:
+    few = Overrides(methods=("penalized", "lagrangian"), seeds="0:2")
+    assert announced(load_task("rate", few)) == "rate: 80 runs of 10,000 steps: 40 penalized, 40 lagrangian"
+    one = Overrides(methods=("penalized",), set=("penalized.coefficient=1",))
+    assert announced(load_task("rate", one)) == "rate: 1 run of 10,000 steps: 1 penalized"
+    searched = "sparsity: search for density 0.5, at most 40 coefficients, 300 epochs each"
+    assert announced(with_target(load_task("sparsity"), {"target": "density=0.5"})) == searched

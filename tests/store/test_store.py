@@ -148,6 +148,17 @@ def test_a_sweep_is_meant_by_id_prefix_task_or_last(store: Store) -> None:
     assert meant == {first: first, "20260131-1410": first, "rate": second, "last": third, "figure2": third}
 
 
+def test_a_sweep_before_another_one(store: Store) -> None:
+    first, second, third = begin(store, "rate", 10), begin(store, "a~1", 25), begin(store, "rate", 26)
+    meant = {"last~": second, "last~0": third, "last~2": first, "rate~1": first, "a~1": second, "a~1~0": second}
+    assert {ref: store.resolve(ref) for ref in meant} == meant
+    assert store.resolve(f"{third}~1") == second
+    assert store.resolve("20260131-1425~1") == first
+    for ref, hint in [("last~3", "there are 3 in all"), ("rate~2", "there are 2 of rate in all"), ("lst~1", "did you")]:
+        with pytest.raises(CpdError, match=f"no sweep '{ref.removesuffix('~1')}.*{hint}"):
+            store.resolve(ref)
+
+
 def test_what_no_sweep_is_called_ends_in_the_choices(store: Store) -> None:
     with pytest.raises(CpdError) as caught:
         store.resolve("last")
@@ -217,13 +228,13 @@ def test_an_older_store_is_copied_and_brought_up_to_date(path: Path, monkeypatch
         sweep = add(store, make_run(1))
     now = len(migrations.MIGRATIONS)
     monkeypatch.setattr(migrations, "READABLE", now + 1)
-    second = ("ALTER TABLE sweeps ADD COLUMN note TEXT", "CREATE TABLE notes (x TEXT) STRICT")
+    second = ("ALTER TABLE sweeps ADD COLUMN note TEXT", "CREATE TABLE extras (x TEXT) STRICT")
     monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, second))
     with open_store(path, "read") as store:
         assert store.load(sweep, curves=True).runs == [make_run(1)]
-    assert tables(path) >= {"notes"}
+    assert tables(path) >= {"extras"}
     backup = path.with_name(path.name + f".v{now}.backup")
-    assert "notes" not in tables(backup)
+    assert "extras" not in tables(backup)
     monkeypatch.undo()
     with open_store(backup, "read") as store:
         assert store.load(sweep, curves=True).runs == [make_run(1)]
@@ -232,11 +243,11 @@ def test_an_older_store_is_copied_and_brought_up_to_date(path: Path, monkeypatch
 def test_a_migration_that_fails_leaves_the_store_as_it_was(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with open_store(path, "write") as store:
         add(store, make_run(1))
-    broken = ("CREATE TABLE notes (x TEXT) STRICT", "INSERT INTO nowhere VALUES (1)")
+    broken = ("CREATE TABLE extras (x TEXT) STRICT", "INSERT INTO nowhere VALUES (1)")
     monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, broken))
     with pytest.raises(sqlite3.OperationalError, match="nowhere"):
         open_store(path, "write")
-    assert "notes" not in tables(path)
+    assert "extras" not in tables(path)
     monkeypatch.undo()
     with open_store(path, "read") as store:
         assert store.finished(ids(1)) == set(ids(1))

@@ -4,7 +4,7 @@ import math
 from types import SimpleNamespace
 from typing import Any
 
-from cpd.outcome import ConstraintOutcome, Recorded, Run, RunKey, Status
+from cpd.outcome import ConstraintOutcome, HeldOut, Recorded, Run, RunKey, Status
 from cpd.verdict.document import Document, Iteration, SearchBlock
 from cpd.verdict.judgement import judge
 
@@ -153,6 +153,29 @@ def measured_along(judged: Document) -> Curves:
             "metrics": {"accuracy": [0.8, None, 0.9]},
         }
     return found
+
+
+def many_constraints(count: int, settings: int = 4, seeds: int = 1, held_out: bool = False) -> tuple[Document, Curves]:
+    """Two methods under so many constraints, every third one no share, each run with its course."""
+    names = [f"group_{k}_rate" if k % 3 else f"budget_{k}" for k in range(count)]
+    runs = []
+    for method, swept in (("penalized", "coefficient"), ("lagrangian", "dual_lr")):
+        for i in range(settings):
+            for seed in range(seeds):
+                values = {name: 0.5 + 0.3 * math.sin(i / 9 + k) + 0.01 * seed for k, name in enumerate(names)}
+                outcomes = {n: ConstraintOutcome(v, v, 1.0 * (swept == "dual_lr"), [v] * 10) for n, v in values.items()}
+                key = RunKey(method, {swept: 10 ** (6 * i / settings - 4)}, dict.fromkeys(names, 0.82), seed)
+                objective = 0.3 + 0.1 * math.cos(i / 7) + 0.01 * seed
+                others = {n: ConstraintOutcome(v + 0.1, v + 0.1) for n, v in values.items()}
+                held = HeldOut(359, objective + 0.1, others, {"accuracy": 0.8}) if held_out else None
+                runs.append(
+                    Run(key, Status.COMPLETED, objective, outcomes, {"accuracy": 0.9}, 1000, 1.0, held_out=held)
+                )
+    course = courses(1)
+    course["constraints"] = dict.fromkeys(names, course["constraints"]["class0_rate"])
+    course["multipliers"] = dict.fromkeys(names, course["multipliers"]["class0_rate"])
+    bounds: Any = dict.fromkeys(names, (0.82, "<=", 0.001))
+    return judge(task("many", **bounds), runs), [course] * len(runs)
 
 
 LONG = "a_constraint_whose_name_does_not_end_before_its_share"

@@ -2,47 +2,34 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cpd.views.plots.log_axis import power_text
-from cpd.views.plots.quantities import Quantity, Spread
-from cpd.views.plots.style import COLUMN, FEASIBLE, PAGE, SHADE, wrapped
+from cpd.views.figures.axis import QuantityAxis
+from cpd.views.figures.log_axis import power_text
+from cpd.views.figures.looks import wrapped
+from cpd.views.plots.style import FEASIBLE, SHADE, Key
+from cpd.views.plots.ticks import cell
 from cpd.views.tables.numbers import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
-    from matplotlib.figure import Figure
-
-PANEL_HEIGHT = 1.35
 
 LETTERS_PER_INCH = 14.5
 """Letters of an axis label that fit into an inch: longer labels go on over several lines."""
 
-WIDE = 1e4
-"""From this ratio of its largest to its smallest value on, a quantity has a logarithmic axis."""
+BEYOND = Key("beyond the axis", "black", "^", "")
+"""What the arrows are."""
+
+MANY = 3
+"""From so many columns on, panels have their names above them."""
 
 MOST_LYING = 2
 """Levels on a horizontal axis whose labels are written lengthwise; more stand upright."""
 
-ROOM_VERTICAL, ROOM_UPRIGHT = 0.13, 0.05
-"""Share of an axis that a level's label takes."""
-
-MOST_STACKED = 4
-"""Panels above each other in one column before there are two columns."""
-
-
-def panels(figure: Figure, count: int) -> list[Axes]:
-    """One panel per quantity over a shared horizontal axis, a column wide, or a page wide where there are many."""
-    columns = 1 if count <= MOST_STACKED else 2
-    rows = math.ceil(count / columns)
-    figure.set_size_inches(COLUMN if columns == 1 else PAGE, 0.7 + PANEL_HEIGHT * rows)
-    grid = figure.subplots(rows, columns, sharex=True, squeeze=False)
-    for spare in list(grid.T.flat)[count:]:
-        spare.remove()
-    return list(grid.T.flat)[:count]
+LABEL_HEIGHT, LABEL_WIDTH = 9.0, 9.0
+"""Points of an axis that a level's label takes."""
 
 
 def name_lowest(axes: Sequence[Axes], name: str) -> None:
@@ -56,14 +43,22 @@ def name_lowest(axes: Sequence[Axes], name: str) -> None:
 
 def name_axis(ax: Axes, *names: str, vertical: bool = True, spare: float = 0.4) -> None:
     """Name an axis, each name on lines of its own, that are no longer than the panel less some inches to spare."""
-    place = ax.get_subplotspec()
-    figure = ax.get_figure(root=True)
-    assert place is not None
-    assert figure is not None
-    grid = place.get_gridspec()
-    inches = figure.get_figheight() / grid.nrows if vertical else figure.get_figwidth() / grid.ncols
-    text = "\n".join(line for name in names for line in wrapped(name, int((inches - spare) * LETTERS_PER_INCH)))
+    inches = cell(ax)[vertical] - spare
+    text = "\n".join(line for name in names for line in wrapped(name, int(inches * LETTERS_PER_INCH)))
     (ax.set_ylabel if vertical else ax.set_xlabel)(text)
+
+
+def name_panel(ax: Axes, *names: str) -> None:
+    """Write names above a panel: where panels are small, there is no room beside them."""
+    letters = int((cell(ax)[0] - 0.4) * LETTERS_PER_INCH)
+    ax.set_title("\n".join(line for name in names for line in wrapped(name, letters, most=2)), loc="left", fontsize=7.5)
+
+
+def is_small(ax: Axes) -> bool:
+    """Whether a panel is one of so many columns that its name stands above it."""
+    place = ax.get_subplotspec()
+    assert place is not None
+    return bool(place.get_gridspec().ncols >= MANY)
 
 
 def crosses(ax: Axes, x: Sequence[float], color: str) -> None:
@@ -73,24 +68,32 @@ def crosses(ax: Axes, x: Sequence[float], color: str) -> None:
         ax.plot(x, [0.0] * len(x), "x", color=color, transform=at, clip_on=False, zorder=5, markersize=5)
 
 
-def quantity_values(spreads: Iterable[Spread]) -> list[float]:
-    """The ends of every error bar: what an axis must reach."""
-    return [end for s in spreads if s.mean is not None for end in (s.mean - s.deviation, s.mean + s.deviation)]
+def inside(ax: Axes, values: Sequence[float], vertical: bool = True) -> list[float]:
+    """Values as an axis shows them: those beyond its ends at its ends."""
+    low, high = sorted(ax.get_ylim() if vertical else ax.get_xlim())
+    return [min(max(value, low), high) for value in values]
 
 
-def limits(quantity: Quantity, values: Sequence[float]) -> tuple[float, float]:
-    """Ends of an axis that shows all values and levels, with a margin; a share's stay near 0 and 1."""
-    reached = [*values, *quantity.levels] or [0.0, 1.0]
-    low, high = min(reached), max(reached)
-    margin = 0.08 * (high - low) or 0.5 * abs(high) or 1.0
-    low, high = low - margin, high + margin
-    is_share = quantity.share and min(reached) >= 0
-    return (max(low, -0.04), min(high, 1.04)) if is_share else (low, high)
+def arrows(ax: Axes, x: Sequence[float], y: Sequence[float], color: str, size: float = 4.5) -> bool:
+    """Put arrows at the edge where points lie beyond it.
 
-
-def on_log_scale(quantity: Quantity, values: Sequence[float]) -> bool:
-    """Whether an objective or a metric spans so much that only a logarithmic axis shows it."""
-    return not quantity.levels and bool(values) and min(values) > 0 and max(values) / min(values) > WIDE
+    Returns:
+        Whether there are any.
+    """
+    (left, right), (bottom, top) = sorted(ax.get_xlim()), sorted(ax.get_ylim())
+    points = list(zip(x, y, strict=True))
+    beyond = {
+        "^": [(a, top) for a, b in points if b > top],
+        "v": [(a, bottom) for a, b in points if b < bottom],
+        ">": [(right, b) for a, b in points if a > right and bottom <= b <= top],
+        "<": [(left, b) for a, b in points if a < left and bottom <= b <= top],
+    }
+    for marker, found in beyond.items():
+        if found:
+            at = [min(max(a, left), right) for a, _ in found]
+            height = [b for _, b in found]
+            ax.plot(at, height, marker, color=color, clip_on=False, zorder=6, markersize=size, markeredgewidth=0.4)
+    return any(beyond.values())
 
 
 def percent_ticks(axis: Axis) -> None:
@@ -100,46 +103,60 @@ def percent_ticks(axis: Axis) -> None:
     axis.set_major_formatter(FuncFormatter(lambda value, _: number(100 * value).replace("-", "\N{MINUS SIGN}")))
 
 
-def log_scale(ax: Axes) -> None:
+def log_scale(ax: Axes, ends: tuple[float, float]) -> None:
     """Make the vertical axis logarithmic, its powers of ten written without mathematical markup."""
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
     ax.set_yscale("log")
+    ax.set_ylim(*ends)
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: power_text(value, number(value))))
     ax.yaxis.set_minor_formatter(NullFormatter())
 
 
-def quantity_axis(
-    ax: Axes, quantity: Quantity, values: Sequence[float], vertical: bool = True, logarithmic: bool = True
-) -> None:
-    """Set up an axis for a quantity: limits, unit, levels as labelled lines, the feasible region shaded."""
+def quantity_axis(ax: Axes, found: QuantityAxis, vertical: bool = True, named: bool = True) -> None:
+    """Set up an axis for a quantity: limits, unit, levels as labelled lines, the feasible region shaded.
+
+    Args:
+        ax: The panel.
+        found: What the axis shows, and how far it goes.
+        vertical: Whether it is the vertical axis.
+        named: Whether it is named: beside the axis, or above a small panel.
+    """
     from matplotlib.ticker import MaxNLocator
 
-    axis = ax.yaxis if vertical else ax.xaxis
-    name_axis(ax, quantity.label, vertical=vertical)
-    if vertical and logarithmic and on_log_scale(quantity, values):
-        log_scale(ax)
+    axis, quantity = ax.yaxis if vertical else ax.xaxis, found.quantity
+    if named and vertical and is_small(ax):
+        name_panel(ax, quantity.label)
+    elif named:
+        name_axis(ax, quantity.label, vertical=vertical)
+    if found.logarithmic:
+        log_scale(ax, found.ends)
     else:
-        (ax.set_ylim if vertical else ax.set_xlim)(*limits(quantity, values))
+        (ax.set_ylim if vertical else ax.set_xlim)(*found.ends)
         axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     if quantity.share:
         percent_ticks(axis)
-    draw_levels(ax, quantity, vertical)
+    draw_levels(ax, found, vertical)
 
 
-def draw_levels(ax: Axes, quantity: Quantity, vertical: bool = True) -> None:
+def draw_levels(ax: Axes, found: QuantityAxis, vertical: bool = True) -> None:
     """Draw the levels as lines labelled at their end, and the feasible region."""
     across, shade = (ax.axhline, ax.axhspan) if vertical else (ax.axvline, ax.axvspan)
-    low, high = ax.get_ylim() if vertical else ax.get_xlim()
-    region = quantity.feasible_region()
-    if region is not None:
-        shade(max(region[0], low), min(region[1], high), color=FEASIBLE, alpha=SHADE, linewidth=0, zorder=0)
-    for level in quantity.levels:
+    if found.region is not None:
+        shade(*found.region, color=FEASIBLE, alpha=SHADE, linewidth=0, zorder=0)
+    for level in found.quantity.levels:
         across(level, color="#333333", linewidth=0.7, linestyle=(0, (4, 2)), zorder=1)
-    upright = not vertical and len(quantity.levels) > MOST_LYING
-    room = (ROOM_VERTICAL if vertical else ROOM_UPRIGHT) * (high - low) if vertical or upright else 0.0
-    for level, at in zip(quantity.levels, spread_out(quantity.levels, room), strict=True):
-        _label_level(ax, quantity.level_text(level), at, vertical, upright)
+    _label_levels(ax, found, vertical)
+
+
+def _label_levels(ax: Axes, found: QuantityAxis, vertical: bool) -> None:
+    """Label as many levels as there is room for, evenly."""
+    length = 72 * (cell(ax)[vertical] - 0.3)
+    upright = not vertical and len(found.quantity.levels) > MOST_LYING
+    each = LABEL_HEIGHT if vertical else LABEL_WIDTH
+    for mark in found.marks(each / length if vertical or upright else 0.0):
+        if mark.at is not None:
+            _label_level(ax, mark.text, mark.at, vertical, upright)
 
 
 def _label_level(ax: Axes, text: str, at: float, vertical: bool, upright: bool) -> None:
@@ -157,21 +174,3 @@ def _label_level(ax: Axes, text: str, at: float, vertical: bool, upright: bool) 
             rotation=90 if upright else 0,
             fontsize=7,
         )
-
-
-def spread_out(places: Sequence[float], room: float) -> list[float]:
-    """Move ascending places apart until each has room, as little as that takes: labels that do not overlap."""
-    moved = list(places)
-    clusters = [[place] for place in moved]
-    while True:
-        centers = [sum(c) / len(c) for c in clusters]
-        for k in range(len(clusters) - 1):
-            if centers[k + 1] - centers[k] < room * (len(clusters[k]) + len(clusters[k + 1])) / 2 * (1 - 1e-9):
-                clusters[k : k + 2] = [clusters[k] + clusters[k + 1]]
-                break
-        else:
-            return [
-                c + room * (i - (len(own) - 1) / 2)
-                for c, own in zip(centers, clusters, strict=True)
-                for i in range(len(own))
-            ]

@@ -2,148 +2,110 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from cpd.errors import CpdError
-from cpd.verdict.document import Document
-from cpd.views.plots.axes import quantity_axis
-from cpd.views.plots.quantities import Quantity, constraint, objective
-from cpd.views.plots.style import COLUMN, PAGE, Key, look, note, put_legend
-from cpd.views.printable import one_line
-from cpd.views.tables.lines import is_best, lines, setting_text
+from cpd.verdict.averages import mean
+from cpd.views.figures.front import Front, Panel, Trained
+from cpd.views.figures.looks import look, wrapped
+from cpd.views.figures.panel_axes import front_axes
+from cpd.views.plots.axes import BEYOND, arrows, inside, quantity_axis
+from cpd.views.plots.sheet import FEW, MANY, Sheet
+from cpd.views.plots.style import Key
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-Place = tuple[float, float]
+HEIGHT, SMALL_HEIGHT = 2.4, 1.9
+"""Of a panel in inches, and of one in three columns."""
 
+MOST_OF_FEW = 4
+"""Panels in two columns."""
 
-@dataclass(frozen=True)
-class Trained:
-    """One run that completed, as a point: constraint value and objective."""
+OBJECTIVE_LETTERS = 24
+"""Of a line of the objective's name, that is as long as a panel is high."""
 
-    x: float
-    y: float
-    method: str
-    text: str
-    seed: int
-    feasible: bool
-    best: bool
+PLENTY, CROWD = 300, 2000
+"""Runs from which on points are small, and tiny."""
 
 
-@dataclass(frozen=True)
-class Panel:
-    """One constraint's picture.
-
-    Attributes:
-        quantity: The constraint.
-        runs: Every run that completed.
-        front: The non-dominated ones, ascending in the constraint's value; none for an equality at one level, where
-            neither more nor less is better.
-    """
-
-    quantity: Quantity
-    runs: list[Trained]
-    front: list[Place]
-
-
-@dataclass(frozen=True)
-class Front:
-    """All that the picture shows; one panel per constraint, ``missing`` runs without numbers."""
-
-    objective: Quantity
-    methods: list[str]
-    panels: list[Panel]
-    missing: int
-
-
-def front_data(document: Document) -> Front:
-    """Every completed run as a point for each constraint, and the non-dominated ones.
-
-    Raises:
-        CpdError: No run completed.
-    """
-    aim = objective(document)
-    shown = [_panel(document, constraint(document, name), aim) for name in document["constraints"]]
-    if not any(panel.runs for panel in shown):
-        raise CpdError("no run completed, so there is nothing to draw", hint="cpd show names what went wrong")
-    methods = list(dict.fromkeys(one_line(run["method"]) for run in document["runs"]))
-    return Front(aim, methods, shown, len(document["runs"]) - len(shown[0].runs))
-
-
-def _panel(document: Document, quantity: Quantity, aim: Quantity) -> Panel:
-    runs = []
-    for row in lines(document):
-        best, text = is_best(document, row), setting_text(row.setting)
-        for run in row.runs:
-            x, y = quantity.of(run), aim.of(run)
-            if x is not None and y is not None:
-                runs.append(Trained(x, y, one_line(row.method), text, run["seed"], run["feasible"], best))
-    compared = quantity.sense != "==" or len(quantity.levels) > 1
-    points = [(run.x, run.y) for run in runs] if compared else []
-    return Panel(quantity, runs, non_dominated(points, quantity.sense == ">="))
-
-
-def non_dominated(points: Sequence[Place], more_is_better: bool = False) -> list[Place]:
-    """Points that no other point beats in both coordinates, ascending in the first.
-
-    Args:
-        points: The second coordinate is to be small; the first too, unless ``more_is_better``.
-        more_is_better: Whether the first is to be large.
-    """
-    direction = -1 if more_is_better else 1
-    front: list[Place] = []
-    for point in sorted(set(points), key=lambda p: (direction * p[0], p[1])):
-        if not front or point[1] < front[-1][1]:
-            front.append(point)
-    return front[::direction]
-
-
-def draw_front(data: Front, figure: Figure) -> None:
+def draw_front(data: Front, sheet: Sheet) -> None:
     """Draw one panel per constraint, the objective upwards."""
     count = len(data.panels)
-    columns = min(count, 2)
-    rows = -(-count // columns)
-    figure.set_size_inches(COLUMN if columns == 1 else PAGE, 0.5 + 2.4 * rows)
-    grid = list(figure.subplots(rows, columns, squeeze=False).flat)
-    for spare in grid[count:]:
-        spare.remove()
-    for panel, ax in zip(data.panels, grid, strict=False):
-        _draw_panel(ax, data, panel)
-    put_legend(figure, _keys(data))
-    note(figure, [f"{data.missing} runs without numbers are not shown"] if data.missing else [])
+    columns = min(count, FEW if count <= MOST_OF_FEW else MANY)
+    grid = sheet.grid(count, columns, HEIGHT if columns <= FEW else SMALL_HEIGHT)
+    beyond = [_draw_panel(ax, data, panel) for panel, ax in zip(data.panels, grid, strict=True)]
+    for place, ax in enumerate(grid):
+        if place % columns == 0 or columns <= FEW:
+            ax.set_ylabel("\n".join(wrapped(data.objective.label, OBJECTIVE_LETTERS)))
+    missing = (
+        [f"not shown: {data.missing} run{'s' if data.missing > 1 else ''} without numbers"] if data.missing else []
+    )
+    sheet.finish(_keys(data, any(beyond)), [*data.notes, *missing])
 
 
-def _draw_panel(ax: Axes, data: Front, panel: Panel) -> None:
-    quantity_axis(ax, data.objective, [run.y for run in panel.runs], logarithmic=False)
-    quantity_axis(ax, panel.quantity, [run.x for run in panel.runs], vertical=False)
+def _draw_panel(ax: Axes, data: Front, panel: Panel) -> bool:
+    """Draw a constraint's runs; whether some of them lie beyond the axes."""
+    upright, across = front_axes(data, panel)
+    quantity_axis(ax, upright, named=False)
+    quantity_axis(ax, across, vertical=False)
     where = "pre" if panel.quantity.sense == ">=" else "post"
-    x, y = [p[0] for p in panel.front], [p[1] for p in panel.front]
+    x, y = inside(ax, [p[0] for p in panel.front], vertical=False), inside(ax, [p[1] for p in panel.front])
     ax.step(x, y, where=where, color="#777777", linewidth=0.8, zorder=1.5)  # type: ignore[arg-type]
-    for run in panel.runs:
-        style = look(data.methods.index(run.method))
-        face = style.color if run.feasible else "white"
+    beyond = [_draw_method(ax, data, panel, number) for number in range(len(data.methods))]
+    best = _best_settings(panel)
+    x, y = (
+        inside(ax, [mean([place(run) for run in runs]) for runs in best], vertical=vertical)
+        for vertical, place in ((False, attrgetter("x")), (True, attrgetter("y")))
+    )
+    ax.plot(x, y, "o", color="black", markerfacecolor="none", markersize=8.5, zorder=5)
+    return any(beyond)
+
+
+def _best_settings(panel: Panel) -> list[list[Trained]]:
+    """The runs of each best setting: one ring for all of its seeds, at their mean."""
+    found: list[list[Trained]] = []
+    for run in (run for run in panel.runs if run.best):
+        same = found and (found[-1][0].method, found[-1][0].text) == (run.method, run.text)
+        if same and run.seed not in [other.seed for other in found[-1]]:
+            found[-1].append(run)
+        else:
+            found.append([run])
+    return found
+
+
+def _draw_method(ax: Axes, data: Front, panel: Panel, number: int) -> bool:
+    """Draw a method's runs, the feasible ones filled."""
+    style = look(number)
+    own = [run for run in panel.runs if run.method == data.methods[number]]
+    count = len(panel.runs)
+    size = 4 if count <= PLENTY else 2.5 if count <= CROWD else 1.5
+    for feasible, face in ((False, "white"), (True, style.color)):
+        points = [run for run in own if run.feasible is feasible and _is_inside(ax, run)]
         ax.plot(
-            [run.x],
-            [run.y],
+            [run.x for run in points],
+            [run.y for run in points],
             style.marker,
             color=style.color,
             markerfacecolor=face,
-            markersize=4,
-            zorder=3 + run.feasible,
+            markersize=size,
+            markeredgewidth=0.9 if count <= PLENTY else 0.4,
+            zorder=3 + feasible,
+            rasterized=count > CROWD,
         )
-        if run.best:
-            ax.plot([run.x], [run.y], "o", color="black", markerfacecolor="none", markersize=8.5, zorder=5)
+    return arrows(ax, [run.x for run in own], [run.y for run in own], style.color)
 
 
-def _keys(data: Front) -> list[Key]:
+def _is_inside(ax: Axes, run: Trained) -> bool:
+    return inside(ax, [run.x], vertical=False) == [run.x] and inside(ax, [run.y]) == [run.y]
+
+
+def _keys(data: Front, beyond: bool) -> list[Key]:
     runs = [run for panel in data.panels for run in panel.runs]
     keys = [Key(method, *look(number)[:2], "") for number, method in enumerate(data.methods)]
     keys += [Key("non-dominated", "#777777", "", "-")] if any(len(p.front) > 1 for p in data.panels) else []
     keys += [Key("feasible region", "", "region", "")] if any(p.quantity.feasible_region() for p in data.panels) else []
     keys += [Key("not feasible", "black", "o", "", filled=False)] if any(not run.feasible for run in runs) else []
     keys += [Key("best of its method", "black", "ring", "")] if any(run.best for run in runs) else []
+    keys += [BEYOND] if beyond else []
     return keys

@@ -2,183 +2,134 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import math
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from cpd.errors import CpdError
-from cpd.verdict.document import Document
-from cpd.views.plots.axes import crosses, name_lowest, panels, quantity_axis, quantity_values
-from cpd.views.plots.log_axis import LogAxis, draw_log_axis, log_axis
-from cpd.views.plots.quantities import Quantity, Spread, drawable, quantities, several_seeds, spread
-from cpd.views.plots.settings import Group, groups
-from cpd.views.plots.style import Key, look, note, put_legend
-from cpd.views.tables.lines import Line, is_best, setting_text
+from cpd.views.figures.looks import look
+from cpd.views.figures.panel_axes import tuning_axis
+from cpd.views.figures.tuning import Series, Setting, Tuning
+from cpd.views.plots.axes import BEYOND, arrows, crosses, inside, name_lowest, quantity_axis
+from cpd.views.plots.log_axis import draw_log_axis
+from cpd.views.plots.sheet import Sheet
+from cpd.views.plots.style import GREY, Key
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-MOST_SERIES = 16
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One setting over its seeds.
-
-    Attributes:
-        x: Value of the swept hyperparameter.
-        text: All its hyperparameters.
-        values: One per quantity.
-        feasible: For every seed.
-        best: Of its method, at its levels.
-        unfinished: Runs that diverged or failed.
-    """
-
-    x: float
-    text: str
-    values: tuple[Spread, ...]
-    feasible: bool
-    best: bool
-    unfinished: int
+PLENTY, CROWD = 40, 150
+"""Settings of a line from which on its points are small, and tiny."""
 
 
-@dataclass(frozen=True)
-class Series:
-    """One line of the picture."""
-
-    method: str
-    label: str
-    swept: str
-    settings: list[Setting]
+def draw_tuning(data: Tuning, sheet: Sheet) -> None:
+    """Draw one panel per quantity over a shared axis; on a logarithmic one 0 stands apart at its left."""
+    axes = sheet.panels(len(data.quantities))
+    beyond = [_draw_panel(ax, data, place) for place, ax in enumerate(axes)]
+    name_lowest(axes, data.swept)
+    sheet.finish(_keys(data, any(beyond)), data.notes, data.seeds)
 
 
-@dataclass(frozen=True)
-class Tuning:
-    """All that the picture shows.
-
-    Attributes:
-        quantities: One panel each.
-        series: One line each.
-        axis: Of the swept hyperparameters, shared.
-        seeds: Over how many each point is a mean.
-        notes: What is not shown.
-    """
-
-    quantities: list[Quantity]
-    series: list[Series]
-    axis: LogAxis
-    seeds: int
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def swept(self) -> str:
-        """Name of the horizontal axis: ``coefficient (penalized), dual_lr (lagrangian)``."""
-        names = dict.fromkeys(series.swept for series in self.series)
-        if len(names) == 1:
-            return next(iter(names))
-        methods = {name: dict.fromkeys(s.method for s in self.series if s.swept == name) for name in names}
-        return ", ".join(f"{name} ({', '.join(own)})" for name, own in methods.items())
+def _draw_panel(ax: Axes, data: Tuning, place: int) -> bool:
+    """Draw a quantity; whether some of it lies beyond the axis."""
+    quantity_axis(ax, tuning_axis(data, place))
+    draw_log_axis(ax, data.axis)
+    _draw_others(ax, data, place)
+    beyond = [_draw_series(ax, data, line, place, number) for number, line in enumerate(data.series)]
+    for number, line in enumerate(data.series):
+        crosses(ax, [data.axis.place(s.x) for s in line.settings if s.unfinished], look(number).color)
+    return any(beyond)
 
 
-def tuning_data(document: Document) -> Tuning:
-    """Every setting's numbers over its seeds, one line per method and whatever else tells settings apart.
+def _pieces(data: Tuning, line: Series) -> Iterator[list[Setting]]:
+    """What is joined: the point at 0 stands apart."""
+    zero = data.axis.zero is not None
+    yield [s for s in line.settings if s.x > 0 or not zero]
+    yield [s for s in line.settings if s.x <= 0 and zero]
 
-    Raises:
-        CpdError: No hyperparameter has numbers.
-    """
-    found, left_out = groups(document)
-    if not found:
-        raise CpdError("no hyperparameter is a number", place="--kind tuning", hint="try --kind front")
-    if not can_tune(document):
-        raise CpdError("no method has several settings", place="--kind tuning", hint="try --kind front")
-    shown = quantities(document)
-    notes = [f"{left_out} settings without a single number are not shown"] if left_out else []
-    if len(found) > MOST_SERIES:
-        notes.append(f"the first {MOST_SERIES} of {len(found)} lines")
-    notes += ["where seeds did not finish, over the others"] if _partly(found) else []
-    series = [
-        Series(g.method, g.label, g.swept, [_setting(document, x, row, shown) for x, row in g.points])
-        for g in found[:MOST_SERIES]
+
+def _draw_others(ax: Axes, data: Tuning, place: int) -> None:
+    """Draw the lines that are not among the best, all of them as one."""
+    x: list[float] = []
+    y: list[float] = []
+    for line in data.others:
+        for piece in _pieces(data, line):
+            x += [*(data.axis.place(s.x) for s in piece), math.nan]
+            y += [*inside(ax, _means(piece, place)), math.nan]
+    many = len(x) > CROWD
+    ax.plot(x, y, ".", linestyle="-", color=GREY, linewidth=0.6, markersize=1.5, zorder=1.5, rasterized=many)
+
+
+def _means(settings: Sequence[Setting], place: int) -> list[float]:
+    means = [s.values[place].mean for s in settings]
+    return [math.nan if mean is None else mean for mean in means]
+
+
+def _draw_series(ax: Axes, data: Tuning, line: Series, place: int, number: int) -> bool:
+    """Draw a line; whether some of it lies beyond the axis."""
+    style = look(number)
+    for piece in _pieces(data, line):
+        x, means = [data.axis.place(s.x) for s in piece], _means(piece, place)
+        y = inside(ax, means)
+        ax.plot(x, y, color=style.color, linestyle=style.dash, linewidth=1, zorder=2)
+        if data.seeds > 1:
+            low, high = _bars(ax, [s.values[place].deviation for s in piece], means)
+            ax.errorbar(x, y, (low, high), fmt="none", ecolor=style.color, elinewidth=0.8, zorder=2)
+    _draw_points(ax, data, line, place, number)
+    x, y = [data.axis.place(s.x) for s in line.settings], _means(line.settings, place)
+    return arrows(ax, x, y, style.color)
+
+
+def _bars(ax: Axes, deviations: Sequence[float], means: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Error bars down and up, as far as the axis goes."""
+    at = inside(ax, means)
+    ends = [inside(ax, [mean + side * d for mean, d in zip(means, deviations, strict=True)]) for side in (-1, 1)]
+    return [abs(y - end) for y, end in zip(at, ends[0], strict=True)], [
+        abs(end - y) for y, end in zip(at, ends[1], strict=True)
     ]
-    axis = log_axis([setting.x for line in series for setting in line.settings])
-    return Tuning(shown, series, axis, several_seeds(document), notes)
 
 
-def _partly(found: Sequence[Group]) -> bool:
-    """Whether some seeds of a setting finished and others did not."""
-    return any(0 < len(row.finished) < len(row.counted) for group in found for _, row in group.points)
-
-
-def can_tune(document: Document) -> bool:
-    """Whether some method has settings that differ in a number."""
-    return any(len({x for x, _ in group.points}) > 1 for group in groups(document)[0])
-
-
-def _setting(document: Document, x: float, row: Line, shown: list[Quantity]) -> Setting:
-    return Setting(
-        x=drawable(x) or 0.0,
-        text=setting_text(row.setting),
-        values=tuple(spread(quantity.of(run) for run in row.runs) for quantity in shown),
-        feasible=row.all_feasible,
-        best=is_best(document, row),
-        unfinished=sum(row.unfinished().values()),
+def _draw_points(ax: Axes, data: Tuning, line: Series, place: int, number: int) -> None:
+    """Filled points are feasible; the best has a ring."""
+    style = look(number)
+    count = len(line.settings)
+    size = 3.5 if count <= PLENTY else 2.4 if count <= CROWD else 1.6
+    low, high = sorted(ax.get_ylim())
+    found = [(data.axis.place(s.x), y, s) for s, y in zip(line.settings, _means(line.settings, place), strict=True)]
+    shown = [(x, y, s) for x, y, s in found if low <= y <= high]
+    for feasible, face in ((True, style.color), (False, "white")):
+        own = [(x, y) for x, y, s in shown if s.feasible is feasible]
+        ax.plot(
+            [x for x, _ in own],
+            [y for _, y in own],
+            style.marker,
+            color=style.color,
+            markerfacecolor=face,
+            markersize=size,
+            markeredgewidth=0.9 if count <= PLENTY else 0.5,
+            zorder=3,
+        )
+    rings = [(x, inside(ax, [y])[0]) for x, y, s in found if s.best and not math.isnan(y)]
+    ax.plot(
+        [x for x, _ in rings],
+        [y for _, y in rings],
+        "o",
+        color="black",
+        markerfacecolor="none",
+        markersize=8,
+        markeredgewidth=0.9,
+        zorder=4,
     )
 
 
-def draw_tuning(data: Tuning, figure: Figure) -> None:
-    """Draw one panel per quantity over a shared axis; on a logarithmic one 0 stands apart at its left."""
-    axes = panels(figure, len(data.quantities))
-    for place, (quantity, ax) in enumerate(zip(data.quantities, axes, strict=True)):
-        shown = [s.values[place] for line in data.series for s in line.settings]
-        quantity_axis(ax, quantity, quantity_values(shown))
-        for number, line in enumerate(data.series):
-            _draw_series(ax, data, line, place, number)
-        _draw_unfinished(ax, data)
-        draw_log_axis(ax, data.axis)
-    name_lowest(axes, data.swept)
-    put_legend(figure, _keys(data))
-    note(figure, data.notes, data.seeds)
-
-
-def _draw_series(ax: Axes, data: Tuning, line: Series, place: int, number: int) -> None:
-    style = look(number)
-    apart = [s for s in line.settings if s.x <= 0 and data.axis.zero is not None]
-    pieces = [[s for s in line.settings if s not in apart], apart]
-    for piece in pieces:
-        shown = [(data.axis.place(s.x), s, s.values[place]) for s in piece]
-        x = [at for at, _, _ in shown]
-        y = [float("nan") if v.mean is None else v.mean for _, _, v in shown]
-        ax.plot(x, y, color=style.color, linestyle=style.dash, linewidth=1, zorder=2)
-        if data.seeds > 1:
-            ax.errorbar(
-                x, y, [v.deviation for _, _, v in shown], fmt="none", ecolor=style.color, elinewidth=0.8, zorder=2
-            )
-        for at, (setting, value) in zip(x, [(s, v) for _, s, v in shown], strict=True):
-            if value.mean is not None:
-                _draw_point(ax, at, value.mean, setting, number)
-
-
-def _draw_point(ax: Axes, x: float, y: float, setting: Setting, number: int) -> None:
-    style = look(number)
-    face = style.color if setting.feasible else "white"
-    ax.plot([x], [y], style.marker, color=style.color, markerfacecolor=face, markersize=3.5, zorder=3)
-    if setting.best:
-        ax.plot([x], [y], "o", color="black", markerfacecolor="none", markersize=8, markeredgewidth=0.9, zorder=4)
-
-
-def _draw_unfinished(ax: Axes, data: Tuning) -> None:
-    """A cross on the axis where a run diverged or failed."""
-    for number, line in enumerate(data.series):
-        crosses(ax, [data.axis.place(s.x) for s in line.settings if s.unfinished], look(number).color)
-
-
-def _keys(data: Tuning) -> list[Key]:
+def _keys(data: Tuning, beyond: bool) -> list[Key]:
     settings = [s for line in data.series for s in line.settings]
+    count = len(data.others)
     keys = [Key(line.label, *look(number)) for number, line in enumerate(data.series)]
+    keys += [Key(f"{count} other line{'s' if count > 1 else ''}", GREY, ".", "-")] if count else []
     keys += [Key("feasible region", "", "region", "")] if any(q.feasible_region() for q in data.quantities) else []
     open_points = any(not s.feasible and value.mean is not None for s in settings for value in s.values)
     keys += [Key("not feasible", "black", "o", "", filled=False)] if open_points else []
     keys += [Key("best of its method", "black", "ring", "")] if any(s.best for s in settings) else []
     keys += [Key("diverged or failed", "black", "x", "")] if any(s.unfinished for s in settings) else []
+    keys += [BEYOND] if beyond else []
     return keys

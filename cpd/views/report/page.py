@@ -9,16 +9,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
-from cpd.errors import CpdError
+from cpd.errors import CpdError, install
 from cpd.verdict.document import Document, Plain, Recordings
 from cpd.views.output import check_output, write_output
 from cpd.views.printable import one_line
 from cpd.views.report.figures import figures
+from cpd.views.report.packing import packed
 from cpd.views.report.panels import Figure
 from cpd.views.report.tables import Table, runs_table, section_table
-from cpd.views.tables.headline import subtitle, title, verdict_sentences
+from cpd.views.report.theme import theme_css
+from cpd.views.report.verdicts import verdicts_of
+from cpd.views.tables.both import judged_on
+from cpd.views.tables.headline import bounds, subtitle, title
 from cpd.views.tables.names import readable
 from cpd.views.tables.render import sections
 
@@ -29,6 +33,27 @@ SUFFIXES = (".html", ".htm")
 
 HEADINGS = {"summary": "Summary", "iterations": "Iterations", "runs": "Settings"}
 """Names of the tables, in the order of the page."""
+
+MOST_BOUNDS = 4
+"""Constraints that the head of the page names; more are a list that unfolds."""
+
+FEW_ROWS = 5
+"""Rows of a table that needs no filter."""
+
+DASHES = {"solid": "", "dash": "5 3", "dashdot": "6 2 2 2", "dot": "2 2"}
+"""Lines of a legend."""
+
+OUTLINES = {
+    "circle": "M15 3.5A3.5 3.5 0 1 1 14.99 3.5Z",
+    "square": "M12 4H18V10H12Z",
+    "triangle-up": "M15 3L19 10H11Z",
+    "diamond": "M15 2.5L19.5 7L15 11.5L10.5 7Z",
+    "triangle-down": "M15 11L19 4H11Z",
+    "cross": "M13.5 3H16.5V5.5H19V8.5H16.5V11H13.5V8.5H11V5.5H13.5Z",
+    "x": "M12 4L18 10M18 4L12 10",
+    "triangle-left": "M11 7L18 3V11Z",
+}
+"""Points of a legend, plotly's symbols."""
 
 
 class Provenance(TypedDict, total=False):
@@ -76,7 +101,9 @@ class Part:
         return not (self.table or self.figures or self.texts or self.pairs)
 
 
-def write_report(to: Path, document: Document, curves: Recordings, provenance: Provenance) -> None:
+def write_report(
+    to: Path, document: Document, curves: Recordings, provenance: Provenance, beside: Document | None = None
+) -> None:
     """Write the report; the file is whole or not there.
 
     Args:
@@ -84,24 +111,26 @@ def write_report(to: Path, document: Document, curves: Recordings, provenance: P
         document: Contract 3's object.
         curves: What was recorded of each of its runs.
         provenance: Where it comes from.
+        beside: The document judged by the data that do not decide, where there are both.
 
     Raises:
         CpdError: Another suffix, plotly missing, or the file cannot be written.
     """
     check_output(to, SUFFIXES)
-    write_output(to, page(document, curves, provenance))
+    write_output(to, page(document, curves, provenance, beside))
 
 
-def page(document: Document, curves: Recordings, provenance: Provenance) -> str:
+def page(document: Document, curves: Recordings, provenance: Provenance, beside: Document | None = None) -> str:
     """The report as HTML.
 
     Args:
         document: Contract 3's object.
         curves: What was recorded of each of its runs.
         provenance: Where it comes from.
+        beside: The document judged by the data that do not decide, where there are both.
 
     Returns:
-        A page whose policy lets a browser run its own three scripts, known by their hashes, and load nothing at all.
+        A page whose policy lets a browser run its own four scripts, known by their hashes, and load nothing at all.
 
     Raises:
         CpdError: plotly is missing.
@@ -109,19 +138,32 @@ def page(document: Document, curves: Recordings, provenance: Provenance) -> str:
     template, plotly = _libraries()
     document = readable(document)
     drawn = figures(document, curves)
-    scripts = (_own("tables.js"), plotly, _own("figures.js"))
-    task = one_line(document["task"])
+    first, *others = (_own("theme.js"), _own("tables.js"), plotly, _own("figures.js"))
     return template.render(
-        policy=policy(*scripts),
-        task=task,
-        aim=title(document).removeprefix(f"{task}: "),
-        shared=subtitle(document),
-        verdict=verdict_sentences(document),
+        policy=policy(first, *others),
+        **_head(document),
+        verdicts=verdicts_of(document, None if beside is None else readable(beside)),
         parts=[part for part in _parts(document, drawn, provenance) if not part.is_empty],
-        drawings=[{"data": figure["data"], "layout": figure["layout"]} for figure in drawn],
-        style=_own("page.css"),
-        scripts=scripts,
+        drawings=packed(drawn),
+        few=FEW_ROWS,
+        dashes=DASHES,
+        symbols=OUTLINES,
+        style=theme_css() + _own("page.css"),
+        first_script=first,
+        scripts=others,
     )
+
+
+def _head(document: Document) -> dict[str, Any]:
+    """What the page begins with: the task, its aim, and what all runs share."""
+    task = one_line(document["task"])
+    found = bounds(document)
+    aim = title(document).removeprefix(f"{task}: ")
+    if len(found) > MOST_BOUNDS:
+        judged = f", {said}" if (said := judged_on(document)) else ""
+        aim = f"minimise {one_line(document['objective'])} subject to {len(found)} constraints{judged}"
+    unfolded = found if len(found) > MOST_BOUNDS else []
+    return {"task": task, "aim": aim, "bounds": unfolded, "shared": subtitle(document)}
 
 
 def policy(*scripts: str) -> str:
@@ -144,7 +186,7 @@ def _libraries() -> tuple[Template, str]:
         from plotly.offline import get_plotlyjs
     except ImportError as error:
         missing = str(error.name).partition(".")[0]
-        raise CpdError(f"needs {missing}", place="--to", hint="pip install 'cpd[report]'") from None
+        raise CpdError(f"needs {missing}", place="report", hint=install("plotly", "jinja2")) from None
     environment = Environment(
         loader=FunctionLoader(_own), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -162,7 +204,7 @@ def _parts(document: Document, drawn: Sequence[Figure], provenance: Provenance) 
     found = {section.name: section for section in sections(document)}
     first, *others = [
         *(Part(words, section_table(found[name], words)) for name, words in HEADINGS.items() if name in found),
-        Part("All runs", runs_table(document)),
+        Part("All runs", runs_table(document) if document["runs"] else None),
     ]
     yield from (first, Part("Figures", figures=drawn), *others, Part("Failures", texts=_failures(document)))
     yield from _provenance(provenance)

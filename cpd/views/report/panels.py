@@ -1,4 +1,7 @@
-"""Plotly figures of one or more panels above or beside each other, built as plain dicts."""
+"""Figures of one or more panels as plain dicts: each panel is a figure of plotly's own, which a page wraps as it likes.
+
+Colours are names of the page's variables, ``--ink``: the page puts in those of its theme.
+"""
 
 from __future__ import annotations
 
@@ -8,177 +11,239 @@ from collections.abc import Sequence
 from typing import Any, TypedDict
 
 from cpd.outcome import finite_or_none
-from cpd.views.plots.axes import limits, on_log_scale
-from cpd.views.plots.log_axis import LogAxis
-from cpd.views.plots.quantities import Quantity
-from cpd.views.plots.style import FEASIBLE, look, wrapped
-from cpd.views.tables.numbers import measured, number
+from cpd.views.figures.axis import QuantityAxis
+from cpd.views.figures.log_axis import LogAxis, power_text
+from cpd.views.figures.looks import look
+from cpd.views.figures.quantities import Quantity
+from cpd.views.report.theme import SERIES
 
-PANEL_HEIGHT = 190
+HEIGHTS = (340, 280, 236)
+"""Pixels of each panel where there are one, two, or more: as many as two or three of them are wide."""
+
+TOP, BOTTOM, LEFT = 12, 34, 46
+"""Pixels around a panel; what tick labels take more at the left, plotly adds."""
+
+LABEL, LETTER = 13, 6.6
+"""Height in pixels of a level's label, and width of its letters."""
+
+MOST_RIGHT = 96
+
+NARROWEST = 200
+"""Width in pixels of what is left for a panel on a telephone."""
+
 DIGITS = 6
-TITLE_WIDTH = 24
-"""Letters of an axis title on one line: a panel is no taller."""
-
-LONG_TITLE_WIDTH = 48
-"""Letters of a line below a horizontal axis that all panels share: as many as a telephone is wide."""
 
 DASH_NAMES = {"-": "solid", "--": "dash", "-.": "dashdot", ":": "dot"}
-INK, GRID = "#333333", "#e6e6e6"
+SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x", "triangle-left")
+
+ARROWS = {
+    (1, 0): "triangle-up",
+    (-1, 0): "triangle-down",
+    (0, 1): "triangle-right",
+    (0, -1): "triangle-left",
+    (1, 1): "triangle-ne",
+    (1, -1): "triangle-nw",
+    (-1, 1): "triangle-se",
+    (-1, -1): "triangle-sw",
+}
+"""Symbols of points beyond the axes, by the sides on which they lie: upwards, and across."""
 
 
-class Figure(TypedDict):
-    """A figure and its words; ``data`` and ``layout`` are plotly's."""
+class Series(TypedDict):
+    """One line of the legend, shown and hidden in all panels together; ``symbol`` is empty for a line alone."""
 
-    kind: str
+    name: str
+    color: str
+    dash: str
+    symbol: str
+
+
+class Measure(TypedDict):
+    """What one axis measures, as hovering says it."""
+
+    name: str
+    share: bool
+
+
+class Pane(TypedDict):
+    """One panel; ``data`` and ``layout`` are plotly's but for colours, and what hovering says."""
+
     title: str
-    caption: str
+    across: str
+    height: int
+    x: Measure | None
+    y: Measure
     data: list[dict[str, Any]]
     layout: dict[str, Any]
 
 
-class Panels:
-    """A plotly figure under way.
+class Figure(TypedDict):
+    """A figure and its words."""
+
+    kind: str
+    title: str
+    caption: str
+    series: list[Series]
+    panels: list[Pane]
+
+
+class Panel:
+    """A panel under way.
 
     Args:
-        count: Of panels.
-        x: Layout of the horizontal axis.
-        height: Of the whole figure in pixels; default: by the number of panels.
-        shared: Whether panels stand above each other over one horizontal axis, or else side by side.
+        axis: The vertical one.
+        across: Name of the horizontal axis.
+        x: Layout of it, or the axis itself.
+        height: In pixels.
     """
 
-    def __init__(self, count: int, x: dict[str, Any], height: int | None = None, shared: bool = True) -> None:
-        self.count = count
-        self.shared = shared
-        self.height = height or 130 + PANEL_HEIGHT * count
+    def __init__(
+        self, axis: QuantityAxis, across: str, x: dict[str, Any] | QuantityAxis, height: int = HEIGHTS[-1]
+    ) -> None:
+        self.title, self.across = axis.quantity.label, across
+        self.height = height
+        self.x: Measure | None = None
         self.data: list[dict[str, Any]] = []
-        self.layout: dict[str, Any] = {"shapes": [], "annotations": []}
-        self._named: set[str] = set()
-        for place in range(count):
-            across = {**_plain_axis(), **x, "anchor": self._y(place)}
-            upright = {**_plain_axis(), "anchor": self._x(place)}
-            if shared:
-                upright["domain"] = _share(count - 1 - place, count)
-                across["anchor"] = self._y(count - 1)
-            else:
-                across["domain"] = _share(place, count)
-            self.layout[_axis_key(self._x(place))] = across
-            self.layout[_axis_key(self._y(place))] = upright
+        self.beyond = False
+        self._axis = axis
+        self._side: QuantityAxis | None = None
+        self._shapes: list[dict[str, Any]] = []
+        self._notes: list[dict[str, Any]] = []
+        self._right, self._top = 14, TOP
+        self._axes = {"yaxis": {**_plain_axis(), **_scale(axis)}}
+        self._levels(axis, upright=True)
+        if isinstance(x, QuantityAxis):
+            self._side, self.x = x, _measure(x.quantity)
+            self.across, self.title = x.quantity.label, f"{axis.quantity.label} against {x.quantity.label}"
+            self._levels(x, upright=False)
+        self._axes["xaxis"] = {**_plain_axis(), **(_scale(x) if isinstance(x, QuantityAxis) else x)}
 
-    def _x(self, place: int) -> str:
-        return "x" if self.shared or place == 0 else f"x{place + 1}"
+    def add(self, series: int, trace: dict[str, Any]) -> None:
+        """Add a line, or points with what hovering says of them, that belong to a line of the legend.
 
-    def _y(self, place: int) -> str:
-        return "y" if place == 0 else f"y{place + 1}"
+        Points that blew up stand at the edge as arrows.
+        """
+        if "markers" in trace["mode"]:
+            trace = self._at_edges(series, trace)
+        self.data.append({"type": "scatter", "series": series, **trace})
 
-    def quantity(self, place: int, quantity: Quantity, values: Sequence[float], logarithmic: bool = True) -> None:
-        """Set up a panel's vertical axis: name and unit, percent, levels as labelled lines, the feasible region."""
-        axis = self.layout[_axis_key(self._y(place))]
-        if logarithmic and on_log_scale(quantity, values):
-            axis |= {"type": "log"}
-        else:
-            axis |= {"range": list(limits(quantity, values))}
-        axis |= _named(quantity.label, quantity.share)
-        self._levels(place, quantity, upright=True)
+    def _at_edges(self, series: int, trace: dict[str, Any]) -> dict[str, Any]:
+        across = self._side
+        sides = [self._axis.side(y) for y in trace["y"]]
+        aside = [0 if across is None else across.side(x) for x in trace["x"]]
+        if not any(sides) and not any(aside):
+            return trace
+        self.beyond = True
+        y = [None if at is None else self._axis.inside(at) for at in trace["y"]]
+        x = trace["x"] if across is None else [across.inside(at) for at in trace["x"]]
+        arrows = [(x[k], y[k], ARROWS[sides[k], aside[k]]) for k in range(len(x)) if sides[k] or aside[k]]
+        at: dict[str, Any] = {"x": [a for a, _, _ in arrows], "y": [b for _, b, _ in arrows]}
+        marker = {"symbol": [symbol for _, _, symbol in arrows], "size": 9}
+        shown = {"type": "scatter", "series": series, **at, "mode": "markers", "marker": marker, "cliponaxis": False}
+        self.data.append(shown)
+        return {**trace, "x": x, "y": y, "said": {"x": trace["x"], "y": trace["y"]}}
 
-    def quantity_across(self, place: int, quantity: Quantity, values: Sequence[float]) -> None:
-        """Likewise for its horizontal axis."""
-        self.layout[_axis_key(self._x(place))] |= {"range": list(limits(quantity, values))}
-        self.across(place, quantity.label, quantity.share)
-        self._levels(place, quantity, upright=False)
+    def note(self, text: str, x: float, y: float) -> None:
+        """Write a text above a point; ``x`` as its axis counts it, a power of ten on a logarithmic one."""
+        at = {"x": x, "y": y, "xref": "x", "yref": "y"}
+        self._notes.append({"text": plotly_text(text), "showarrow": False, "yshift": 13, **at})
 
-    def across(self, place: int, name: str, share: bool) -> None:
-        """Name a panel's horizontal axis."""
-        self.layout[_axis_key(self._x(place))] |= _named(name, share)
+    def _levels(self, axis: QuantityAxis, upright: bool) -> None:
+        """Levels as lines with labels, and the feasible region."""
+        if axis.region is not None:
+            fill = {"fillcolor": "--region", "opacity": 0.13, "line": {"width": 0}, "layer": "below"}
+            self._shapes.append({"type": "rect", **_across_panel(*axis.region, upright), **fill})
+        lying = not upright and len(axis.quantity.levels) <= 2  # labels of more would meet each other
+        pixels = (self.height - TOP - BOTTOM) if upright else NARROWEST
+        marks = axis.marks(0.0 if lying else min(LABEL / pixels, 0.5)) if axis.quantity.levels else []
+        line = {"color": "--ink", "width": 1, "dash": "dash"}
+        for mark in marks:
+            self._shapes.append({"type": "line", **_across_panel(mark.level, mark.level, upright), "line": line})
+            if mark.at is not None:
+                self._notes.append(_level_text(mark.text, mark.at, upright, lying))
+        longest = max((len(mark.text) for mark in marks), default=0) * LETTER
+        if marks and upright:
+            self._right = int(min(longest + 12, MOST_RIGHT))
+        elif marks:
+            self._top = TOP + int(LABEL if lying else min(longest, MOST_RIGHT))
 
-    def add(self, place: int, number: int, name: str, trace: dict[str, Any]) -> None:
-        """Add a line or points in the look of their number; lines of a name are shown and hidden together."""
-        style = look(number)
-        line = {"color": style.color, "width": 1.5, "dash": DASH_NAMES[style.dash], **trace.get("line", {})}
-        edge = {"width": 1.5, "color": line["color"]}
-        marker = {"color": line["color"], "line": edge, "opacity": 1, **trace.get("marker", {})}
-        first = name not in self._named
-        self._named.add(name)
-        hovered = {"hoverinfo": "text"} if "text" in trace else {}
-        common = {"type": "scatter", "name": plotly_text(name), "legendgroup": plotly_text(name), "showlegend": first}
-        axes = {"xaxis": self._x(place), "yaxis": self._y(place)}
-        self.data.append({**common, **axes, **hovered, **trace, "line": line, "marker": marker})
-
-    def note(self, place: int, text: str, x: float, y: float) -> None:
-        """Write a text above a point of a panel with a logarithmic horizontal axis."""
-        at = {"x": math.log10(x), "y": y, "xref": self._x(place), "yref": self._y(place)}
-        self.layout["annotations"].append({"text": plotly_text(text), "showarrow": False, "yshift": 13, **at})
-
-    def _levels(self, place: int, quantity: Quantity, upright: bool) -> None:
-        region = quantity.feasible_region()
-        if region is not None:
-            axis = self.layout[_axis_key(self._y(place) if upright else self._x(place))]
-            low, high = max(region[0], axis["range"][0]), min(region[1], axis["range"][1])
-            ends = self._across_panel(place, low, high, upright)
-            fill = {"fillcolor": FEASIBLE, "opacity": 0.12, "line": {"width": 0}, "layer": "below"}
-            self.layout["shapes"].append({"type": "rect", **ends, **fill})
-        for level in quantity.levels:
-            ends = self._across_panel(place, level, level, upright)
-            line = {"color": INK, "width": 1, "dash": "dash"}
-            self.layout["shapes"].append({"type": "line", **ends, "line": line, "layer": "below"})
-            self.layout["annotations"].append(self._level_text(place, quantity, level, upright))
-
-    def _across_panel(self, place: int, low: float, high: float, upright: bool) -> dict[str, Any]:
-        x, y = self._x(place), self._y(place)
-        if upright:
-            return {"xref": f"{x} domain", "x0": 0, "x1": 1, "yref": y, "y0": low, "y1": high}
-        return {"yref": f"{y} domain", "y0": 0, "y1": 1, "xref": x, "x0": low, "x1": high}
-
-    def _level_text(self, place: int, quantity: Quantity, level: float, upright: bool) -> dict[str, Any]:
-        text = {"text": plotly_text(quantity.level_text(level)), "showarrow": False, "font": {"size": 11}}
-        x, y = self._x(place), self._y(place)
-        if upright:
-            return {**text, "xref": f"{x} domain", "x": 1.01, "xanchor": "left", "yref": y, "y": level}
-        turned = {"textangle": -90} if len(quantity.levels) > 2 else {}
-        return {**text, **turned, "yref": f"{y} domain", "y": 1.01, "yanchor": "bottom", "xref": x, "x": level}
-
-    def figure(self, kind: str, title: str, caption: str) -> Figure:
-        """The finished figure with its words."""
-        whole = {
-            "height": self.height,
-            "margin": {"l": 80, "r": 90, "t": 40, "b": 60},
-            "legend": {"orientation": "h", "x": 0, "y": 0, "yanchor": "bottom", "yref": "container"},
-            "font": {"family": "system-ui, sans-serif", "size": 13, "color": INK},
-            "paper_bgcolor": "white",
-            "plot_bgcolor": "white",
-            "hovermode": "closest",
+    def finished(self) -> Pane:
+        """The panel as data."""
+        layout = {
+            **self._axes,
+            "shapes": self._shapes,
+            "annotations": self._notes,
+            "margin": {"l": LEFT, "r": self._right, "t": self._top, "b": BOTTOM},
         }
-        layout = {**whole, **self.layout}
-        return {"kind": kind, "title": title, "caption": caption.strip(), "data": self.data, "layout": layout}
+        height = self.height + self._top - TOP
+        return {
+            "title": self.title,
+            "across": self.across,
+            "height": height,
+            "x": self.x,
+            "y": _measure(self._axis.quantity),
+            "data": self.data,
+            "layout": layout,
+        }
+
+
+def height_of(panels: int) -> int:
+    """Pixels that each of so many panels is tall."""
+    return HEIGHTS[min(panels, len(HEIGHTS)) - 1]
+
+
+def figure(kind: str, title: str, caption: str, series: Sequence[Series], panels: Sequence[Panel]) -> Figure:
+    """A finished figure."""
+    if any(panel.beyond for panel in panels):
+        caption = f"{caption.strip()} Arrows stand for values beyond the axis."
+    shown = [panel.finished() for panel in panels]
+    return {"kind": kind, "title": title, "caption": caption.strip(), "series": list(series), "panels": shown}
+
+
+def line_of(number: int, name: str, points: bool = True) -> Series:
+    """The look of a figure's line by its number, the same as in pictures but for the shade."""
+    symbol = SYMBOLS[number % len(SYMBOLS)] if points else ""
+    return {"name": name, "color": f"--c{number % SERIES}", "dash": DASH_NAMES[look(number).dash], "symbol": symbol}
+
+
+def _measure(quantity: Quantity) -> Measure:
+    return {"name": plotly_text(quantity.name), "share": quantity.share}
 
 
 def _plain_axis() -> dict[str, Any]:
     return {
-        "linecolor": INK,
-        "gridcolor": GRID,
+        "linecolor": "--ink",
+        "tickcolor": "--ink",
+        "gridcolor": "--grid",
         "zeroline": False,
         "ticks": "outside",
+        "ticklen": 4,
         "automargin": True,
         "exponentformat": "power",
+        "tickangle": 0,
+        "nticks": 6,
     }
 
 
-def _named(name: str, share: bool) -> dict[str, Any]:
-    """An axis title with its unit in the ticks; names may hold what plotly reads as HTML."""
-    text = plotly_text(*wrapped(name, TITLE_WIDTH))
-    percent = {"tickformat": ".4~p"} if share else {}
-    return {"title": {"text": text, "standoff": 8}, **percent}
+def _scale(axis: QuantityAxis) -> dict[str, Any]:
+    percent = {"tickformat": ".4~p"} if axis.quantity.share else {}
+    if axis.logarithmic:
+        return {**percent, "type": "log", "range": [math.log10(end) for end in axis.ends]}
+    return {**percent, "range": list(axis.ends)}
 
 
-def _share(place: int, count: int) -> list[float]:
-    """A panel's share of the figure, with a gap to its neighbours."""
-    gap = 0.06 if count > 1 else 0.0
-    size = (1 - gap * (count - 1)) / count
-    start = place * (size + gap)
-    return [start, min(start + size, 1.0)]
+def _across_panel(low: float, high: float, upright: bool) -> dict[str, Any]:
+    if upright:
+        return {"xref": "x domain", "x0": 0, "x1": 1, "yref": "y", "y0": low, "y1": high, "layer": "below"}
+    return {"yref": "y domain", "y0": 0, "y1": 1, "xref": "x", "x0": low, "x1": high, "layer": "below"}
 
 
-def _axis_key(name: str) -> str:
-    return f"{name[0]}axis{name[1:]}"
+def _level_text(text: str, at: float, upright: bool, lying: bool) -> dict[str, Any]:
+    words = {"text": plotly_text(text), "showarrow": False, "font": {"size": 11}}
+    if upright:
+        return {**words, "xref": "x domain", "x": 1, "xshift": 4, "xanchor": "left", "yref": "y", "y": at}
+    turned = {} if lying else {"textangle": -90}
+    return {**words, **turned, "yref": "y domain", "y": 1, "yshift": 2, "yanchor": "bottom", "xref": "x", "x": at}
 
 
 def rounded(value: Any) -> Any:
@@ -193,23 +258,18 @@ def rounded(value: Any) -> Any:
     return value
 
 
-def log_layout(axis: LogAxis, name: str) -> dict[str, Any]:
+def log_layout(axis: LogAxis) -> dict[str, Any]:
     """A logarithmic plotly axis with a labelled place for 0, or a linear one."""
     ends = (axis.low, axis.high)
+    texts = [power_text(tick, label) for tick, label in zip(axis.ticks, axis.labels, strict=True)]
     return {
         "type": "linear" if axis.linear else "log",
         "range": list(ends if axis.linear else map(math.log10, ends)),
         "tickvals": list(axis.ticks),
-        "ticktext": list(axis.labels),
-        "title": {"text": plotly_text(*wrapped(name, LONG_TITLE_WIDTH))},
+        "ticktext": list(axis.labels) if axis.linear else texts,
     }
 
 
 def plotly_text(*lines: str) -> str:
     """Lines of text for plotly, which reads a part of HTML in them."""
     return "<br>".join(html.escape(line) for line in lines)
-
-
-def amount(value: float | None, quantity: Quantity) -> str:
-    """A quantity's number as a reader sees it, with its unit."""
-    return f"{number(100 * value, 6)} %" if quantity.share and value is not None else measured(value, 6)

@@ -54,8 +54,8 @@ def both_columns(
     gaps = [_mean([_gap(number(run, "held_out"), number(run, "training")) for run in runs]) for runs in groups]
     written = [measured(x) if percent is None or x is None else f"{100 * x:.{percent}f}" for x in others]
     return [
-        Column((*header, DATA[other]), written, rank=ranks[0]),
-        Column((*header, "gap"), [signed(gap, percent) for gap in gaps], rank=ranks[1]),
+        Column((*header, DATA[other]), written, rank=ranks[0], values=others),
+        Column((*header, "gap"), [signed(gap, percent) for gap in gaps], rank=ranks[1], values=gaps),
     ]
 
 

@@ -1,32 +1,15 @@
-"""Columns that are asked for by name: residuals of the conditions of optimality."""
+"""Columns that are asked for by ``kkt``: residuals of the conditions of optimality."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cpd.errors import CpdError, closest
 from cpd.verdict.document import KktRow
 from cpd.views.tables.lines import Line
 from cpd.views.tables.numbers import number
 from cpd.views.tables.section import Column
 
-FURTHER = ("kkt",)
-"""What ``--columns`` may name."""
-
 DIGITS = 3
-
-
-def read_columns(text: str) -> tuple[str, ...]:
-    """Read ``--columns``: names with commas between them.
-
-    Raises:
-        CpdError: One of them is no name of further columns.
-    """
-    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-    for name in names:
-        if name not in FURTHER:
-            raise CpdError(f"'{name}' is no further column", place="--columns", hint=closest(name, FURTHER))
-    return names
 
 
 def kkt_columns(rows: Sequence[Line]) -> list[Column]:
@@ -35,13 +18,14 @@ def kkt_columns(rows: Sequence[Line]) -> list[Column]:
     known: list[list[KktRow]] = [[kkt for kkt in own if kkt is not None] for own in found]
     surrogate = any(kkt["of"] == "surrogate" for own in known for kkt in own)
     whose = "of surrogate" if surrogate else "residual"
-    return [
-        Column(("stationarity", whose), [_largest([kkt["stationarity"] for kkt in own]) for own in known]),
-        Column(("primal",), [_largest([kkt["primal"] for kkt in own]) for own in known]),
-        Column(("dual",), [_largest([kkt["dual"] for kkt in own]) for own in known]),
-        Column(("slackness",), [_largest([kkt["complementarity"] for kkt in own]) for own in known]),
-        Column(("stationary",), [_stationary(row, own) for row, own in zip(rows, known, strict=True)], right=False),
-    ]
+    keys = {"stationarity": (whose,), "primal": (), "dual": (), "complementarity": ()}
+    columns = []
+    for key, head in keys.items():
+        values = [_largest([kkt[key] for kkt in own]) for own in known]  # type: ignore[literal-required]
+        header = ("slackness",) if key == "complementarity" else (key, *head)
+        columns.append(Column(header, [number(v, DIGITS) for v in values], names=("kkt", f"kkt.{key}"), values=values))
+    stationary = [_stationary(row, own) for row, own in zip(rows, known, strict=True)]
+    return [*columns, Column(("stationary",), stationary, right=False, names=("kkt", "kkt.stationary"))]
 
 
 def _stationary(row: Line, known: Sequence[KktRow]) -> str:
@@ -51,6 +35,6 @@ def _stationary(row: Line, known: Sequence[KktRow]) -> str:
     return f"{count}/{len(row.runs)}" if len(row.runs) > 1 else "yes" if count else "no"
 
 
-def _largest(residuals: Sequence[float | None]) -> str:
+def _largest(residuals: Sequence[float | None]) -> float | None:
     known = [residual for residual in residuals if residual is not None]
-    return number(max(known), DIGITS) if known and len(known) == len(residuals) else "-"
+    return max(known) if known and len(known) == len(residuals) else None

@@ -24,17 +24,34 @@ from cpd.views.tables.lines import (
 )
 from cpd.views.tables.numbers import decades, measured, number
 from cpd.views.tables.search_verdict import search_verdict
+from cpd.views.tables.worst import has_many, worst_sentence
+
+MOST_NAMED = 4
+"""Of many constraints, those that a terminal's title names."""
 
 MOST_SEEDS = 12
 """Seeds that are listed one by one."""
 
 
-def title(document: Document) -> str:
-    """``rate: minimise cross_entropy subject to class0_rate >= 70 % (tolerance 0.25 %)``."""
+def title(document: Document, most: int | None = None) -> str:
+    """``rate: minimise cross_entropy subject to class0_rate >= 70 % (tolerance 0.25 %)``.
+
+    Args:
+        document: Contract 3's object.
+        most: Of many constraints the first ones are named, so many; default: all.
+    """
     rows = lines(document)
-    bounds = " and ".join(_bound(document, name, rows) for name in document["constraints"])
+    texts = _many_bounds(document, rows, most) if has_many(document) else " and ".join(bounds(document))
     judged = f", {said}" if (said := judged_on(document)) else ""
-    return f"{one_line(document['task'])}: minimise {one_line(document['objective'])} subject to {bounds}{judged}"
+    aim = f"minimise {one_line(document['objective'])} subject to {texts}"
+    return f"{one_line(document['task'])}: {aim}{judged}"
+
+
+def bounds(document: Document) -> list[str]:
+    """Each constraint with its level, or the range of its levels, and its tolerance."""
+    rows = lines(document)
+    found = (_bound(document, name, rows) for name in document["constraints"])
+    return [f"{bound} (tolerance {tolerance})" for bound, tolerance in found]
 
 
 def subtitle(document: Document) -> str:
@@ -62,16 +79,28 @@ def verdict_sentences(document: Document) -> list[str]:
     if not entries:
         feasible = sum(run["feasible"] for run in document["runs"])
         counts.insert(0, f"{feasible} of {len(document['runs'])} runs feasible")
-    return [f"{text}." for text in [*_summary_verdicts(document, entries), *sure_sentences(document), *counts]]
+    worst = [text for text in [worst_sentence(document, lines(document))] if text is not None]
+    return [f"{text}." for text in [*_summary_verdicts(document, entries), *worst, *sure_sentences(document), *counts]]
 
 
-def _bound(document: Document, name: str, rows: Sequence[Line]) -> str:
+def _many_bounds(document: Document, rows: Sequence[Line], most: int | None) -> str:
+    """``12 constraints (tolerance 0.001): a <= 0.5, b <= 1, and 10 more``."""
+    found = [_bound(document, name, rows) for name in document["constraints"]]
+    tolerances = dict.fromkeys(tolerance for _, tolerance in found)
+    same = f" (tolerance {next(iter(tolerances))})" if len(tolerances) == 1 else ""
+    texts = [bound if same else f"{bound} (tolerance {tolerance})" for bound, tolerance in found]
+    more = [f"and {len(texts) - most} more"] if most is not None and len(texts) > most else []
+    return f"{len(texts)} constraints{same}: {', '.join([*texts[:most], *more])}"
+
+
+def _bound(document: Document, name: str, rows: Sequence[Line]) -> tuple[str, str]:
+    """A constraint with its level, and its tolerance."""
     entry, percent = document["constraints"][name], share_decimals(document, name)
     scale, unit = (100, " %") if percent is not None else (1, "")
     levels = [row.levels[name] for row in rows] or [entry["level"]]
     ends = [number(level * scale, 6) for level in dict.fromkeys([min(levels), max(levels)])]
     tolerance = number(entry["tolerance"] * scale)
-    return f"{one_line(name)} {entry['sense']} {' to '.join(ends)}{unit} (tolerance {tolerance}{unit})"
+    return f"{one_line(name)} {entry['sense']} {' to '.join(ends)}{unit}", f"{tolerance}{unit}"
 
 
 def _method(rows: Sequence[Line], method: str) -> str:

@@ -62,7 +62,7 @@ def _table(section: Section) -> Iterable[str]:
     for k, mark in enumerate(marks):
         yield _row("td", columns, [escape(column.cells[k]) for column in columns], mark)
     yield "</tbody></table></div>"
-    if left_out:
+    if left_out := [*([section.folded] if section.folded else []), *left_out]:
         yield _paragraph("faint", f"left out: {', '.join(left_out)}")
     yield from (_paragraph("faint", note) for note in section.notes)
 

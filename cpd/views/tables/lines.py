@@ -218,16 +218,14 @@ def setting_text(setting: Setting) -> str:
     return one_line(", ".join(f"{n} {setting_value(v)}" for n, v in setting.items())) or "-"
 
 
-def notes_of(rows: Sequence[Line], on: str) -> tuple[list[str], list[str]]:
-    """Footnotes, each said once, and the numbers of those that concern each row; on which data verdicts are."""
-    notes: dict[str, int] = {}
-    markers = []
+def row_notes(rows: Sequence[Line], on: str) -> list[list[str]]:
+    """The footnotes of each row; ``on`` says on which data verdicts are."""
+    found = []
     all_same = seeds_change_nothing(rows)
     for row in rows:
         same = [] if all_same else _same(row)  # where that is so of all rows, it is said above the table
-        own = dict.fromkeys([*_partly(row), *same, *(note for run in row.runs for note in _notes(run, on))])
-        markers.append(",".join(f"[{notes.setdefault(note, len(notes) + 1)}]" for note in own))
-    return [f"[{k}] {note}" for note, k in notes.items()], markers
+        found.append([*_partly(row), *same, *(note for run in row.runs for note in _notes(run, on))])
+    return found
 
 
 def _partly(row: Line) -> list[str]:

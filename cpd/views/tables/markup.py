@@ -31,14 +31,21 @@ POWER = re.compile(r"e([+-]?\d+)")
 
 def markdown(section: Section) -> str:
     """A pipe table, numbers to the right, the best row in bold, footnotes below."""
+    if not section.height:
+        return "\n\n".join(map(escape_markdown, said(section))) + "\n"
     columns = section.flat
     header = [escape_markdown(column.name) for column in columns]
     rows = [[_emphasised(section, k, escape_markdown(c.cells[k])) for c in columns] for k in range(_height(section))]
     widths = [max(3, *(len(row[at]) for row in [header, *rows])) for at in range(len(columns))]
     rules = ["-" * (w - 1) + ":" if c.right else "-" * w for c, w in zip(columns, widths, strict=True)]
     lines = [_piped(row, widths, columns) for row in [header, rules, *rows]]
-    notes = [f"\n{escape_markdown(note)}" for note in section.notes]
+    notes = [f"\n{escape_markdown(note)}" for note in said(section)]
     return "\n".join([*lines, *notes]) + "\n"
+
+
+def said(section: Section) -> list[str]:
+    """What stands below a table: which rows it has, where not all, and its footnotes."""
+    return [*([section.shown] if section.shown else []), *section.notes]
 
 
 def escape_markdown(text: str) -> str:
@@ -49,6 +56,8 @@ def escape_markdown(text: str) -> str:
 
 def latex(section: Section) -> str:
     """A booktabs table, numbers to the right in mathematics, the best row in bold, footnotes below."""
+    if not section.height:
+        return "".join(r"\par " + escape_latex(note) + "\n" for note in said(section))
     columns = section.flat
     rows = [[_bold(section, k, latex_cell(column.cells[k])) for column in columns] for k in range(_height(section))]
     lines = [
@@ -59,7 +68,7 @@ def latex(section: Section) -> str:
         *(" & ".join(row) + r" \\" for row in rows),
         r"\bottomrule",
         r"\end{tabular}",
-        *(r"\par " + escape_latex(note) for note in section.notes),
+        *(r"\par " + escape_latex(note) for note in said(section)),
     ]
     return "\n".join(lines) + "\n"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from cpd.verdict.averages import deviation, mean
 from cpd.verdict.document import Plain
@@ -89,6 +90,15 @@ def setting_value(value: Plain, digits: int = DIGITS) -> str:
     if isinstance(value, dict):
         return "{" + ", ".join(f"{name}: {setting_value(v, digits)}" for name, v in value.items()) + "}"
     return number(value, digits) if isinstance(value, int | float) else str(value)
+
+
+def sort_value(value: Plain) -> float | str | tuple[Any, ...] | None:
+    """What rows are sorted by a hyperparameter's value by: a number, a word, or what a list or a mapping holds."""
+    if isinstance(value, list):
+        return tuple(map(sort_value, value))
+    if isinstance(value, dict):
+        return tuple((name, sort_value(inner)) for name, inner in value.items())
+    return value
 
 
 def is_share(name: str, values: Iterable[float | None]) -> bool:

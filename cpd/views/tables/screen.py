@@ -13,14 +13,15 @@ from rich.text import Text
 from cpd.verdict.document import Document
 from cpd.verdict.settings import settings_of
 from cpd.views.printable import one_line
-from cpd.views.tables.headline import subtitle, title, verdict_sentences
+from cpd.views.tables.headline import MOST_NAMED, subtitle, title, verdict_sentences
 from cpd.views.tables.lines import error_line
 from cpd.views.tables.names import readable
 from cpd.views.tables.runs import runs_section
 from cpd.views.tables.search import search_section
 from cpd.views.tables.section import Section
+from cpd.views.tables.shape import Shape
 from cpd.views.tables.summary import summary_section
-from cpd.views.tables.terminal import fit, print_line, print_section, print_wrapped
+from cpd.views.tables.terminal import fit, left_out_line, print_line, print_section, print_wrapped
 
 MOST_ROWS = 10
 """Rows of the table; of more, the first and the last ones and the best are shown."""
@@ -69,30 +70,31 @@ def overview(document: Document, notes: Sequence[str] = ()) -> Overview:
     table = _table(document)
     sentences = _first(verdict_sentences(document), MOST_SENTENCES)
     said = _first([one_line(note) for note in notes])
-    return Overview(title(document), subtitle(document), table, sentences, _errors(document), said)
+    return Overview(title(document, MOST_NAMED), subtitle(document), table, sentences, _errors(document), said)
 
 
 def _table(document: Document) -> Section | None:
     """The one table that answers: of a search its iterations, else the summary, or the runs where it says nothing."""
     if "search" in document:
         return shortened(search_section(document)) if document["search"]["iterations"] else None
-    if (summary := summary_section(document)) is not None:
+    if (summary := summary_section(document, narrow=True)) is not None:
         return shortened(summary)
     settings = settings_of(document["runs"])
     if not settings:
         return None
     shown = settings if len(settings) <= 2 * MOST_ROWS else [*settings[:MOST_ROWS], *settings[-MOST_ROWS:]]
     few: Document = {**document, "runs": [run for runs in shown for run in runs]}
-    return shortened(runs_section(few), of=len(settings))
+    return shortened(runs_section(few, Shape(narrow=True)), of=len(settings))
 
 
-def shortened(section: Section, most: int = MOST_ROWS, of: int | None = None) -> Section:
+def shortened(section: Section, most: int = MOST_ROWS, of: int | None = None, hint: str = "") -> Section:
     """A table of at most so many rows: its first and last ones and those marked best, dots where some are left out.
 
     Args:
         section: The table.
         most: Rows that are kept.
         of: How many rows there would be; default: those of the table.
+        hint: How to see all.
     """
     count = len(section.columns[0].cells)
     if count <= most:
@@ -110,7 +112,7 @@ def shortened(section: Section, most: int = MOST_ROWS, of: int | None = None) ->
         columns=columns,
         marks=["" if at is None else marks[at] for at in shown],
         groups=[section.groups[at if at is not None else kept[0]] for at in shown] if section.groups else (),
-        notes=[f"{len(kept)} of {of or count:,} rows", *_first(section.notes)],
+        notes=[f"{len(kept)} of {of or count:,} rows{hint}", *_first(section.notes)],
     )
 
 
@@ -141,10 +143,10 @@ def screen(shown: Overview, coloured: bool = False, width: int | None = None) ->
 def _put_table(paper: Paper, table: Section) -> None:
     """The columns that fit, then what was left out and the notes."""
     columns, left_out = fit(table.columns, paper.width)
-    fitting = replace(table, columns=columns, notes=())
+    fitting = replace(table, columns=columns, notes=(), folded="")
     paper.put(lambda to: print_section(fitting, to), None)
-    if left_out:
-        paper.put(lambda to: print_wrapped(f"left out at this width: {', '.join(left_out)}", to, "dim"))
+    if left_out := [*([table.folded] if table.folded else []), *left_out]:
+        paper.put(lambda to: print_wrapped(left_out_line(left_out, paper.width), to, "dim"))
     for note in table.notes:
         paper.put(lambda to, text=note: print_wrapped(text, to))  # type: ignore[misc]
 

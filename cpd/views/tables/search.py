@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TextIO
 
 from rich.cells import cell_len
-from rich.console import Console
 
-from cpd.verdict.document import Document, Iteration
+from cpd.verdict.document import Document, Iteration, SearchBlock
 from cpd.verdict.judged import judged_rows, judges
 from cpd.verdict.searching import searched_name, worst_value
 from cpd.views.printable import one_line
 from cpd.views.tables.both import both_columns, judged_header, objective_on, value_on
-from cpd.views.tables.headline import title
-from cpd.views.tables.lines import lines, notes_of, share_decimals
+from cpd.views.tables.certificates import kkt_columns
+from cpd.views.tables.headline import MOST_NAMED, title
+from cpd.views.tables.lines import Line, lines, row_notes, share_decimals
 from cpd.views.tables.numbers import distinct, is_share, measured, number
 from cpd.views.tables.search_verdict import reported_iteration, seeds_of
-from cpd.views.tables.section import Column, Section
-from cpd.views.tables.terminal import fit, joined, print_header, print_line, print_wrapped
+from cpd.views.tables.section import Column, Facts, Section
+from cpd.views.tables.shape import DEFAULT, Shape, numbered, shaped
+from cpd.views.tables.terminal import UNLIMITED, console_on, fit, joined, print_header, print_line, print_wrapped
 
 PRUNED = "above, below: pruned, a training that was given up on that side of the target."
 SEEDS = "Values are means over the seeds that completed, ± their standard deviation."
@@ -36,14 +38,37 @@ DIGITS = 7
 Digits = Callable[[Sequence[float]], list[str]]
 
 
-def search_section(document: Document) -> Section:
-    """Lay out a search's iterations as the paper's Table 2 does."""
+def search_section(document: Document, shape: Shape = DEFAULT) -> Section:
+    """Lay out a search's iterations as the paper's Table 2 does, in the shape that is asked for."""
+    return shaped(whole_search(document), shape)
+
+
+def whole_search(document: Document) -> Section:
+    """All iterations and what is known of them, not yet shaped."""
     search = document["search"]
     nearest = reported_iteration(document) if search["outcome"] in ("solved", "infeasible") else None
     best = "best" if search["outcome"] == "solved" else ""
     marks = [best if i is nearest else "" if i["value"] is not None else "bad" for i in search["iterations"]]
-    notes = [*notes_of(lines(document), judges(document))[0], *_notes(document)]
-    return Section("iterations", iteration_columns(document, distinct), marks, notes=notes)
+    rows = lines(document)
+    notes = [*numbered(row_notes(rows, judges(document)))[0], *_notes(document)]
+    columns = iteration_columns(document, distinct)
+    own = [_line(rows, i, searched_name(search)) for i in search["iterations"]]
+    facts = [_facts(search, i, line) for i, line in zip(search["iterations"], own, strict=True)]
+    named = ("iteration", one_line(searched_name(search)))
+    return Section("iterations", columns, marks, notes=notes, facts=facts, further=kkt_columns(own), named=named)
+
+
+def _line(rows: Sequence[Line], iteration: Iteration, searched: str) -> Line:
+    """The runs of an iteration; of one that was given up there are none."""
+    found = (row for row in rows if row.setting.get(searched) == iteration["coefficient"])
+    return next(found, Line("", {searched: iteration["coefficient"]}, {}, []))
+
+
+def _facts(search: SearchBlock, iteration: Iteration, line: Line) -> Facts:
+    """What an iteration is asked for by; the nearest to the target is the best."""
+    value = iteration["value"]
+    distance = math.inf if value is None else abs(value - search["target"])
+    return Facts(line.all_feasible, None, value is None and "pruned" not in iteration, (distance,))
 
 
 def iteration_columns(document: Document, digits: Digits) -> list[Column]:
@@ -57,14 +82,18 @@ def iteration_columns(document: Document, digits: Digits) -> list[Column]:
     iterations: Sequence[Iteration] = search["iterations"]
     own = search["constraint"]
     metrics = dict.fromkeys(name for i in iterations for name in i["metrics"])
+    searched = one_line(searched_name(search))
+    counts, coefficients = [i["iteration"] for i in iterations], [i["coefficient"] for i in iterations]
     columns = [
-        Column(("iteration",), [str(i["iteration"]) for i in iterations]),
-        Column((one_line(searched_name(search)),), digits([i["coefficient"] for i in iterations])),
+        Column(("iteration",), list(map(str, counts)), values=counts),
+        Column((searched,), digits(coefficients), names=(f"setting.{searched}",), values=coefficients),
         *([Column(("seeds",), [f"{i.get('seeds', '-')}/{seeds}" for i in iterations])] if seeds > 1 else []),
     ]
     taken = [column.name for column in columns]
     aim = _values(document)
-    objective = Column((one_line(document["objective"]),), [measured(i["objective"]) for i in iterations])
+    objectives = [i["objective"] for i in iterations]
+    cells = list(map(measured, objectives))
+    objective = Column((one_line(document["objective"]),), cells, names=("objective",), values=objectives)
     of_aim, of_objective = _on_both(document)
     return [
         *columns,
@@ -113,24 +142,33 @@ def _values(document: Document) -> Column:
     percent = share_decimals(document, search["constraint"])
     values = [_quantity(i["value"], percent) + _spread(i.get("spread"), percent) for i in search["iterations"]]
     cells = [i.get("pruned", cell) for i, cell in zip(search["iterations"], values, strict=True)]
-    return Column((one_line(search["constraint"]) + _unit(percent),), cells)
+    name, numbers = search["constraint"], [i["value"] for i in search["iterations"]]
+    return Column((one_line(name) + _unit(percent),), cells, names=_names("constraints", name), values=numbers)
 
 
 def _other(document: Document, name: str) -> Column:
     """Another constraint's values, the worst of every coefficient, marked where it does not hold."""
     percent, bound = share_decimals(document, name), document["constraints"][name]
     rows = judged_rows(document["runs"], judges(document))
-    cells, searched = [], searched_name(document["search"])
+    cells, values, searched = [], [], searched_name(document["search"])
     for i in document["search"]["iterations"]:
         own = [run for run in rows if run["setting"].get(searched) == i["coefficient"]]
         mark = "violated " if name in i.get("violated", []) else ""
-        cells.append(mark + _quantity(worst_value(own, name, bound), percent))
-    return Column((one_line(name) + _unit(percent),), cells, rank=OBJECTIVE)
+        values.append(worst_value(own, name, bound))
+        cells.append(mark + _quantity(values[-1], percent))
+    header, names = (one_line(name) + _unit(percent),), _names("constraints", name)
+    return Column(header, cells, rank=OBJECTIVE, names=names, values=values)
 
 
 def _metric(name: str, values: Sequence[float | None]) -> Column:
     percent = 2 if is_share(name, values) else None
-    return Column((one_line(name) + _unit(percent),), [_quantity(value, percent) for value in values], rank=METRIC)
+    cells, names = [_quantity(value, percent) for value in values], _names("metrics", name)
+    return Column((one_line(name) + _unit(percent),), cells, rank=METRIC, names=names, values=values)
+
+
+def _names(kind: str, name: str) -> tuple[str, ...]:
+    """What else a quantity's column may be called."""
+    return (name, f"{kind}.{name}", *([f"{kind}.{name}.value"] if kind == "constraints" else []))
 
 
 def _unit(percent: int | None) -> str:
@@ -160,10 +198,12 @@ class IterationPrinter:
     Args:
         stream: Where the lines go, at once.
         width: Columns of the terminal; metrics that do not fit are left out. Default: the stream's own.
+        wide: Whether all columns are shown instead.
     """
 
-    def __init__(self, stream: TextIO, width: int | None = None) -> None:
-        self.console = Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
+    def __init__(self, stream: TextIO, width: int | None = None, wide: bool = False) -> None:
+        self.console = console_on(stream, width)
+        self._width = UNLIMITED if wide else self.console.width
         self._headers: list[str] = []
         self._shown: list[tuple[int, Column]] = []
         self._searched = ""
@@ -179,7 +219,7 @@ class IterationPrinter:
         self._searched = one_line(searched_name(document["search"]))
         headers = [column.name for column in columns]
         if not self._headers:
-            print_wrapped(title(document), self.console, "bold")
+            print_wrapped(title(document, MOST_NAMED), self.console, "bold")
             print_line("", self.console)
         if headers != self._headers or self._outgrown(columns, number):
             self._headers, self._shown = headers, self._fitted(columns)
@@ -196,7 +236,7 @@ class IterationPrinter:
     def _fitted(self, columns: Sequence[Column]) -> list[tuple[int, Column]]:
         """The columns that fit, wide enough for the lines to come, each with its place among all."""
         blanks = [Column(column.header, [" " * _width(column)], rank=column.rank) for column in columns]
-        shown, _ = fit(blanks, self.console.width, fold=False)
+        shown, _ = fit(blanks, self._width, fold=False)
         return [(k, column) for k, column in enumerate(blanks) if any(column is other for other in shown)]
 
 

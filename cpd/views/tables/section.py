@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 from rich.cells import cell_len
 
 ALWAYS = 0
 """Rank of a column that is never left out."""
+
+Value = float | str | None | tuple[Any, ...]
+"""What a row is sorted by: numbers before words, None last."""
 
 
 @dataclass(frozen=True)
@@ -21,12 +25,16 @@ class Column:
         cells: One text per row.
         right: Whether it is aligned to the right, as numbers are.
         rank: :data:`ALWAYS`, or how soon it is left out where the terminal is narrow: the highest goes first.
+        names: What else it may be called where a column is asked for by name.
+        values: What rows are sorted by, one per row; default: the cells.
     """
 
     header: tuple[str, ...]
     cells: Sequence[str]
     right: bool = True
     rank: int = ALWAYS
+    names: tuple[str, ...] = ()
+    values: Sequence[Value] = ()
 
     @property
     def name(self) -> str:
@@ -53,6 +61,25 @@ def told_apart(columns: Sequence[tuple[str, Column]]) -> list[Column]:
 
 
 @dataclass(frozen=True)
+class Facts:
+    """What is known of a row besides its cells.
+
+    Attributes:
+        feasible: Whether its setting is.
+        useful: Whether its setting is; None where nothing is said of that.
+        failed: Whether some run of it came to no result.
+        rank: The best row has the lowest.
+        notes: Its footnotes.
+    """
+
+    feasible: bool = False
+    useful: bool | None = None
+    failed: bool = False
+    rank: tuple[float, ...] = ()
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
 class Section:
     """One table with what is said above and below it.
 
@@ -62,6 +89,11 @@ class Section:
         marks: Of each row: ``best``, ``feasible``, ``bad`` (diverged or failed) or empty.
         groups: The method of each row where there are several, else empty.
         notes: Footnotes.
+        facts: Of each row; empty where its rows are shown as they are.
+        further: Columns that are shown where they are asked for by name alone.
+        named: Columns that come first whatever is asked for: what tells the rows apart.
+        folded: What stands in one column instead of many, in words; empty where nothing does.
+        shown: Which rows are shown, in words; empty where all are, in the order of the grid.
     """
 
     name: str
@@ -69,6 +101,16 @@ class Section:
     marks: Sequence[str] = ()
     groups: Sequence[str] = ()
     notes: Sequence[str] = field(default_factory=tuple)
+    facts: Sequence[Facts] = ()
+    further: Sequence[Column] = ()
+    named: Sequence[str] = ()
+    folded: str = ""
+    shown: str = ""
+
+    @property
+    def height(self) -> int:
+        """How many rows there are."""
+        return len(self.columns[0].cells) if self.columns else 0
 
     @property
     def flat(self) -> Sequence[Column]:

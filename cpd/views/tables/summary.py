@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 from cpd.verdict.document import Document, RunRow, SummaryRow
@@ -21,17 +22,24 @@ from cpd.views.tables.lines import (
 )
 from cpd.views.tables.numbers import decades, distinct, measured, spread
 from cpd.views.tables.section import ALWAYS, Column, Section
+from cpd.views.tables.worst import has_many, worst_column, worst_of
 
 Count = Literal["useful_settings", "trainings_to_first_useful"]
 Width = Literal["feasible_decades", "useful_decades"]
 Edge = Literal["feasible_at_edge", "useful_at_edge"]
 
+WORST = ("worst constraint", "at best")
 FEASIBLE_DECADES, AT_BEST, SETTING, FIRST_USEFUL = 4, 3, 2, 1
 """Ranks of columns: what is left out first has the highest."""
 
 
-def summary_section(document: Document) -> Section | None:
-    """Lay out the summary; None where there is none, or where each method has but one setting."""
+def summary_section(document: Document, narrow: bool = False) -> Section | None:
+    """Lay out the summary; None where there is none, or where each method has but one setting.
+
+    Args:
+        document: Contract 3's object.
+        narrow: Whether the worst one stands for many constraints.
+    """
     entries = document.get("summary", [])
     if all(entry["settings"] == 1 for entry in entries):
         return None
@@ -46,7 +54,7 @@ def summary_section(document: Document) -> Section | None:
         Column(("best setting",), [_setting(e, rows) for e in entries], right=False, rank=SETTING),
         Column(_best_objective(document), [measured(e["best_objective"]) for e in entries]),
         *_both_at_best(document, rows, entries),
-        *(column for name in document["constraints"] for column in _at_best(document, rows, entries, name)),
+        *_constraints_at_best(document, rows, entries, narrow),
         _count(entries, "trainings_to_first_useful", ("trainings to", "first useful"), FIRST_USEFUL),
     ]
     marks = ["feasible" if e["useful_settings"] and not _by_luck(e, rows) else "" for e in entries]
@@ -91,6 +99,20 @@ def _both_at_best(document: Document, rows: Sequence[Line], entries: Sequence[Su
     """The objective of the best settings on the other examples, and the gap."""
     header = ("best", one_line(document["objective"]))
     return both_columns(document, _best_runs(rows, entries), header, objective_on, ranks=(AT_BEST, AT_BEST))
+
+
+def _constraints_at_best(
+    document: Document, rows: Sequence[Line], entries: Sequence[SummaryRow], narrow: bool
+) -> list[Column]:
+    """The constraints at the best settings; of many the worst one first, or alone."""
+    many = has_many(document)
+    names = [] if many and narrow else document["constraints"]
+    best = [best_line(rows, entry) for entry in entries] if many else []
+    worst = [None if row is None else worst_of(document, row) for row in best]
+    return [
+        *([replace(worst_column(document, worst, WORST), rank=FEASIBLE_DECADES)] if many else []),
+        *(column for name in names for column in _at_best(document, rows, entries, name)),
+    ]
 
 
 def _at_best(document: Document, rows: Sequence[Line], entries: Sequence[SummaryRow], name: str) -> list[Column]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import IO, TextIO
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -25,7 +27,47 @@ SEPARATOR = re.compile(r"(?<=\]),(?=\[)")
 """Between footnotes."""
 
 
-def print_section(section: Section, console: Console, hint: str = "") -> None:
+UNLIMITED = 1_000_000
+"""Width of what is not shown on a terminal: nothing is left out or folded."""
+
+MOST_LINES = 3
+"""Lines that name what was left out."""
+
+
+def console_on(stream: TextIO, width: int | None = None) -> Console:
+    """Where text goes: as wide as the terminal, or as ``COLUMNS`` says; a file or a pipe has room for everything.
+
+    Args:
+        stream: Where to.
+        width: Instead of its own.
+    """
+    if width is None and not on_terminal(stream) and not os.environ.get("COLUMNS", "").isdecimal():
+        width = UNLIMITED
+    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
+
+
+def on_terminal(stream: IO[str]) -> bool:
+    """Whether somebody looks at it as it is written; colours may be forced on elsewhere too."""
+    try:
+        return stream.isatty()
+    except ValueError:  # it is closed
+        return False
+
+
+def left_out_line(names: Sequence[str], width: int, hint: str = "") -> str:
+    """Say which columns are missing: of very many, the first ones and how many more."""
+    named = list(names)
+    while len(named) > 1 and len(_left_out(named, len(names), hint)) > MOST_LINES * width:
+        named.pop()
+    return _left_out(named, len(names), hint)
+
+
+def _left_out(named: Sequence[str], of: int, hint: str) -> str:
+    more = f" and {of - len(named):,} more" if of > len(named) else ""
+    return f"left out at this width: {', '.join(named)}{more}{hint}"
+
+
+def print_section(section: Section, console: Console, hint: str = "", wide: bool = False) -> None:
     """Print a table in the console's width.
 
     Columns of high rank are left out where it is too narrow, and named below; numbers are never cut.
@@ -34,17 +76,23 @@ def print_section(section: Section, console: Console, hint: str = "") -> None:
         section: The table.
         console: Colours and line-drawing only where it is a terminal that wants colour.
         hint: Where to find what was left out.
+        wide: Whether the table has all columns instead, wider than the console if need be.
     """
-    columns, left_out = fit(section.columns, console.width)
-    columns, origin = _fold_words(columns, console.width)
-    print_header(columns, console)
+    width = UNLIMITED if wide else console.width
+    columns, left_out = fit(section.columns, width)
+    columns, origin = _fold_words(columns, width)
+    if section.height:
+        print_header(columns, console)
     groups, marks = (list(texts) or [""] * len(section.columns[0].cells) for texts in (section.groups, section.marks))
     for line, k in enumerate(origin):
         if groups[k] and (line == 0 or groups[k] != groups[origin[line - 1]]):
             print_line(groups[k], console, "bold")
         print_line(joined(columns, [column.cells[line] for column in columns]), console, STYLES.get(marks[k], ""))
+    if section.shown:
+        print_wrapped(section.shown, console, "dim")
+    left_out = [*([section.folded] if section.folded else []), *left_out] if section.height else []
     if left_out:
-        print_wrapped(f"left out at this width: {', '.join(left_out)}{hint}", console, "dim")
+        print_wrapped(left_out_line(left_out, console.width, hint), console, "dim")
     for note in section.notes:
         print_wrapped(note, console)
 

@@ -3,6 +3,7 @@
 import copy
 import io
 import math
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,23 +13,26 @@ from typing import Any
 import numpy
 import pytest
 import sample_documents as samples
+from picture_boxes import texts
 
-from cpd.errors import CpdError
+from cpd.errors import CpdError, install
 from cpd.outcome import Recorded, Status
 from cpd.verdict.document import Document, Recordings
 from cpd.verdict.judgement import judge
-from cpd.views.plots.axes import spread_out
-from cpd.views.plots.bisection import bisection_data
+from cpd.views.figures.bisection import bisection_data
+from cpd.views.figures.dynamics import choose, dynamics_data
+from cpd.views.figures.front import front_data, non_dominated
+from cpd.views.figures.limits import spread_out
+from cpd.views.figures.log_axis import log_axis, power_text
+from cpd.views.figures.looks import wrapped
+from cpd.views.figures.quantities import constraint, quantities
+from cpd.views.figures.selection import select
+from cpd.views.figures.sensitivity import levels_data, slope, tangent
+from cpd.views.figures.tuning import tuning_data
 from cpd.views.plots.draw import check_file, default_kind, drawing, plot, render
-from cpd.views.plots.dynamics import choose, dynamics_data
-from cpd.views.plots.front import front_data, non_dominated
 from cpd.views.plots.labels import free_places
-from cpd.views.plots.log_axis import log_axis, power_text
-from cpd.views.plots.quantities import constraint, quantities
-from cpd.views.plots.selection import select
-from cpd.views.plots.sensitivity import levels_data, slope, tangent
-from cpd.views.plots.style import note, wrapped
-from cpd.views.plots.tuning import tuning_data
+from cpd.views.plots.sheet import Sheet
+from cpd.views.plots.style import STYLES
 from cpd.views.tables.names import readable
 
 pytest.importorskip("matplotlib", reason="the extra 'plot' is not installed")
@@ -46,22 +50,6 @@ def drawn(kind: str, document: Document, curves: Recordings | None = None) -> An
     content = render(keep, ".png")
     kept[0].png = content
     return kept[0]
-
-
-def texts(figure: Any) -> list[Any]:
-    """Every text that is drawn: labels of ticks beyond the ends of their axis are not."""
-    from matplotlib.text import Text
-
-    beyond = set()
-    for ax in figure.axes:
-        for axis in (ax.xaxis, ax.yaxis):
-            low, high = sorted(axis.get_view_interval())
-            ticks = [*axis.get_major_ticks(), *axis.get_minor_ticks()]
-            out = [t for t in ticks if not low <= t.get_loc() <= high]
-            hidden = [t for t in ticks if not t.label1.get_visible()]
-            beyond |= {id(label) for t in [*out, *hidden] for label in (t.label1, t.label2)}
-            beyond |= {id(t.label2) for t in ticks}
-    return [t for t in figure.findobj(Text) if t.get_visible() and t.get_text().strip() and id(t) not in beyond]
 
 
 def with_curves() -> tuple[Document, samples.Curves]:
@@ -191,7 +179,8 @@ def test_zero_stands_apart_at_the_left() -> None:
     figure = drawn("tuning", samples.figure2())
     lowest = figure.axes[-1]
     assert next(t.get_text() for t in lowest.get_xticklabels()) == "0"
-    lines = [line.get_xdata() for line in lowest.lines if len(line.get_xdata()) > 1]
+    joined = [line for line in lowest.lines if line.get_linestyle() != "None"]
+    lines = [line.get_xdata() for line in joined if len(line.get_xdata()) > 1]
     assert not any(min(x) == pytest.approx(axis.zero) and max(x) > axis.broken for x in lines)
 
 
@@ -495,7 +484,7 @@ def test_each_format_is_the_same_each_time(suffix: str, start: bytes, tmp_path: 
         (
             "tunning",
             "a.png",
-            "--kind: 'tunning' is no kind of picture; did you mean 'tuning'? Valid: tuning, bisection",
+            "--kind: 'tunning' is no kind of picture; did you mean 'tuning'? Valid: tuning, heatmap, parallel, ",
         ),
         ("front", "a.jpg", "--to a.jpg: cannot write '.jpg' files; did you mean '.png'? Valid: .png, .svg, .pdf"),
         ("front", "a", "--to a: cannot write '' files; valid: .png, .svg, .pdf"),
@@ -527,7 +516,7 @@ def test_no_levels_and_no_completed_runs_are_said() -> None:
 
 def test_missing_matplotlib_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(CpdError, match=r"^--to: needs matplotlib; pip install 'cpd\[plot\]'$"):
+    with pytest.raises(CpdError, match=re.escape(f": needs matplotlib; {install('matplotlib')}")):
         plot("front", samples.table1(), [None] * 8, tmp_path / "a.png")
     with pytest.raises(CpdError, match=r"^--plot: needs matplotlib"):
         check_file(tmp_path / "a.png", "--plot")
@@ -649,9 +638,11 @@ def test_seeds_that_change_nothing_are_one_and_what_is_said_of_them_fits() -> No
 def test_a_note_is_no_wider_than_the_picture() -> None:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(3.25, 3))
-    note(figure, ["where seeds did not finish, over the others", "MMMM " * 12], seeds=20)
-    title = figure._suptitle  # type: ignore[attr-defined]
+    figure = Figure(figsize=(3.25, 3), layout="constrained")
+    sheet = Sheet(figure, STYLES["paper"])
+    sheet.panels(1)
+    sheet.finish([], ["where seeds did not finish, over the others", "MMMM " * 12], seeds=20)
+    title = figure.legends[0].get_title()
     lines = title.get_text().splitlines()
     assert lines[0].startswith("mean and standard deviation over 20 seeds;")
     title.set_text(lines[0])

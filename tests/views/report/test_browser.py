@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -58,15 +59,22 @@ def loaded(browser: Any) -> None:
     WebDriverWait(browser, 60).until(lambda shown: shown.execute_script("return document.readyState") == "complete")
 
 
-def draw_all(browser: Any) -> int:
-    """Scroll to every figure, which draws it; how many were drawn."""
-    from selenium.webdriver.support.ui import WebDriverWait
+DRAW = """
+    const [places, done] = [document.querySelectorAll(".plot"), arguments[0]];
+    const shown = (place) => new Promise((resolve) => {
+      const look = () => place.querySelector(".main-svg") ? resolve() : requestAnimationFrame(look);
+      place.scrollIntoView();
+      look();
+    });
+    (async () => { for (const place of places) await shown(place); done(places.length); })();
+"""
 
-    places = browser.find_elements("css selector", ".plot")
-    for place in places:
-        browser.execute_script("arguments[0].scrollIntoView()", place)
-        WebDriverWait(place, 60).until(lambda shown: shown.find_elements("css selector", ".main-svg"))
-    return len(places)
+
+def draw_all(browser: Any) -> int:
+    """Scroll to every panel, which draws it; how many were drawn."""
+    browser.set_script_timeout(120)
+    drawn: int = browser.execute_async_script(DRAW)
+    return drawn
 
 
 def cells(browser: Any, table: str, header: str) -> list[str]:
@@ -189,7 +197,7 @@ def test_a_report_of_1000_runs_opens_with_all_rows(browser: Any, console: Any, t
     document, curves = samples.many_runs(1000)
     address = opened(browser, tmp_path, document, curves)
     assert len(cells(browser, "all runs", "objective")) == 1000
-    assert draw_all(browser) == 3
+    assert draw_all(browser) == 4 + 1 + 3  # panels of the tuning, the trade-off and the dynamics
     assert console() == ([], {address})
 
 
@@ -203,24 +211,232 @@ def test_hover_shows_the_setting(browser: Any, tmp_path: Path) -> None:
     assert "not feasible" in shown
 
 
-def test_on_a_telephone_nothing_overlaps_and_the_page_does_not_scroll_sideways(browser: Any, tmp_path: Path) -> None:
-    size = {"width": 400, "height": 900, "deviceScaleFactor": 1, "mobile": True}
+@contextmanager
+def seen_with(browser: Any, width: int = 0, scheme: str = "light", medium: str = "") -> Iterator[None]:
+    """A screen of this width, a system of these colours, or paper."""
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": 0 < width < 500}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": medium, "features": features})
     try:
-        document = samples.figure2()
-        opened(browser, tmp_path, document, samples.curves_of(document))
-        draw_all(browser)
-        assert browser.execute_script("return document.documentElement.scrollWidth") == 400
-        script = """
-            const box = (element) => element.getBoundingClientRect();
-            return Array.from(document.querySelectorAll(".plot"), (place) => {
-              const named = Array.from(place.querySelectorAll(".xtitle, .xtick text"));
-              const lowest = Math.max(...named.map((text) => box(text).bottom));
-              return box(place.querySelector(".legend")).top - lowest;
-            });
-        """
-        gaps = browser.execute_script(script)
-        assert len(gaps) == 3
-        assert min(gaps) >= 0
+        yield
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
+
+
+BOXES = """
+    const box = (element) => element.getBoundingClientRect();
+    const meet = (a, b) => a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1;
+    const met = [];
+    const apart = (elements) => elements.forEach((one, k) => elements.slice(k + 1).forEach((other) => {
+      if (meet(box(one), box(other))) met.push([one.textContent, other.textContent]);
+    }));
+    apart(Array.from(document.querySelectorAll(".panel")));
+    for (const plot of document.querySelectorAll(".plot")) {
+      const texts = Array.from(plot.querySelectorAll(".xtick text, .ytick text, .annotation text"));
+      apart(texts);
+      for (const text of texts) {
+        const [inner, outer] = [box(text), box(plot)];
+        if (inner.left < outer.left - 1 || inner.right > outer.right + 1) met.push([text.textContent, "the edge"]);
+      }
+    }
+    const sizes = Array.from(document.querySelectorAll(".plot .plotclip rect"), ({ width, height }) =>
+      [width.baseVal.value, height.baseVal.value]);
+    return [met, sizes.length > 0, sizes.filter(([w, h]) => w < 150 || h < 120)];
+"""
+"""Texts and panels that meet or are cut, and panels that are too small to be read."""
+
+OUTSIDE = """
+    const wide = [];
+    for (const element of document.body.querySelectorAll("*")) {
+      if (element.closest(".scroll")?.contains(element.parentNode) || element.closest("svg, .plot, script")) continue;
+      const { right, left, width } = element.getBoundingClientRect();
+      if (width && (right > innerWidth + 1 || left < -1)) wide.push(element.outerHTML.slice(0, 80));
+    }
+    return [wide, document.documentElement.scrollWidth];
+"""
+
+
+@pytest.mark.parametrize(
+    ("make", "width"),
+    [
+        (lambda: (samples.figure2(), samples.curves_of(samples.figure2())), 360),
+        (lambda: (samples.figure2(), samples.curves_of(samples.figure2())), 1400),
+        (lambda: (samples.long_names(), [None] * 180), 360),
+        (lambda: (samples.table1(), [None] * 8), 800),
+        (lambda: samples.many_constraints(9), 360),
+        (lambda: samples.many_constraints(9), 800),
+    ],
+)
+def test_nothing_is_cut_or_overlaps_at_any_width(browser: Any, tmp_path: Path, make: Any, width: int) -> None:
+    document, curves = make()
+    with seen_with(browser, width):
+        opened(browser, tmp_path, document, curves, command_line="cpd sweep " + "x" * 200)
+        draw_all(browser)
+        assert browser.execute_script(BOXES) == [[], True, []]
+        wide, scrolled = browser.execute_script(OUTSIDE)
+        assert wide == []
+        assert scrolled <= width
+        boxes = browser.find_elements("css selector", ".scroll")
+        assert boxes
+        assert browser.execute_script("return arguments[0].scrollWidth > 360", boxes[0])
+        if width == 360:  # the summary scrolls sideways within itself
+            assert browser.execute_script("return arguments[0].scrollWidth > arguments[0].clientWidth", boxes[0])
+
+
+def test_the_head_of_a_long_table_stays_where_it_is(browser: Any, tmp_path: Path) -> None:
+    opened(browser, tmp_path, samples.sixty_settings(), [None] * 60)
+    script = """
+        const box = document.querySelector('.scroll[aria-label="settings"]');
+        box.scrollTop = 500;
+        const [head, outer] = [box.querySelector("th").getBoundingClientRect(), box.getBoundingClientRect()];
+        return [box.scrollTop, Math.round(head.top - outer.top)];
+    """
+    assert browser.execute_script(script) == [500, 1]
+
+
+def page_color(browser: Any) -> str:
+    color: str = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+    return color
+
+
+def text_color(browser: Any) -> str:
+    color: str = browser.execute_script("return getComputedStyle(document.querySelector('.xtick text')).fill")
+    return color
+
+
+WHITE, BLACK = "rgb(255, 255, 255)", "rgb(23, 24, 28)"
+LIGHT_INK, DARK_INK = "rgb(29, 29, 31)", "rgb(236, 236, 239)"
+
+
+def test_the_page_follows_the_system_until_a_choice_which_is_kept(browser: Any, tmp_path: Path) -> None:
+    from selenium.webdriver.support.ui import Select
+
+    def look() -> tuple[str, str]:
+        draw_all(browser)
+        return page_color(browser), text_color(browser)
+
+    with seen_with(browser, 1200, "dark"):
+        address = opened(browser, tmp_path, samples.table1(), [None] * 8)
+        assert look() == (BLACK, DARK_INK)
+    with seen_with(browser, 1200, "light"):
+        assert look() == (WHITE, LIGHT_INK)  # the page is not opened again
+        Select(browser.find_element("id", "theme")).select_by_value("dark")
+        assert look() == (BLACK, DARK_INK)
+        browser.get(address)
+        loaded(browser)
+        assert look() == (BLACK, DARK_INK)
+        assert browser.find_element("id", "theme").get_attribute("value") == "dark"
+        Select(browser.find_element("id", "theme")).select_by_value("")
+        browser.get(address)
+        assert look() == (WHITE, LIGHT_INK)
+
+
+STOP = """
+    const at = document.activeElement, style = getComputedStyle(at);
+    const name = at.closest(".scroll")?.ariaLabel ?? at.closest(".legend")?.ariaLabel ?? "";
+    return [at.tagName, name, style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2];
+"""
+
+
+def test_the_tab_key_goes_through_the_page_in_its_order_and_out_of_it(browser: Any, tmp_path: Path) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    document, curves = samples.many_constraints(12)
+    opened(browser, tmp_path, document, curves)
+    draw_all(browser)
+    browser.execute_script("scrollTo(0, 0)")
+    stops: list[Any] = []
+    while not stops or (stops[-1][0] != "BODY" and len(stops) < 100):
+        ActionChains(browser).send_keys(Keys.TAB).perform()
+        stops.append(tuple(browser.execute_script(STOP)))
+    assert stops[-1][0] == "BODY"
+    assert all(visible for _, _, visible in stops[:-1])
+    summary = [("DIV", "summary"), ("BUTTON", "summary")]  # of two rows: it needs no filter
+    tables = [[("INPUT", ""), ("DIV", own), ("BUTTON", own)] for own in ("settings", "all runs")]
+    legends = [
+        ("BUTTON", f"Lines of {name}")
+        for name, n in (("Tuning", 2), ("Trade-off", 3), ("Dynamics", 7))
+        for _ in range(n)
+    ]
+    passed = [stop[:2] for stop in stops if stop[0] not in ("A", "PRE", "BODY")]
+    assert passed == [("SELECT", ""), ("SUMMARY", ""), *summary, *legends, *tables[0], *tables[1]]
+
+
+def test_arrow_keys_go_from_one_column_to_the_next(browser: Any, tmp_path: Path) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    opened(browser, tmp_path, samples.figure2(), [None] * 40)
+    first = header(browser, "settings", "method").find_element("css selector", "button")
+    browser.execute_script("arguments[0].focus()", first)
+    last = browser.execute_script("return arguments[0].closest('tr').cells.length", first) - 1
+    at = "return document.activeElement.parentNode.cellIndex"
+    for key, column in ((Keys.ARROW_RIGHT, 1), (Keys.END, last), (Keys.ARROW_RIGHT, last), (Keys.HOME, 0)):
+        ActionChains(browser).send_keys(key).perform()
+        assert browser.execute_script(at) == column
+    ActionChains(browser).send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.SPACE).perform()
+    assert header(browser, "settings", "feasible").get_attribute("aria-sort") == "ascending"
+    assert cells(browser, "settings", "feasible") == sorted(cells(browser, "settings", "feasible"))
+
+
+def test_the_legend_shows_and_hides_a_line_in_all_panels(browser: Any, tmp_path: Path) -> None:
+    opened(browser, tmp_path, samples.figure2(), [None] * 40)
+    draw_all(browser)
+    button = browser.find_element("css selector", "#figure-tuning .legend button")
+    script = """
+        const plots = document.querySelectorAll("#figure-tuning .plot");
+        return Array.from(plots, (plot) => plot.querySelectorAll(".trace").length);
+    """
+    for pressed, lines in (("true", 2), ("false", 1), ("true", 2)):
+        assert button.get_attribute("aria-pressed") == pressed
+        assert browser.execute_script(script) == [lines] * 4
+        browser.execute_script("arguments[0].click()", button)
+
+
+UNDRAWN = "return Array.from(document.querySelectorAll('.plot')).filter((each) => !each.querySelector('.trace')).length"
+SHOWN = "return arguments[0].filter((each) => document.querySelector(each)?.checkVisibility())"
+PRINTED = """
+    const names = (table) => Array.from(table.tHead.rows[0].cells, (cell) => cell.textContent);
+    const shown = (table) => Array.from(table.tBodies[0].rows).filter((row) => row.checkVisibility()).length;
+    return Array.from(document.querySelectorAll(".scroll"), (box) => {
+      const parts = Array.from(box.querySelectorAll(".paper table"));
+      const every = parts.length ? parts : [box.querySelector("table")];
+      const written = new Set(every.flatMap(names));
+      const lost = names(box.querySelector("table")).filter((name) => !written.has(name));
+      return [box.ariaLabel, lost, every.length, Array.from(new Set(every.map(shown)))];
+    });
+"""
+
+
+def test_paper_is_light_has_all_rows_and_no_controls(browser: Any, tmp_path: Path) -> None:
+    document, curves = samples.many_constraints(12, settings=20)
+    with seen_with(browser, 1200, "dark"):
+        opened(browser, tmp_path, document, curves)
+        field = browser.find_element("css selector", "#settings input")
+        field.send_keys("no row has this")
+        browser.execute_script("dispatchEvent(new Event('beforeprint'))")
+    with seen_with(browser, 700, "dark", "print"):
+        assert page_color(browser) == WHITE
+        assert text_color(browser) == LIGHT_INK
+        controls = ["nav", "select", "input", "output", ".modebar"]
+        assert browser.execute_script(SHOWN, [*controls, "h1", ".plot", "details li"]) == ["h1", ".plot", "details li"]
+        assert browser.execute_script(UNDRAWN) == 0
+        split = "return getComputedStyle(document.querySelector('.panel')).breakInside"
+        assert browser.execute_script(split) == "avoid"
+        assert browser.execute_script(BOXES) == [[], True, []]
+        assert browser.execute_script(OUTSIDE)[0] == []
+        summary, settings, runs = browser.execute_script(PRINTED)
+        assert summary[0::3] == ["summary", [2]]
+        assert settings[0::3] == ["settings", [40]]
+        assert runs[0::3] == ["all runs", [40]]
+        assert [lost for _, lost, _, _ in (summary, settings, runs)] == [[], [], []]
+        assert runs[2] > 4  # tables below each other, each as wide as the page
+    with seen_with(browser, 1200, "dark"):
+        browser.execute_script("dispatchEvent(new Event('afterprint'))")
+        assert page_color(browser) == BLACK
+        assert text_color(browser) == DARK_INK
+        assert browser.execute_script(SHOWN, ["nav", "details li"]) == ["nav"]
+        assert browser.find_elements("css selector", ".paper") == []

@@ -6,15 +6,13 @@ import json
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
 from rich.console import Console
 
-from cpd.errors import CpdError
 from cpd.outcome import ConstraintOutcome, Kkt, Run, RunKey, Status
 from cpd.verdict.document import Document
 from cpd.verdict.judgement import judge
-from cpd.views.tables.certificates import read_columns
 from cpd.views.tables.render import render, text
+from cpd.views.tables.shape import Shape
 
 
 def document(of: str = "strict", seeds: int = 1, old: bool = False) -> Document:
@@ -36,7 +34,7 @@ def document(of: str = "strict", seeds: int = 1, old: bool = False) -> Document:
 
 def shown(of: Document, *further: str, width: int = 120) -> str:
     console = Console(file=io.StringIO(), width=width, highlight=False, markup=False, emoji=False)
-    render(of, "table", console, further=further)
+    render(of, "table", console, shape=Shape(columns=further))
     found: Any = console.file
     return str(found.getvalue())
 
@@ -78,10 +76,3 @@ def test_data_has_all_of_it_and_old_runs_have_none() -> None:
     assert "kkt" not in next(csv.reader(io.StringIO(text(document(old=True), "csv"))))
     assert [run["kkt"] for run in json.loads(text(document(old=True), "json"))["runs"]] == [None, None]
     assert "-" in shown(document(old=True), "kkt")
-
-
-def test_names_of_columns_are_read() -> None:
-    assert read_columns("") == ()
-    assert read_columns("kkt, kkt") == ("kkt",)
-    with pytest.raises(CpdError, match=r"^--columns: 'ktt' is no further column; did you mean 'kkt'\?"):
-        read_columns("ktt")

@@ -685,7 +685,8 @@ def test_of_two_coefficients_that_meet_the_target_the_feasible_one_is_reported()
     assert "coefficient 0.220673406908 gives" in verdict_sentence(document)
 
 
-def test_iterations_that_were_shown_are_not_shown_again() -> None:
+def test_iterations_that_were_shown_are_not_shown_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     stream = io.StringIO()
     show(searched(), "table", stream, iterations_shown=True)
     expected = "\nsolved: for density 50 %, coefficient 0.220673406908 gives 49.51 %, after 3\n    trainings.\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -84,14 +84,14 @@ class Quantity:
         return {"<=": (float("-inf"), high), ">=": (low, float("inf")), "==": (low, high)}[str(self.sense)]
 
 
-def quantities(document: Document) -> list[Quantity]:
-    """Every constraint, the objective, and every metric that some run has."""
+def quantities(document: Document, constraints: Sequence[str] | None = None) -> list[Quantity]:
+    """Every constraint, or those that are named, the objective, and every metric that some run has."""
     metrics = dict.fromkeys(name for run in document["runs"] for name in run["metrics"])
-    constraints = [constraint(document, name) for name in document["constraints"]]
+    bounds = [constraint(document, name) for name in constraints or document["constraints"]]
     on = judges(document) == "held_out"
     others = [Quantity("objective", document["objective"], held_out=on)]
     others += [Quantity("metric", name, held_out=on) for name in metrics]
-    found = [*constraints, *(_with_share(quantity, document) for quantity in others)]
+    found = [*bounds, *(_with_share(quantity, document) for quantity in others)]
     names = [quantity.name for quantity in found]
     return [replace(quantity, named_again=names.count(quantity.name) > 1) for quantity in found]
 

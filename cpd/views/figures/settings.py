@@ -9,7 +9,7 @@ from operator import itemgetter
 
 from cpd.verdict.document import Document, is_number
 from cpd.verdict.summary import swept
-from cpd.views.plots.quantities import level_label
+from cpd.views.figures.quantities import level_label
 from cpd.views.printable import one_line
 from cpd.views.tables.lines import Line, lines, setting_text, swept_levels
 

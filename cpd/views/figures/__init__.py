@@ -1,0 +1,1 @@
+"""What figures show, as data that every drawing library takes."""
