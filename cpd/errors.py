@@ -7,7 +7,6 @@ import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 
 SURE = 0.7
 """Share of letters from which two words are taken for one whatever they begin with."""
@@ -106,6 +105,7 @@ def nearest(name: str, choices: Iterable[str]) -> str | None:
 
 def install(*packages: str) -> str:
     """The command that installs packages for the Python that runs cpd: cpd itself may be on no index."""
+    from importlib.metadata import PackageNotFoundError, distribution
     from shutil import which
 
     names = shlex.join(packages)
@@ -113,7 +113,11 @@ def install(*packages: str) -> str:
     if (first := which("pip")) is not None and os.path.realpath(os.path.dirname(first)) == own:
         return f"pip install {names}"
     python = shlex.quote(sys.executable)
-    return f"{python} -m pip install {names}" if find_spec("pip") else f"uv pip install --python {python} {names}"
+    try:
+        distribution("pip")  # not find_spec("pip"), at which setuptools takes its distutils away from torch's compiler
+    except PackageNotFoundError:
+        return f"uv pip install --python {python} {names}"
+    return f"{python} -m pip install {names}"
 
 
 @contextmanager

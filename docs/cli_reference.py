@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import typer
 
+from cpd.cli.help import METAVARS
 from cpd.cli.main import app
 
 TRAINING = ("sweep", "compare", "bisect")
@@ -85,7 +86,7 @@ def taken(one: Any, command: Any) -> str:
     choices = literals(annotation(one, command))
     if getattr(one, "is_flag", False):
         return ""
-    return one.metavar or "|".join(choices) or max(one.opts, key=len).strip("-").upper()
+    return one.metavar or METAVARS.get(one.name) or "|".join(choices) or max(one.opts, key=len).strip("-").upper()
 
 
 def annotation(one: Any, command: Any) -> Any:

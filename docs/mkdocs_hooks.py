@@ -14,6 +14,8 @@ from pymdownx.slugs import slugify
 ROOT = Path(__file__).resolve().parents[1]
 OUTSIDE = re.compile(r"\]\(\.\./([\w./-]+)(#[\w-]+)?\)")
 """A link from a page to a file of the repository outside of ``docs/``, as GitHub has it."""
+CELL = re.compile(r"<td[^>]*>.*?</td>", re.DOTALL)
+"""A cell of a table, in which GitHub takes the backslash from a ``|`` in code, and Python's Markdown does not."""
 HOME = {"README.md": "index.md"}
 """Files of which the site has a page of its own."""
 
@@ -40,3 +42,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Links to files outside of ``docs/`` lead to what the site has of them."""
     return OUTSIDE.sub(lambda link: f"]({HOME.get(link[1], link[1])}{link[2] or ''})", markdown)
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """A ``|`` in a table's code stands without the backslash that kept it from ending the cell."""
+    return CELL.sub(lambda cell: cell[0].replace("\\|", "|"), html)

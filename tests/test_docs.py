@@ -35,7 +35,18 @@ def shown(page: Path) -> str:
 
 
 def run(command: str, cpd: Forked) -> Finished:
-    """Run a line of a page: ``cpd`` in a process that starts at once, ``python`` as a user would."""
+    """Run a line of a page: ``cpd`` in a process that starts at once, ``python`` and pipes as a user would."""
+    if any(sign in f" {command} " for sign in (" < ", " | ")):
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+        piped = subprocess.run(
+            ["bash", "-c", f"set -o pipefail; {command}"],
+            cwd=cpd.folder,
+            env={**os.environ, "PATH": path, "COLUMNS": "100"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return Finished(piped.returncode, piped.stdout, piped.stderr)
     words, _, file = command.partition(" > ")
     program, *arguments = shlex.split(words)
     if program == "cpd":

@@ -58,6 +58,7 @@ def test_the_site_is_built_offline_and_asks_for_nothing_from_elsewhere(site: Pat
     pages = {path.relative_to(site).as_posix(): path.read_text(encoding="utf-8") for path in site.rglob("*.html")}
     named = {name.removesuffix(".md") + ".html" for name in pages_of(SITE["nav"])}
     assert named <= set(pages)
+    assert "bisection|illinois" in pages["cli.html"], "a choice in a table has no backslash"
     assert [f"{name}: {found[0]}" for name, text in pages.items() for found in ASKED.finditer(text)] == []
     styles = [*site.rglob("*.css"), *site.rglob("*.svg")]
     assert styles

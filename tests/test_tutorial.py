@@ -1,6 +1,7 @@
 """A new user who follows the tutorial word for word ends with a model file that plain torch loads."""
 
 import os
+import re
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
@@ -90,9 +91,15 @@ def test_the_tutorial_ends_with_a_model_that_plain_torch_loads(tmp_path: Path, e
             assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
             printed[command] = done.stdout
     assert unprinted(PAGE, printed) == []
+    shown = next(block.text for block in blocks(PAGE) if block.marker == "printed by: python serve.py")
+    assert numbers(printed["python serve.py"]) == pytest.approx(numbers(shown), abs=0.05)
     assert (folder / "biopsies.png").stat().st_size > 10_000
     assert (folder / "biopsies.html").stat().st_size > 10_000
     assert found_by(folder / "recall.pt", folder / "later.csv") >= 0.94
+
+
+def numbers(text: str) -> list[float]:
+    return [float(word) for word in re.findall(r"\d+\.\d+", text)]
 
 
 def found_by(weights: Path, table: Path) -> float:

@@ -22,7 +22,7 @@ app = typer.Typer()
 
 @app.command(short_help="Say what two stored sweeps differ in.")
 def diff(
-    a: Annotated[str, typer.Argument(metavar="SWEEP", help="An id, the start of one, a task's name, last, or last~1.")],
+    a: SweepArgument,
     b: SweepArgument = "last",
     *,
     code: Annotated[bool, typer.Option("--code", help="Also the lines of code that differ.")] = False,

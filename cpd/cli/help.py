@@ -41,6 +41,10 @@ GROUPS = {
 
 METAVARS = {
     "to": "FILE",
+    "sort": "COLUMN[,-COLUMN]",
+    "top": "N",
+    "columns": "COLUMN,...",
+    "title": "TEXT",
     "tolerance": "NUMBER",
     "confidence": "SHARE",
     "seed": "N",

@@ -16,7 +16,7 @@ app = typer.Typer()
 @app.command(short_help="Give a stored sweep tags and a note.")
 def tag(
     sweep: SweepArgument,
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Tags to give it.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Tags to give it.")] = None,
     *,
     remove: Annotated[
         list[str] | None, typer.Option("--remove", metavar="NAME", help="Take a tag away; may be given again.")

@@ -25,6 +25,7 @@ from cpd.run.events import (
 from cpd.spec.models import Task
 from cpd.trackers import Tracker
 from cpd.verdict.document import Document, Iteration
+from cpd.verdict.searching import searched_name
 from cpd.views.messages import failure_line, say
 from cpd.views.printable import one_line
 from cpd.views.progress import Shown, in_notebook, on_terminal, shown_here
@@ -81,9 +82,11 @@ class Watcher:
 
     def _read(self, task: Task) -> None:
         """Say what is to come while torch is loaded, which takes seconds."""
-        if self._shown is not None:  # somebody waits at a terminal
+        if self._shown is None:
+            return
+        if not in_notebook():  # somebody waits at a terminal
             self._say(announced(task))
-            self._shown.loading()
+        self._shown.loading()
 
     def _start(self, plan: Planned, batches: int, workers: int) -> None:
         """Say how many runs there are and how many the store had."""
@@ -107,7 +110,8 @@ class Watcher:
     def _iteration(self, iteration: Iteration, document: Document) -> None:
         """Say a line about an iteration of a search."""
         name = one_line(document["search"]["constraint"])
-        found = f"coefficient {number(iteration['coefficient'], 6)}, {name} {number(iteration['value'])}"
+        searched = one_line(searched_name(document["search"]))
+        found = f"{searched} {number(iteration['coefficient'], 6)}, {name} {number(iteration['value'])}"
         if not self.quiet:
             self._say(f"iteration {iteration['iteration']}: {found}")
 

@@ -6,11 +6,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 from command_line import SPEC, InProcess
 
 from cpd.cli.completion import SCRIPTS
+from cpd.cli.main import app
 from cpd.methods.registry import REGISTRY
 from cpd.views.plots.draw import KINDS
 
@@ -125,6 +128,18 @@ def test_what_cannot_be_read_is_not_completed(tmp_path: Path) -> None:
     for line in ("cpd sweep broken.yaml --levels ", "cpd show --store damaged.sqlite "):
         done = asked(line, tmp_path)
         assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "", ""), line
+
+
+def test_every_argument_that_is_a_sweep_is_completed() -> None:
+    commands: dict[str, Any] = vars(typer.main.get_command(app))["commands"]
+    wanted = {
+        (name, one.name): one._custom_shell_complete
+        for name, command in commands.items()
+        for one in command.params
+        if "SWEEP" in str(one.metavar)
+    }
+    assert {("show", "sweeps"), ("rm", "sweeps"), ("diff", "a"), ("diff", "b"), ("plot", "sweep")} <= set(wanted)
+    assert [key for key, found in wanted.items() if found is None] == []
 
 
 def test_no_word_needs_torch(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_a_long_vector_is_one_column_to_read(command: InProcess, tmp_path: Path)
     for form in ("table", "markdown", "latex"):
         shown = command("show", "last", "--format", form).stdout
         assert "worst of" in shown
-        assert max(len(line) for line in shown.splitlines() if "budget_exhausted" not in line) < 200
+        assert max(len(line) for line in shown.splitlines() if "exhausted" not in line) < 200
     rows = command("show", "last", "--format", "csv").stdout.splitlines()
     assert rows[0].count("constraints.g.value.") == 300
     assert (

@@ -230,3 +230,16 @@ def test_what_installs_a_package_is_for_this_python(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     assert install("a", "b") == "pip install a b"
     assert own != tmp_path
+
+
+def test_what_installs_a_package_costs_nothing_of_those_that_are_there(tmp_path: Path) -> None:
+    """Compiling works after it: looking for pip as a module makes setuptools drop its distutils."""
+    pytest.importorskip("setuptools", reason="torch's compiler needs it, and it is not installed")
+    program = (
+        "from cpd.errors import install\nassert 'pip install a' in install('a')\n"
+        "import setuptools, distutils.core\nassert '_distutils' in distutils.core.__file__, distutils.core.__file__\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program], env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

@@ -76,7 +76,7 @@ def test_a_disk_that_fills_up_midway_costs_no_result_on_the_screen(cpd: Forked, 
     whole = document(cpd(*SWEEP, "--no-store"))
     disk = tmp_path / "disk"
     there = ("--store", "disk/runs.sqlite")
-    with small_disk(disk, "200k"):
+    with small_disk(disk, "245k"):
         done = cpd(*SWEEP, *there)
         line = f"cpd: disk/runs.sqlite: the disk is full (SQLITE_FULL); {FREE_SPACE}\n"
         *notes, last = done.stderr.splitlines(keepends=True)

@@ -26,13 +26,13 @@ def print_laid_out(
     """Print tables, with lines above and below them.
 
     Args:
-        tables: Those without a row are left out.
+        tables: Those without a row are left out, unless it is said why there is none.
         form: ``table``, ``markdown`` or ``latex``.
         above: Of the first one.
         below: Of the last one.
         wide: Whether to leave nothing out, however long the lines are.
     """
-    tables = [table for table in tables if table.columns and len(table.columns[0].cells)]
+    tables = [table for table in tables if table.columns and (table.height or table.shown)]
     if form != "table":
         _write(_marked_up(tables, form, above, below))
         return

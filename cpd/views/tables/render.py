@@ -22,7 +22,7 @@ from cpd.views.tables.pager import page
 from cpd.views.tables.records import records, to_csv, to_frame
 from cpd.views.tables.runs import whole_section
 from cpd.views.tables.screen import shortened
-from cpd.views.tables.search import IterationPrinter, whole_search
+from cpd.views.tables.search import IterationPrinter, notes_of_iterations, whole_search
 from cpd.views.tables.section import Column, Section
 from cpd.views.tables.shape import DEFAULT, LEAST, MOST, Shape, group_sizes, shaped
 from cpd.views.tables.summary import summary_section
@@ -174,7 +174,7 @@ def _print_tables(
     if not iterations_shown:
         print_wrapped(title(document, MOST_NAMED if shape.narrow else None), console, "bold")
         print_wrapped(subtitle(document), console, "dim")
-    elif notes := whole_search(document).notes:
+    elif notes := notes_of_iterations(document):
         print_line("", console)
         for note in notes:
             print_wrapped(note, console)

@@ -20,7 +20,7 @@ from cpd.views.tables.lines import Line, lines, row_notes, share_decimals
 from cpd.views.tables.numbers import distinct, is_share, measured, number
 from cpd.views.tables.search_verdict import reported_iteration, seeds_of
 from cpd.views.tables.section import Column, Facts, Section
-from cpd.views.tables.shape import DEFAULT, Shape, numbered, shaped
+from cpd.views.tables.shape import DEFAULT, Shape, shaped
 from cpd.views.tables.terminal import UNLIMITED, console_on, fit, joined, print_header, print_line, print_wrapped
 
 PRUNED = "above, below: pruned, a training that was given up on that side of the target."
@@ -50,12 +50,13 @@ def whole_search(document: Document) -> Section:
     best = "best" if search["outcome"] == "solved" else ""
     marks = [best if i is nearest else "" if i["value"] is not None else "bad" for i in search["iterations"]]
     rows = lines(document)
-    notes = [*numbered(row_notes(rows, judges(document)))[0], *_notes(document)]
     columns = iteration_columns(document, distinct)
     own = [_line(rows, i, searched_name(search)) for i in search["iterations"]]
-    facts = [_facts(search, i, line) for i, line in zip(search["iterations"], own, strict=True)]
+    said = row_notes(own, judges(document))
+    facts = [_facts(search, *known) for known in zip(search["iterations"], own, said, strict=True)]
     named = ("iteration", one_line(searched_name(search)))
-    return Section("iterations", columns, marks, notes=notes, facts=facts, further=kkt_columns(own), named=named)
+    further, notes = kkt_columns(own), _notes(document)
+    return Section("iterations", columns, marks, notes=notes, facts=facts, further=further, named=named)
 
 
 def _line(rows: Sequence[Line], iteration: Iteration, searched: str) -> Line:
@@ -64,11 +65,21 @@ def _line(rows: Sequence[Line], iteration: Iteration, searched: str) -> Line:
     return next(found, Line("", {searched: iteration["coefficient"]}, {}, []))
 
 
-def _facts(search: SearchBlock, iteration: Iteration, line: Line) -> Facts:
+def notes_of_iterations(document: Document) -> list[str]:
+    """What is said of a search whose iterations were printed one by one, each footnote with those that it concerns."""
+    section, found = whole_search(document), dict[str, list[str]]()
+    for iteration, facts in zip(document["search"]["iterations"], section.facts, strict=True):
+        for note in dict.fromkeys(facts.notes):
+            found.setdefault(note, []).append(str(iteration["iteration"]))
+    each = [f"iteration{'s' * (len(of) > 1)} {', '.join(of)}: {note}" for note, of in found.items()]
+    return [*each, *section.notes]
+
+
+def _facts(search: SearchBlock, iteration: Iteration, line: Line, notes: Sequence[str]) -> Facts:
     """What an iteration is asked for by; the nearest to the target is the best."""
     value = iteration["value"]
     distance = math.inf if value is None else abs(value - search["target"])
-    return Facts(line.all_feasible, None, value is None and "pruned" not in iteration, (distance,))
+    return Facts(line.all_feasible, None, value is None and "pruned" not in iteration, (distance,), notes)
 
 
 def iteration_columns(document: Document, digits: Digits) -> list[Column]:

@@ -103,13 +103,18 @@ def print_line(line: str, console: Console, style: str = "") -> None:
     console.print(text, soft_wrap=True, highlight=False)
 
 
+FILLER = "\0"
+"""Stands for the second cell of a letter that takes two while a sentence is folded."""
+
+
 def print_wrapped(text: str, console: Console, style: str = "") -> None:
     """Print a sentence folded at words, its further lines indented."""
     wrapper = textwrap.TextWrapper(
         max(NARROWEST, console.width), subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
     )
-    for line in wrapper.wrap(text):
-        print_line(line, console, style)
+    measured = "".join(letter + FILLER * (cell_len(letter) - 1) for letter in text)
+    for line in wrapper.wrap(measured):
+        print_line(line.replace(FILLER, ""), console, style)
 
 
 def fit(columns: Sequence[Column], width: int, fold: bool = True) -> tuple[list[Column], list[str]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import wide_sweeps
+from rich.cells import cell_len
 from rich.console import Console
 from sample_documents import figure2, rate_run, table2, task, two_constraints
 
@@ -16,8 +17,10 @@ from cpd.verdict.judgement import judge
 from cpd.views.tables.lines import lines
 from cpd.views.tables.numbers import number
 from cpd.views.tables.render import render, sections, show, text
+from cpd.views.tables.search import notes_of_iterations
 from cpd.views.tables.section import Column, Facts, Section
 from cpd.views.tables.shape import ALL, Order, Shape, shaped
+from cpd.views.tables.terminal import print_wrapped
 from cpd.views.tables.worst import worst_of
 
 HEADED = re.compile(r"^[─-]+(?:  [─-]+)*$", re.MULTILINE)
@@ -291,6 +294,24 @@ def test_a_search_is_shaped_too() -> None:
     assert [c.name for c in kkt.columns][:3] == ["iteration", "coefficient", "stationarity residual"]
     with pytest.raises(CpdError, match="a search calls no training useful"):
         sections(table2(), Shape(only="useful"))
+
+
+def test_the_footnotes_of_a_search_have_their_marks() -> None:
+    document = table2()
+    first = document["search"]["iterations"][0]
+    run = next(r for r in document["runs"] if r["setting"] == {"coefficient": first["coefficient"]})
+    run["diagnosis"] = "budget_exhausted"
+    found = sections(document)[0]
+    assert (found.columns[-1].name, found.columns[-1].cells[:2]) == ("note", ["[1]", ""])
+    assert found.notes[0].startswith("[1] budget_exhausted")
+    assert notes_of_iterations(document)[0].startswith(f"iteration {first['iteration']}: budget_exhausted")
+
+
+def test_a_sentence_of_wide_letters_fits() -> None:
+    said = io.StringIO()
+    print_wrapped("名前 <= 1 (tolerance 0.001) " * 9, Console(file=said, width=40))
+    assert said.getvalue().count("名前") == 9
+    assert max(map(cell_len, said.getvalue().splitlines())) <= 40
 
 
 def test_very_many_columns_are_not_all_named() -> None:
