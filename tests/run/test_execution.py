@@ -24,6 +24,7 @@ from cpd.run.events import (
     SearchBegun,
     Stepped,
     SweepEnded,
+    TaskRead,
     WorkersReady,
 )
 from cpd.run.recording import Recording
@@ -186,8 +187,8 @@ def test_the_events_of_a_sweep(told: list[str]) -> None:
     events: list[Event] = []
     result = sweep(events.append, fuse=1, jobs=1)
     kinds = [type(event) for event in events if not isinstance(event, Stepped)]
-    assert kinds == [Planned, WorkersReady, *[RunsEnded, BatchEnded] * 2, SweepEnded]
-    planned = events[0]
+    assert kinds == [TaskRead, Planned, WorkersReady, *[RunsEnded, BatchEnded] * 2, SweepEnded]
+    planned = events[1]
     assert isinstance(planned, Planned)
     assert (planned.sweep, len(planned.keys), planned.found) == (result.id, 2, {})
     assert WorkersReady(batches=2, workers=1) in events
@@ -197,16 +198,16 @@ def test_the_events_of_a_sweep(told: list[str]) -> None:
     assert ended == [replace(run, model=None) for run in result.finished]
     again: list[Event] = []
     sweep(again.append)
-    assert [type(event) for event in again] == [Planned, WorkersReady, SweepEnded]
-    assert isinstance(again[0], Planned)
-    assert again[0].found.keys() == {run.key.id for run in result.finished}
+    assert [type(event) for event in again] == [TaskRead, Planned, WorkersReady, SweepEnded]
+    assert isinstance(again[1], Planned)
+    assert again[1].found.keys() == {run.key.id for run in result.finished}
 
 
 def test_the_events_of_a_search(told: list[str]) -> None:
     events: list[Event] = []
     task = with_target(load_task("concave", cpd.Overrides(set=("train.steps=20",))), {"target": "0.5"})
     result = cpd.bisect(task, options=cpd.Options(engine="eager", keep=False), listener=events.append)
-    assert events[0] == SearchBegun(task)
+    assert events[:2] == [TaskRead(task), SearchBegun(task)]
     lines = [event.iteration for event in events if isinstance(event, IterationEnded)]
     assert result.search is not None
     assert lines == result.search["iterations"]
