@@ -44,7 +44,7 @@ METAVARS = {
     "sort": "COLUMN[,-COLUMN]",
     "top": "N",
     "columns": "COLUMN,...",
-    "title": "TEXT",
+    "title": "WORDS",
     "tolerance": "NUMBER",
     "confidence": "SHARE",
     "seed": "N",
