@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from cpd.errors import CpdError, SpecError
 from cpd.run.events import Sink, TaskRead, nobody
@@ -20,25 +20,9 @@ from cpd.spec.validation import shown
 if TYPE_CHECKING:
     from cpd.engine.batch import Batch
     from cpd.engine.checking import Checked as Found
+    from cpd.results.checks import Finding
     from cpd.results.result import Result
     from cpd.run.trainer import Kind
-
-
-class Checked(Protocol):
-    """What was looked at, whether it is well, and what was found."""
-
-    @property
-    def check(self) -> str:
-        """What was looked at."""
-
-    @property
-    def ok(self) -> bool:
-        """Whether it is well."""
-
-    @property
-    def found(self) -> str:
-        """What was found."""
-
 
 MOST_CHECKED = 8
 """Programs of a task that are checked: each is evaluated."""
@@ -151,7 +135,7 @@ def bisect(
     return result
 
 
-def check(task: str | Task, overrides: Overrides | None = None, device: str = "cpu") -> Sequence[Checked]:
+def check(task: str | Task, overrides: Overrides | None = None, device: str = "cpu") -> Sequence[Finding]:
     """Check a task without training.
 
     Raises:
@@ -188,7 +172,7 @@ def check(task: str | Task, overrides: Overrides | None = None, device: str = "c
     return found
 
 
-def _checked_program(task: Task, program: Program, device: str) -> Sequence[Checked]:
+def _checked_program(task: Task, program: Program, device: str) -> Sequence[Finding]:
     """The same of a program, which is run once."""
     from cpd.run.bisection import keys_at
     from cpd.run.external_check import Checked, check

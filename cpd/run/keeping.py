@@ -92,9 +92,7 @@ class Keeping:
             outcome.runs = [replace(run, model=None) for run in outcome.runs]
             return
         ids = {planned: id_with(planned, outcome.inputs) for planned in [*outcome.written, *outcome.contents]}
-        of_programs = {
-            id_with(run.key.id or "", outcome.inputs): Path(run.model) for run in outcome.runs if run.model is not None
-        }
+        of_programs = _of_programs(outcome)
         known = [run for run in (*ids.values(), *of_programs) if run in self._before]
         self._mine |= {*ids.values(), *of_programs} - self._recording.finished(known)
         try:
@@ -116,7 +114,7 @@ class Keeping:
     def _drop(self, outcome: Trained) -> None:
         """Remove the models that programs wrote unasked, but not those that another sweep keeps."""
         models = self._recording.models
-        own = {id_with(r.key.id or "", outcome.inputs): Path(r.model) for r in outcome.runs if r.model is not None}
+        own = _of_programs(outcome)
         if models is None or not own:
             return
         for run in own.keys() - models.sizes().keys():
@@ -200,3 +198,8 @@ class Keeping:
         tensors, about = model_file.read(self._models.file(old))
         self._models.put(new, model_file.packed(tensors, replace(about, run=new)))
         self._models.remove([old])
+
+
+def _of_programs(outcome: Trained) -> dict[str, Path]:
+    """Where programs have written the models of their runs, by the runs' ids."""
+    return {id_with(run.key.id or "", outcome.inputs): Path(run.model) for run in outcome.runs if run.model is not None}

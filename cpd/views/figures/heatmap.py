@@ -6,10 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from cpd.errors import CpdError
 from cpd.verdict.document import Document
 from cpd.views.figures.chosen import broken_in, left_out
-from cpd.views.figures.hyperparameters import Family, Hyperparameter, families
+from cpd.views.figures.hyperparameters import Family, Hyperparameter, in_several
 from cpd.views.figures.quantities import Quantity, constraint, objective, several_seeds, spread
 from cpd.views.tables.lines import Line, is_best, is_useful, setting_text
 
@@ -73,17 +72,12 @@ def heatmap_data(document: Document, constraints: Sequence[str] | None = None) -
     Raises:
         CpdError: No method's settings differ in two hyperparameters.
     """
-    every = families(document)
-    found = [family for family in every if len(family.axes) > 1]
-    if not found:
-        hint = "try --kind tuning"
-        raise CpdError("no method's settings differ in two hyperparameters", place="--kind heatmap", hint=hint)
+    found, single = in_several(document, "heatmap", "two")
     few = len(document["constraints"]) <= MOST_CONSTRAINTS
     names = list(document["constraints"]) if constraints is None and few else constraints
     notes = [] if names is None else left_out(document, names)
     notes += [f"the first {MOST_MAPS} of {len(found)}"] if len(found) > MOST_MAPS else []
     notes += [f"{f.label}: a cell shows the best over {_others(f)}" for f in found[:MOST_MAPS] if len(f.axes) > 2]
-    single = [family.label for family in every if len(family.axes) < 2]
     notes += [f"not shown: {', '.join(single)}, of fewer than two"] if single else []
     maps = [_map(document, family, names) for family in found[:MOST_MAPS]]
     return Heatmap(maps, several_seeds(document), notes)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from cpd.errors import CpdError
 from cpd.verdict.document import Document, Plain, is_number
 from cpd.verdict.summary import SWEPT
 from cpd.views.figures.quantities import level_label
@@ -51,6 +52,24 @@ def families(document: Document) -> list[Family]:
         at = [level_label(document, name, row.levels[name]) for name in names]
         found.setdefault(", ".join([one_line(row.method), *at]), []).append(row)
     return [Family(label, own, _axes(own)) for label, own in found.items()]
+
+
+def in_several(document: Document, kind: str, many: str) -> tuple[list[Family], list[str]]:
+    """Those of them whose settings differ in several hyperparameters, and the labels of the others.
+
+    Args:
+        document: Contract 3's object.
+        kind: Of the picture that shows them.
+        many: How many hyperparameters it needs, in a word.
+
+    Raises:
+        CpdError: There are none.
+    """
+    every = families(document)
+    if found := [family for family in every if len(family.axes) > 1]:
+        return found, [family.label for family in every if len(family.axes) < 2]
+    message = f"no method's settings differ in {many} hyperparameters"
+    raise CpdError(message, place=f"--kind {kind}", hint="try --kind tuning")
 
 
 def _axes(rows: Sequence[Line]) -> list[Hyperparameter]:

@@ -6,11 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from cpd.errors import CpdError
 from cpd.verdict.document import Document
 from cpd.views.figures.chosen import left_out
 from cpd.views.figures.heatmap import BROKEN, MOST_CONSTRAINTS, bounds_of, mean_of
-from cpd.views.figures.hyperparameters import Family, families
+from cpd.views.figures.hyperparameters import Family, in_several
 from cpd.views.figures.limits import limits, on_log_scale, reached
 from cpd.views.figures.log_axis import power_text
 from cpd.views.figures.looks import wrapped
@@ -88,18 +87,13 @@ def parallel_data(document: Document, constraints: Sequence[str] | None = None) 
     Raises:
         CpdError: No method's settings differ in several hyperparameters.
     """
-    every = families(document)
-    found = [family for family in every if len(family.axes) > 1]
-    if not found:
-        hint = "try --kind tuning"
-        raise CpdError("no method's settings differ in several hyperparameters", place="--kind parallel", hint=hint)
+    found, single = in_several(document, "parallel", "several")
     few = len(document["constraints"]) <= MOST_CONSTRAINTS
     names = list(document["constraints"]) if constraints is None and few else constraints
     shown = None if names is None else list(names)[:MOST_QUANTITIES]
     notes = [] if shown is None else left_out(document, shown)
     notes += [f"the first {MOST_PANELS} of {len(found)}"] if len(found) > MOST_PANELS else []
     notes += _without(found[:MOST_PANELS])
-    single = [family.label for family in every if len(family.axes) < 2]
     notes += [f"not shown: {', '.join(single)}, of fewer than two hyperparameters"] if single else []
     panels = [_paths(document, family, shown) for family in found[:MOST_PANELS]]
     return Parallel(panels, several_seeds(document), notes)
