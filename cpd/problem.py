@@ -159,6 +159,8 @@ class Problem:
         ...         return {name: value.clamp(0, 1) for name, value in parameters.items()}
         ...     def constraint_data(self):
         ...         return None
+        ...     def constraint_features(self):
+        ...         return {"below": [[1.0]]}
         >>> methods = {"lagrangian": {"dual_lr": 1}}
         >>> cpd.check(problem=Median, constraints={"below": ">= 0.5"}, train={"steps": 10}, methods=methods).ok
         True
@@ -188,6 +190,14 @@ class Problem:
         ``constraint_batch``; where a finished model is judged, all of it.
         """
         return None
+
+    def constraint_features(self) -> Mapping[str, Any]:
+        """Return features of vector constraints, ``{name: numbers [k, d]}``, d for each of k components; default: none.
+
+        The method ``multiplier_model`` calculates multipliers from them; constraints that are missing here have
+        features of their place.
+        """
+        return {}
 
     def model(self) -> torch.nn.Module:
         """Return a fresh model; torch's generator is seeded with the run's seed before the call."""

@@ -14,7 +14,7 @@ import typer
 from cpd.cli.help import METAVARS
 from cpd.cli.main import app
 
-TRAINING = ("sweep", "compare", "bisect")
+TRAINING = ("sweep", "compare", "bisect", "gallery")
 """The commands that share the options of training."""
 HEADING = "Options of training"
 

@@ -71,6 +71,15 @@ def methods() -> str:
     return "\n".join(method(one) for one in REGISTRY.values())
 
 
+def overview() -> str:
+    """Every method in a line."""
+    rows = [
+        (f"[`{one.name}`](#{one.name})", one.summary, f"`{next(iter(one.hyperparameters))}`")
+        for one in REGISTRY.values()
+    ]
+    return table(("method", "what it does", "swept"), rows)
+
+
 def method(one: Method) -> str:
     """A method's part of the page."""
     parts = [
@@ -182,6 +191,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "train": train,
     "search": search,
     "optimizers": optimizers,
+    "overview": overview,
     "methods": methods,
     "growth": growth,
     "diagnoses": diagnoses,

@@ -33,9 +33,11 @@ ROOMS = {
     "trackers": {"errors"},
     "methods": {"errors"},
     "search": {"errors"},
+    "samplers": {"errors"},  # as the search: numbers in, numbers out
     "executors": {"errors"},
     "spec": {"methods", "outcome", "files", "errors"},  # a task names its runs by outcome.RunKey
-    "verdict": {"methods", "outcome", "errors"},  # what a method says of a price, and of what to do
+    # What a method says of a price, and of what to do; how far a search of several coefficients is from its aims.
+    "verdict": {"methods", "search", "outcome", "errors"},
     # A step counts where constraints hold, as the verdict does.
     "engine": {"shares", "problem", "methods", "outcome", "spec", "verdict", "files", "errors"},
     # Programs of the user's: no torch, and of the engine what finds a function's modules alone.
@@ -45,26 +47,27 @@ ROOMS = {
     # What a command came to, fresh or stored, without torch until a kept model is loaded.
     "results": {"engine", "spec", "store", "verdict", "views", "outcome", "files", "errors"},
     "run": {
-        "spec", "methods", "search", "executors", "engine", "external", "store", "verdict", "views", "results",
-        "trackers", "outcome", "errors",
+        "spec", "methods", "search", "samplers", "executors", "engine", "external", "store", "verdict", "views",
+        "results", "trackers", "outcome", "errors",
     },
     "cli": {"run", "results", "views", "store", "spec", "verdict", "errors"},
     "bridges": {"problem", "errors"},  # problems that were written for other libraries
     "cpd": {"run", "results", "spec", "bridges", "problem", "shares", "trackers", "external", "errors"},
-    "problems": {"cpd", "problem", "errors"},
+    "problems": {"cpd", "problem", "shares", "errors"},
 }  # fmt: skip
 
 # The packages from elsewhere that a room may import; a room that is not named imports none.
 PACKAGES = {
     "cli": {"typer", "click", "rich"},
     "engine": {"torch", "numpy", "platformdirs", "scipy", "safetensors", "cloudpickle"},
-    "problems": {"torch", "numpy", "sklearn"},
+    "problems": {"torch", "numpy", "sklearn", "pandas"},
     "problem": {"torch"},
     "bridges": {"torch"},
     "shares": {"torch"},
     "outcome": {"numpy"},
     "store": {"numpy"},
     "verdict": {"numpy"},
+    "samplers": {"optuna"},
     "executors": {"loky", "dask", "distributed", "ray"},
     "spec": {"pydantic", "yaml"},
     "views": {"pandas", "numpy", "rich", "matplotlib", "plotly", "jinja2", "IPython"},
@@ -89,6 +92,7 @@ HEAVY = {
     "ray",
     "sklearn",
     "scipy",
+    "optuna",
 }
 
 JUNK_DRAWERS = {

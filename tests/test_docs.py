@@ -341,6 +341,7 @@ def test_every_command_is_documented(name: str, command: Any) -> None:
 def test_options_that_the_pages_name_exist() -> None:
     options = {option for _, command in commands() for one in command.params for option in one.opts}
     others = {"--help", "--debug", "--nthreads", "--logdir", "--check", "--target-NAME", "--target-density"}
+    others |= {"--target-first", "--target-second"}  # of constraints of an example
     others |= {"--coef", "--dual-lr", "--seed", "--out"}  # of a program in an example
     lines = [line for page in PAGES[:1] for line in page.read_text(encoding="utf-8").splitlines()]
     lines += [line for page in PAGES[1:] for line in page.read_text(encoding="utf-8").splitlines() if "cpd" in line]

@@ -37,8 +37,11 @@ def methods(ctx: typer.Context) -> Words:
 
 def tasks_and_methods(ctx: typer.Context, incomplete: str) -> Words:
     """What ``compare`` takes: a task first, then methods; or methods alone."""
+    from cpd.spec.bundled import is_spec
+
     typed = _arguments(ctx)
-    return [*(() if typed else tasks(incomplete)), *(word for word in methods(ctx) if word not in typed)]
+    chosen = typed[1:] if typed and is_spec(typed[0]) else typed
+    return [*(() if typed else tasks(incomplete)), *(word for word in methods(ctx) if word not in chosen)]
 
 
 def sweeps(ctx: typer.Context) -> Words:
@@ -144,11 +147,14 @@ def _block(ctx: typer.Context, key: str) -> dict[str, Any]:
 
 
 def _task(ctx: typer.Context) -> str | None:
-    """The task on the line so far."""
+    """The task on the line so far; behind the first word a method's name is the method, as ``geco`` is both."""
     from cpd.spec.bundled import is_spec
+    from cpd.spec.words import methods
 
-    given = ctx.params.get("task")
-    return next((word for word in _arguments(ctx) if is_spec(word)), given)
+    given, (first, *others) = ctx.params.get("task"), _arguments(ctx) or [""]
+    if given and "named" in ctx.params:
+        return str(given)
+    return next((word for word in (first, *(set(others) - set(methods()))) if word and is_spec(word)), given)
 
 
 def _arguments(ctx: typer.Context) -> list[str]:

@@ -15,7 +15,7 @@ ORDER = (TRAIN, VERDICT, WHERE, KEPT, OUTPUT, OTHER)
 """Groups of options, in the order in which a help shows them; any others come before the last."""
 
 COMMANDS = {
-    "Train": ("sweep", "compare", "bisect"),
+    "Train": ("sweep", "compare", "bisect", "gallery"),
     "Prepare": ("tasks", "check", "import", "schema", "completion"),
     "Look": ("show", "best", "diff", "plot", "report", "watch", "runs"),
     "Take out and judge": ("model", "judge", "export"),

@@ -7,7 +7,20 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from cpd.cli import completion, diff, importing, judging, listing, models, stored, tagging, train, upkeep, watch
+from cpd.cli import (
+    completion,
+    diff,
+    gallery,
+    importing,
+    judging,
+    listing,
+    models,
+    stored,
+    tagging,
+    train,
+    upkeep,
+    watch,
+)
 from cpd.cli.console import say
 from cpd.cli.help import Command, Group
 from cpd.cli.streams import closed, nobody_reads, settle
@@ -24,7 +37,7 @@ app = typer.Typer(
     add_completion=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (train, listing, stored, diff, tagging, models, judging, watch, importing, completion, upkeep):
+for part in (train, gallery, listing, stored, diff, tagging, models, judging, watch, importing, completion, upkeep):
     for command in part.app.registered_commands:
         command.cls = Command
     app.add_typer(part.app, name="store" if part is upkeep else None)

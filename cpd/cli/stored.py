@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from cpd.cli import completing, shaping
 from cpd.cli.beside import print_labels, show_beside
 from cpd.cli.console import say
-from cpd.cli.options import Format, Store
+from cpd.cli.options import Format, Store, typed
+from cpd.errors import CpdError
+from cpd.spec.overrides import Overrides
 from cpd.views.output import named
 from cpd.views.printable import size
+
+if TYPE_CHECKING:
+    from cpd.results.result import Result
 
 app = typer.Typer()
 
@@ -59,6 +65,7 @@ def show(
             autocompletion=completing.judgements,
         ),
     ] = None,
+    transfer: Annotated[str | None, typed(Overrides, "transfer")] = None,
     store: Store = None,
     form: Format = "table",
     shaping: shaping.Shaping,
@@ -74,14 +81,35 @@ def show(
     sure = None if confidence is None else read_confidence(confidence)
     loaded = [history.load(one, store, tolerance, gap, judge, sure, judgement) for one in sweeps or ["last"]]
     found = {stored_sweep.info.id: result for stored_sweep, result in loaded}
+    if len(found) > 1 and transfer is not None:
+        raise CpdError("is of one sweep", place="--transfer", hint="show them one by one")
     if len(found) > 1:
+        shaping.check_beside()
         raise typer.Exit(show_beside(found, form, store, shaping.shape))
     stored_sweep, result = loaded[0]
+    result = result if transfer is None else carried_over(result, transfer)
     print_labels(stored_sweep.info.id, form, store)
     render.show(result.document, form, sys.stdout, shape=shaping.shape, paged=shaping.pager is not False)
     for note in result.notes if judgement is not None else _judgements(stored_sweep.info.id, store):
         say(note)
     raise typer.Exit(result.exit_code)
+
+
+def carried_over(result: Result, words: str) -> Result:
+    """A stored sweep whose settings are carried over between other cases than it was asked for.
+
+    Raises:
+        CpdError: It has no such cases.
+    """
+    from cpd.spec.transfer import transfer_of, words_of
+
+    place = "--transfer"
+    asked = words_of(words, place)
+    if result.search is not None or result.task.budget is not None:
+        hint = "show a sweep of grids"
+        raise CpdError("does not try each setting in both cases", place=place, hint=hint)
+    transfer = transfer_of(asked, result.task.grids, lambda key: place)
+    return replace(result, task=result.task.model_copy(update={"transfer": transfer}))
 
 
 def _judgements(sweep: str, store: str | None) -> list[str]:

@@ -43,10 +43,14 @@ def _columns(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_names(text, "--columns")))
 
 
-def _names(text: str, option: str) -> list[str]:
+def _constraints(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_names(text, "--constraints", "constraint")))
+
+
+def _names(text: str, option: str, kind: str = "column") -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
-        raise CpdError(f"'{text}' names no column", place=option, hint="write names with commas between them")
+        raise CpdError(f"'{text}' names no {kind}", place=option, hint="write names with commas between them")
     return names
 
 
@@ -70,6 +74,15 @@ class Shaping:
         ),
     ] = ()
     only: Annotated[Only | None, Option("Rows that are feasible, useful, or failed.")] = None
+    constraints: Annotated[
+        tuple[str, ...],
+        Option(
+            "The list of these constraints at the best settings, worst first, in place of the rows: names or patterns "
+            "with commas between, 'group_*', or all.",
+            metavar="NAMES",
+            read=_constraints,
+        ),
+    ] = ()
     wide: Annotated[bool, Option("All columns, however wide the terminal is.", ("--wide",))] = False
     pager: Annotated[
         bool | None,
@@ -81,7 +94,7 @@ class Shaping:
         """What is asked of a table."""
         from cpd.views.tables.shape import Shape
 
-        return Shape(self.sort, self.top, self.columns, self.only, self.wide)
+        return Shape(self.sort, self.top, self.columns, self.only, self.wide, constraints=self.constraints)
 
     def check_search(self) -> None:
         """See before a search that it can be shown so.
@@ -92,6 +105,16 @@ class Shaping:
         if self.only == "useful":
             raise CpdError("a search calls no training useful", place="--only", hint="valid: feasible, failed")
 
+    def check_beside(self) -> None:
+        """See that several sweeps can be shown so, side by side.
+
+        Raises:
+            CpdError: It asks for the list of constraints, which is one sweep's.
+        """
+        if self.constraints:
+            hint = "name one sweep, or leave it out"
+            raise CpdError("lists the constraints of one sweep", place="--constraints", hint=hint)
+
     def check(self, form: str) -> None:
         """See that a format is one that is shaped.
 
@@ -99,7 +122,7 @@ class Shaping:
             CpdError: It is data, which has all.
         """
         given = {"--sort": self.sort, "--top": self.top is not None, "--columns": set(self.columns) - {"kkt"}}
-        for option, value in {**given, "--only": self.only}.items():
+        for option, value in {**given, "--only": self.only, "--constraints": self.constraints}.items():
             if form in DATA and value:
                 message = f"shapes tables for reading, and {form} has every row and column"
                 raise CpdError(message, place=option, hint="leave it out, or use --format table, markdown or latex")

@@ -70,6 +70,17 @@ def compare(
             rich_help_panel=TRAIN,
         ),
     ] = None,
+    budget: Annotated[
+        int | None,
+        searched("N", "Give each method N trainings a seed, of settings between the ends of its grids.", min=1),
+    ] = None,
+    sampler: Annotated[
+        Literal["random", "grid", "tpe", "gp"] | None,
+        searched("random|grid|tpe|gp", "What chooses them: tpe and gp are Optuna's, and learn [default: random]."),
+    ] = None,
+    parallel: Annotated[
+        int | None, searched("N", "Settings that tpe or gp is asked for at once [default: 4].", min=1)
+    ] = None,
     shared: Shared,
 ) -> None:
     """Train several methods over their own settings and put them side by side.
@@ -80,7 +91,9 @@ def compare(
     from cpd.run import commands
 
     chosen, methods = task_and_methods(named or (), task)
-    words = replace(shared.overrides, methods=(*methods, *shared.overrides.methods))
+    given = {"trainings": budget, "sampler": sampler, "parallel": parallel}
+    asked = tuple((key, value) for key, value in given.items() if value is not None)
+    words = replace(shared.overrides, methods=(*methods, *shared.overrides.methods), budget=asked)
     if shared.output.dry_run:
         return foretell("compare", commands.load(chosen, words), shared)
     with for_data(), ConsoleSink(shared.output.quiet) as console:
@@ -91,13 +104,13 @@ def compare(
 def task_and_methods(named: Sequence[str], task: str | None) -> tuple[str, list[str]]:
     """The task and the methods of ``compare``: the task first, or behind ``--task``; alone, methods are ``rate``'s.
 
-    A first word that is neither a task nor a method is a slip of one: of a method where that is near, or where what
-    follows is no method either.
+    A first word that is both, as ``geco`` is, is the task. One that is neither is a slip: of a method where that is
+    near, or where what follows is no method either.
 
     Raises:
         CpdError: There is neither.
     """
-    from cpd.spec.bundled import is_spec
+    from cpd.spec.bundled import bundled, is_spec
     from cpd.spec.words import methods
 
     if task is not None:
@@ -106,7 +119,7 @@ def task_and_methods(named: Sequence[str], task: str | None) -> tuple[str, list[
         raise CpdError("the argument TASK is missing", place="compare", hint="see cpd compare --help")
     first, *others = named
     known = methods()
-    if first in known:
+    if first in known and all(first != one.name for one in bundled()):
         return "rate", list(named)
     slip = nearest(first, known) is not None or any(other not in known for other in others)
     return ("rate", list(named)) if slip and not is_spec(first) else (first, others)
@@ -121,10 +134,11 @@ def bisect(
         str | None, searched("METHOD.NAME", "What is searched [default: penalized.coefficient].")
     ] = None,
     target: Annotated[
-        str | None,
+        list[str] | None,
         searched(
             "[NAME=]VALUE",
-            "Value to reach, of NAME where there are several constraints; or --target-NAME [default: the task's].",
+            "Value to reach, of NAME where there are several constraints; or --target-NAME [default: the task's]. Of "
+            "several each by its own coefficient.",
             autocompletion=completing.levels,
         ),
     ] = None,
@@ -135,8 +149,12 @@ def bisect(
     high: Annotated[float | None, searched("NUMBER", "Largest coefficient [default: the task's, else 1].")] = None,
     max_trainings: Annotated[int | None, searched("N", "Most trainings [default: the task's, else 40].")] = None,
     strategy: Annotated[
-        Literal["bisection", "illinois"] | None,
-        searched("bisection|illinois", "How the next coefficient is chosen [default: the task's, else bisection]."),
+        Literal["bisection", "illinois", "coordinates", "simplex"] | None,
+        searched(
+            "bisection|illinois|coordinates|simplex",
+            "How the next coefficient is chosen; coordinates (one after the other) and simplex (all at once) search "
+            "one of each constraint [default: the task's, else bisection; of several targets coordinates].",
+        ),
     ] = None,
     parallel: Annotated[int, searched("N", "Coefficients to train at once in a round.", min=1)] = 1,
     shared: Shared,
@@ -161,6 +179,8 @@ def bisect(
     if shared.output.dry_run:
         return foretell("bisect", with_target(commands.load(task, shared.overrides), words), shared, parallel)
     shared.shaping.check_search()
+    if shared.overrides.transfer is not None:
+        raise CpdError("a search does not try each setting in both cases", place="--transfer", hint="use cpd sweep")
     live, wide = shared.output.form == "table" and shared.shaping.shape.is_plain, shared.shaping.wide
     with for_data() as data, ConsoleSink(shared.output.quiet, data if live else None, wide) as console:
         aimed = with_target(commands.load(task, shared.overrides), words)

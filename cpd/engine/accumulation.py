@@ -65,7 +65,11 @@ def means_of(evaluations: Iterator[Stacked]) -> Means:
 
 
 def gradients_of(
-    evaluations: Iterator[Stacked], means: Means, count: int, added: Callable[[Tensor], Tensor]
+    evaluations: Iterator[Stacked],
+    means: Means,
+    count: int,
+    added: Callable[[Tensor], Tensor],
+    weighed: Callable[[Tensor], Tensor] = lambda objective: objective,
 ) -> tuple[Gradients, Stacked]:
     """The window's gradient, and its means with what the evaluations have left of the models.
 
@@ -74,6 +78,7 @@ def gradients_of(
         means: Of the window.
         count: How many minibatches it has.
         added: What the method adds to the objectives ``[R]``, of the means of the surrogate values ``[R, C]``.
+        weighed: What counts of the objectives.
     """
     weight = _slope(means.at.surrogate, added) / means.times
     whole: Gradients = {}
@@ -82,7 +87,7 @@ def gradients_of(
         part = weight * at.surrogate
         if at.shown is not None:
             part = torch.where(at.shown, part, torch.zeros_like(part))
-        found = at.gradients((at.objective / count + part.sum(1)).sum())
+        found = at.gradients((weighed(at.objective) / count + part.sum(1)).sum())
         whole = {n: _added(whole.get(n), None if g is None else g.detach()) for n, g in found.items()}
         left = means.at._replace(buffers=at.buffers, parameters=at.parameters)
     return whole, left

@@ -99,6 +99,8 @@ class Dual(NamedTuple):
             own |= {"sum": torch.zeros_like(like), "count": torch.zeros_like(like)}
         if self.smooth is not None:
             own |= {"smoothed": torch.zeros_like(like), "first": torch.ones_like(like)}
+        if not self.exp and self.cap is None:
+            return Driven(state, own)
         multiplier = state.multiplier.expand_as(like)
         if self.exp:  # 0 is the default of a multiplier that starts as it is
             multiplier = torch.where(multiplier > 0, multiplier, torch.ones_like(multiplier))
@@ -137,11 +139,14 @@ class Dual(NamedTuple):
             g_bar = g
         if self.smooth is not None:
             g_bar = self._smoothed(g_bar, own, ready)
+        if method.shared and ready is not None:
+            g_bar, setting = torch.where(ready, g_bar, torch.zeros_like(g)), {**setting, "observed": ready}
         moved = self._moved(method, g_bar, state.method, own, setting, equality)
         if ready is not None:
-            moved = _where(ready, moved, state.method)
+            keep = ready.any(-1, keepdim=True) if method.shared else ready
+            moved = _where(keep, moved, state.method)
             if self.exp:
-                own["theta"] = torch.where(ready, own["theta"], state.own["theta"])
+                own["theta"] = torch.where(keep, own["theta"], state.own["theta"])
         if method.grow is not None:
             grown = method.grow(g, moved, setting, equality)
             moved = grown if observed is None else _where(observed, grown, moved)
@@ -240,6 +245,6 @@ def whole_numbers(values: list[int], like: Tensor) -> Tensor:
 
 
 def _where(keep: Tensor, new: Any, old: Any) -> Any:
-    """The leaves of the new state where ``keep`` ``[rows, C]`` says so."""
+    """The leaves of the new state where ``keep`` ``[rows, C]`` or ``[rows, 1]`` says so."""
     pairs = zip(leaves(new), leaves(old), strict=True)
     return refilled(new, [a if a is b else torch.where(keep, a, b) for a, b in pairs])

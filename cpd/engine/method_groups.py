@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from cpd.engine.dual import ONE_STEP, Clock, Column, Driven, Dual, asked, dual, whole_numbers
 from cpd.engine.dual_optimizer import DualOptimizer
+from cpd.engine.features import Features
 from cpd.engine.tree import Part, leaves, mapped, refilled
 from cpd.errors import CpdError
 from cpd.methods.hyperparameter import Hyperparameter
@@ -17,6 +19,9 @@ from cpd.methods.method import Method
 from cpd.methods.multipliers import DRIVEN, HELD_OUT
 from cpd.methods.registry import REGISTRY
 from cpd.outcome import RunKey
+
+MOST = 64
+"""Components of constraints whose gradients a step takes one by one."""
 
 States = tuple[Part, ...]
 """What the method of each group remembers."""
@@ -63,9 +68,12 @@ class MethodGroup(NamedTuple):
         setting = {**self.setting, "step": step}
         if self.dual is not None:
             return self.dual.update(self.method, violation, state, setting, equality, observed)
-        new = self.method.update(violation, state, setting, equality)
         if observed is None:
-            return new
+            return self.method.update(violation, state, setting, equality)
+        if self.method.shared:
+            setting["observed"], violation = observed, torch.where(observed, violation, torch.zeros_like(violation))
+            observed = observed.any(-1, keepdim=True)
+        new = self.method.update(violation, state, setting, equality)
         pairs = zip(leaves(new), leaves(state), strict=True)
         return refilled(new, [torch.where(observed, a, b) for a, b in pairs])
 
@@ -95,6 +103,7 @@ def group_name(key: RunKey) -> tuple[Any, ...]:
     setting = resolved(key)
     driven = asked(setting)
     words = {n: _kind(v) for n, v in setting.items() if isinstance(v, str | bool | Mapping) and n not in DRIVEN}
+    words |= {n: setting[n] for n, one in REGISTRY[key.method].hyperparameters.items() if one.of_constraints}
     return (key.method, *(f"{n}={v}" for n, v in sorted(words.items())), *driven)
 
 
@@ -116,6 +125,7 @@ class MethodGroups:
         equality: ``[C]`` bool.
         like: A tensor that gives dtype and device.
         clock: How long the training is: some hyperparameters are shares of it.
+        features: Of the constraints; None where the problem gives none.
     """
 
     def __init__(
@@ -125,13 +135,17 @@ class MethodGroups:
         equality: Tensor,
         like: Tensor,
         clock: Clock = ONE_STEP,
+        features: Features | None = None,
     ) -> None:
+        self.features = features = Features({}, "") if features is None else features
         self.equality = equality
         self.clock = clock
         self.runs = len(keys)
         starts = [k for k, key in enumerate(keys) if k == 0 or group_name(key) != group_name(keys[k - 1])]
         ends = [*starts[1:], len(keys)]
-        self.parts = [_group(keys, slice(a, b), sizes, like, clock) for a, b in zip(starts, ends, strict=True)]
+        self.parts = [
+            _group(keys, slice(a, b), sizes, like, clock, features) for a, b in zip(starts, ends, strict=True)
+        ]
 
     def init(self, like: Tensor) -> States:
         """The state of every group before the first step; ``like`` is ``[R, C]``."""
@@ -183,7 +197,9 @@ def _own(state: Any) -> Any:
     return mapped(lambda t: t.clone().contiguous(), state)
 
 
-def _group(keys: Sequence[RunKey], rows: slice, sizes: Mapping[str, int], like: Tensor, clock: Clock) -> MethodGroup:
+def _group(
+    keys: Sequence[RunKey], rows: slice, sizes: Mapping[str, int], like: Tensor, clock: Clock, features: Features
+) -> MethodGroup:
     own = [resolved(key) for key in keys[rows]]
     method = REGISTRY[keys[rows.start].method]
 
@@ -193,9 +209,14 @@ def _group(keys: Sequence[RunKey], rows: slice, sizes: Mapping[str, int], like: 
     declared = {n: one for n, one in method.hyperparameters.items() if n not in DRIVEN}
     setting = {n: _values(one, [s[n] for s in own], n, column, clock, like) for n, one in declared.items()}
     for name, one in declared.items():
+        if one.of_constraints:
+            setting[name] = features.of(int(own[0][name]), sizes, like)
         if one.others and isinstance(own[0][name], Mapping):
             place = f"methods.{method.name}.{name}"
             setting[name] = DualOptimizer([s[name] for s in own], sum(sizes.values()), like.device, place)
+    if method.velocities is not None and sum(sizes.values()) > MOST:
+        message = f"it takes the gradient of each of {sum(sizes.values()):,} components of constraints"
+        raise CpdError(message, place=f"methods.{method.name}", hint=f"{MOST} at most: take another method")
     alternating = setting.get("update", "alternating") == "alternating"
     return MethodGroup(method, rows, setting, alternating, dual(own, clock, column, like, f"methods.{method.name}"))
 
@@ -222,7 +243,8 @@ def _per_component(value: Any, name: str, sizes: Mapping[str, int]) -> list[floa
     numbers = list(value) if isinstance(value, list | tuple) else [value] * len(sizes)
     if len(numbers) != len(sizes):
         raise CpdError(f"{name} has {len(numbers)} numbers for {len(sizes)} constraints", place=name)
-    return [float(x) for x, size in zip(numbers, sizes.values(), strict=True) for _ in range(size)]
+    bounds = [math.inf if x == "none" else float(x) for x in numbers]  # of one constraint among others that have some
+    return [x for x, size in zip(bounds, sizes.values(), strict=True) for _ in range(size)]
 
 
 def _word(value: Any) -> Any:

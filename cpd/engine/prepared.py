@@ -13,6 +13,7 @@ import torch
 from cpd.engine.averages import Average
 from cpd.engine.counting import Counter
 from cpd.engine.evidence import value_of_all
+from cpd.engine.features import Features
 from cpd.engine.held_out import examples_in
 from cpd.engine.minibatches import Minibatches
 from cpd.engine.python_state import PythonState
@@ -44,6 +45,7 @@ class Prepared:
         metrics: Names of what is measured beside objective and constraints.
         held_out: Examples that are not trained on; None where there are none.
         counts: Examples of each part that were read, where only that tells how many there are.
+        features: Of the constraints, for methods that ask; None where the problem gives none.
     """
 
     keys: tuple[RunKey, ...]
@@ -60,6 +62,7 @@ class Prepared:
     metrics: tuple[str, ...] = ()
     held_out: Minibatches | None = None
     counts: dict[str, int] = field(default_factory=dict)
+    features: Features | None = None
 
     @property
     def device(self) -> torch.device:

@@ -10,10 +10,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from cpd.engine.ahead import first_ahead
 from cpd.engine.batch import Batch
 from cpd.engine.calling import Calls
 from cpd.engine.contract import check_senses
 from cpd.engine.counting import out_of_memory
+from cpd.engine.features import features_of
 from cpd.engine.generators import DATA_SEED, seed_all
 from cpd.engine.handing_over import workers_for
 from cpd.engine.held_out import Parts, divided
@@ -30,6 +32,7 @@ from cpd.engine.loading import (
 )
 from cpd.engine.method_groups import group_name, on_held_out
 from cpd.engine.minibatches import Minibatches, total_steps
+from cpd.engine.optimistic import first_optimistic
 from cpd.engine.paired import Paired
 from cpd.engine.prepared import Prepared, Refused, pads
 from cpd.engine.python_state import PythonState
@@ -40,8 +43,10 @@ from cpd.engine.tracebacks import ItemRaised
 from cpd.engine.tree import named, take
 from cpd.engine.trial import Trial
 from cpd.engine.two_players import TwoPlayers
+from cpd.engine.velocities import refuse_unprojected
 from cpd.engine.windows import Windows
 from cpd.errors import CpdError, DeviceError, SpecError
+from cpd.methods.registry import by_velocities, looks_ahead
 from cpd.outcome import RunKey
 from cpd.problem import Problem
 from cpd.spec.held_out import HALF
@@ -99,12 +104,20 @@ class Builder:
         if self.constraint_data is None and batch.train.constraint_batch_size is not None:
             message, hint = "the problem has no constraint_data()", "leave it out, or write that method"
             raise SpecError(message, place="train.constraint_batch_size", hint=hint)
+        self.features = features_of(self.problem, batch.keys, batch.problem.target)
         self.start = _first_state(self.problem)
         self.notes: list[str] = data_notes(batch.problem)
         self.searches = batch.train.optimizer.name in ONE_BY_ONE
         if self.searches and batch.fuse:
             said = f"{batch.train.optimizer.name} evaluates several times a step"
             self.notes.append(f"{said}: runs train one at a time")
+        if self.searches and (method := first_ahead(batch.keys)) is not None:
+            message = f"it looks a step ahead, which {batch.train.optimizer.name} does by itself"
+            raise SpecError(message, place=f"methods.{method}", hint="take another optimizer, or another method")
+        if self.searches and (method := first_optimistic(batch.keys)) is not None:
+            message = f"it corrects one gradient a step, and {batch.train.optimizer.name} takes several"
+            raise SpecError(message, place=f"methods.{method}", hint="take another optimizer, or another method")
+        refuse_unprojected(batch.keys, batch.train.optimizer.name if self.searches else None, batch.train.accumulate)
         check_batch_size(batch.problem, batch.train.batch_size)
         self.workers = self._stream(self.data) if isinstance(self.data, Stream) else 0
 
@@ -169,8 +182,8 @@ class Builder:
         yield from refused
         together = self._minibatches(0).batch_size is None
         for seeds in _sharing(models) if together else [[seed] for seed in models]:
-            for alike in ([key for key in keys if on_held_out(key) is moved] for moved in (False, True)):
-                own = [key for key in alike if key.seed in seeds]
+            for kind in dict.fromkeys(map(_kind, sorted(keys, key=_kind))):
+                own = [key for key in keys if key.seed in seeds and _kind(key) == kind]
                 there = {key.seed for key in own}
                 if own:
                     yield from self._seeds_group(own, {seed: models[seed] for seed in seeds if seed in there})
@@ -269,7 +282,7 @@ class Builder:
             sizes = (self.batch.train.batch_size, self.batch.train.constraint_batch_size)
             batches = TwoPlayers.of(batches, *self.moving, sizes, keys[0].seed)
         prepared = Prepared(tuple(keys), False, stack, tensors, first.surroundings, batches, self.data)
-        prepared.held_out = self._held_out()
+        prepared.held_out, prepared.features = self._held_out(), self.features
         trial = Trial(prepared, self._minibatches(keys[0].seed), self.batch.problem.target, self.notes)
         with ExitStack() as closers:
             closers.callback(batches.close)
@@ -283,6 +296,11 @@ class Builder:
         if fused and len(keys) == 1 and pads(prepared.run_size):
             return replace(prepared, keys=prepared.keys * 2, padded=True, models=take(prepared.models, [0, 0]))
         return prepared
+
+
+def _kind(key: RunKey) -> tuple[bool, bool, bool]:
+    """What two runs must share to be in one program: how often, on what, and for which gradients a step evaluates."""
+    return on_held_out(key), looks_ahead(key.method), by_velocities(key.method)
 
 
 def placed(model: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from cpd.engine.accumulation import Means, gradients_of, means_of, passed
+from cpd.engine.ahead import ahead, all_ahead
 from cpd.engine.bound import Tensors
 from cpd.engine.closures import Value, searched
 from cpd.engine.holding import Holding
 from cpd.engine.levels import Moving
 from cpd.engine.method_groups import MethodGroups, States
 from cpd.engine.minibatches import copied
+from cpd.engine.optimistic import corrected, earlier_of
 from cpd.engine.optimizers import Kept, Moment, scalar_dtype
 from cpd.engine.players import of_players
 from cpd.engine.recipe import Recipe
@@ -23,6 +25,9 @@ from cpd.engine.recorder import Record
 from cpd.engine.stacked import Gradients, Models, Stack, Stacked
 from cpd.engine.surroundings import Surroundings
 from cpd.engine.tree import take
+from cpd.engine.velocities import asks_velocities, velocities
+from cpd.engine.watched import told, watch
+from cpd.engine.weighing import weigher
 from cpd.outcome import RunKey
 
 
@@ -45,6 +50,7 @@ class State(NamedTuple):
         average: Sums of the parameters whose mean is judged, ``[R, ...]`` in double precision; none where the last are.
         seen: ``([R, names],)``, those at which a value of each constraint was observed, since then; empty where all
             always are.
+        earlier: Gradients of the step before, ``[R, ...]``; none where no method goes by them.
     """
 
     parameters: Tensors
@@ -60,6 +66,7 @@ class State(NamedTuple):
     held: Tensor
     average: Tensors
     seen: tuple[Tensor, ...] = ()
+    earlier: Tensors = {}  # noqa: RUF012
 
 
 class Step:
@@ -124,6 +131,7 @@ class Step:
             held=held,
             average={n: torch.zeros_like(p, dtype=scalar_dtype(p.device)) for n, p in summed.items()},
             seen=(held.clone(),) if self.stack.partial else (),
+            earlier=earlier_of(self.groups, models.parameters),
         )
 
     def alone(self, key: RunKey, row: int) -> Step:
@@ -132,7 +140,9 @@ class Step:
         step.stack, step.fixed, step.levels = self.stack.alone(), take(self.fixed, [row]), self.levels[row : row + 1]
         step.moving = None if self.moving is None else self.moving.of(row)
         step.holding = self.holding.of(row)
-        step.groups = MethodGroups([key], self.stack.sizes, self.groups.equality, self.levels, self.groups.clock)
+        step.groups = MethodGroups(
+            [key], self.stack.sizes, self.groups.equality, self.levels, self.groups.clock, self.groups.features
+        )
         step.without = set(self.without)
         return step
 
@@ -204,11 +214,16 @@ class Step:
 
         Source: the paper, equations (8)-(10).
         """
+        return ahead(self, state, batch) if all_ahead(self.groups) else self.moved(state, batch)
+
+    def moved(self, state: State, batch: Any, there: State | None = None) -> tuple[State, Record]:
+        """One step from a state, by what is found in that state, or in another one that is ``there``."""
+        there = state if there is None else there
         batch, own = of_players(batch)
         with torch.enable_grad():
-            moving = None if own is None else self.evaluate(state, own, training=False)
-            means = None if self.recipe.window == 1 else self._means(state, batch)
-            at = self.evaluate(state, batch) if means is None else means.at
+            moving = None if own is None else self.evaluate(there, own, training=False)
+            means = None if self.recipe.window == 1 else self._means(there, batch)
+            at = self.evaluate(there, batch) if means is None else means.at
             objective, surrogate = at.objective.detach(), at.surrogate.detach()
             moving, strict = (at, at.strict) if moving is None else (moving, _both_finite(at.strict, moving.strict))
             finite = torch.isfinite(torch.cat([objective.unsqueeze(1), surrogate, strict], 1))
@@ -218,18 +233,25 @@ class Step:
 
             def added(values: Tensor) -> Tensor:
                 violation = self.violation(values, state.step, at.shown)
-                return self.groups.penalty_term(violation, state.methods, methods)
+                return self.groups.penalty_term(violation, there.methods, methods)
 
+            if asks_velocities(self.groups):
+                methods = velocities(self, at, methods, state.step, active)
+            weighed = weigher(self.groups, there.methods, methods)
             if means is None:
-                gradients = at.gradients((at.objective + added(at.surrogate)).sum())
+                gradients = at.gradients((weighed(at.objective) + added(at.surrogate)).sum())
             else:
-                gradients, at = gradients_of(passed(self.evaluate, state, batch), means, len(batch), added)
+                gradients, at = gradients_of(passed(self.evaluate, there, batch), means, len(batch), added, weighed)
+            if watch(self.groups):
+                methods = told(self.groups, methods, self.stack, at.parameters, gradients, active)
         with torch.no_grad():
-            state = state._replace(parameters=at.parameters)
+            if there is state:
+                state = state._replace(parameters=at.parameters)
+            gradients, earlier = corrected(self.groups, gradients, state.earlier, state.step, active)
             if self.recipe.closure is None:
                 moved, optimizer, late = self._descend(state, gradients)
             else:
-                moved, optimizer, at = self._search(state, batch, at, gradients, added)
+                moved, optimizer, at = self._search(state, batch, at, gradients, (weighed, added))
                 late = state.late
             parameters = _where(active, moved, state.parameters)
             new = state._replace(
@@ -237,6 +259,7 @@ class Step:
                 buffers=_where(active, at.buffers, state.buffers),
                 optimizer=optimizer,
                 methods=methods,
+                earlier=earlier,
                 step=state.step + 1,
                 active=active,
                 steps=state.steps + active,
@@ -286,24 +309,24 @@ class Step:
         return self.stack.project(moved), kept, late
 
     def _search(
-        self, state: State, batch: Any, at: Stacked, gradients: Gradients, added: Callable[[Tensor], Tensor]
+        self, state: State, batch: Any, at: Stacked, gradients: Gradients, parts: Sequence[Callable[[Tensor], Tensor]]
     ) -> tuple[Tensors, dict[str, Kept], Stacked]:
         """The parameters of one run after a step that evaluates several times, its multipliers fixed.
 
         What is recorded of the step is its first evaluation; buffers are as the last one leaves them.
         """
-        left = at
+        left, (weighed, added) = at, parts
 
         def there(parameters: Tensors) -> Value:
             nonlocal left
             now = self.evaluate(state._replace(parameters=parameters, buffers=left.buffers), batch)
             left = at._replace(buffers=now.buffers)
-            total = now.objective + added(now.surrogate)
+            total = weighed(now.objective) + added(now.surrogate)
             return Value(total.detach(), now.gradients(total.sum()))
 
         lr = self.recipe.options(state.recipe, state.step)[0]["lr"].item()
         options = {**(self.recipe.closure or {}), "lr": lr}
-        here = Value((at.objective + added(at.surrogate)).detach(), gradients)
+        here = Value((weighed(at.objective) + added(at.surrogate)).detach(), gradients)
         moved, kept = searched(state.parameters, state.optimizer, options, here, there)
         return self.stack.project(moved), kept, left
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cpd.engine.ahead import all_ahead
 from cpd.engine.along import measure
 from cpd.engine.bound import Tensors
 from cpd.engine.checks import Checks
@@ -360,12 +361,12 @@ def _step(
     sign = _spread([-1.0 if c.sense == ">=" else 1.0 for c in by_name], stack.sizes, like)
     equality = _spread([c.sense == "==" for c in by_name], stack.sizes, like).bool()
     levels = torch.stack([_spread([k.levels[n] for n in stack.names], stack.sizes, like) for k in keys])
-    groups = MethodGroups(keys, stack.sizes, equality, like, clock)
+    groups = MethodGroups(keys, stack.sizes, equality, like, clock, prepared.features)
     path = moving(keys, constraints, stack.sizes, clock.steps, like)
     total = like.new_tensor([clock.steps])
     held = holding(keys, constraints, stack.sizes, like)
     step = Step(stack, groups, sign, levels, path, fixed, recipe, held, total)
-    if recipe.window > 1 and (prepared.draws or prepared.stateful):
+    if (recipe.window > 1 or all_ahead(step.groups)) and (prepared.draws or prepared.stateful):
         step.again = prepared.surroundings_now
     return step
 

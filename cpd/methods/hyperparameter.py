@@ -26,6 +26,8 @@ class Hyperparameter:
         refused: Keys that it may not hold, and why.
         schedule: Whether it is a schedule of ``torch.optim.lr_scheduler``, written as a recipe's, or one of the words.
         of_equalities: Whether numbers below ``minimum`` are valid where they apply to equality constraints alone.
+        of_constraints: Whether it is a number of features of the constraints; the method's functions get these in its
+            place, as a tensor ``[K, C]``, see :mod:`cpd.engine.features`.
         normal: From a valid value to the one that stands for all with the same meaning, so that these have one id.
     """
 
@@ -44,4 +46,5 @@ class Hyperparameter:
     refused: Mapping[str, str] = field(default_factory=dict)
     schedule: bool = False
     of_equalities: bool = False
+    of_constraints: bool = False
     normal: Callable[[Any], Any] = lambda value: value

@@ -32,6 +32,20 @@ class MultiplierOptimizer(Protocol):
         """The multipliers ``[..., C]`` after a step of ascent along the violation ``g``, and what it keeps."""
 
 
+class Velocities(NamedTuple):
+    """What a step asks of each constraint, each ``[..., C]``.
+
+    Attributes:
+        fall: How fast its violation must at least fall along the step; of equalities, how fast exactly.
+        held: Bool: whether the step is held to that.
+        last: The multipliers of the step before, to begin with.
+    """
+
+    fall: Tensor
+    held: Tensor
+    last: Tensor
+
+
 class Method(NamedTuple):
     """How constraints enter training.
 
@@ -48,6 +62,21 @@ class Method(NamedTuple):
             run is trained, so that a constraint which is far from its level may still come back.
         move: The part of ``update`` that moves multipliers, and all that goes with them; None where that is all of it.
         grow: The other part: ``update`` is ``move`` and then ``grow`` on the same violation.
+        slope: ``(norm, state) -> state``: told after each step the norm ``[..., 1]`` of the gradient of the objective
+            and the penalty term together, projected as the problem projects; None where the method does not ask, and
+            then nothing is computed.
+        weight: ``state -> [...]``, 1 or 0: whether the objective counts in a step; None where it always does.
+        shared: Whether a step that shows some constraints alone moves what it remembers of the others too: then the
+            violation of those is 0, and ``observed`` in the setting says which are shown, ``[..., C]`` bool. Leaves of
+            its state need not be ``[..., C]``.
+        optimistic: Whether the model moves along twice its gradient less that of the step before, see
+            :mod:`cpd.engine.optimistic`.
+        extrapolates: Whether a step looks ahead, and moves from where it stands by what it finds there, see
+            :mod:`cpd.engine.ahead`.
+        velocities: ``state -> Velocities``: what the direction of a step must do to each constraint, see
+            :mod:`cpd.engine.velocities`; None where the model moves along the gradient of what is added. Its runs are
+            programs of their own.
+        solved: ``(multiplier, state) -> state``: told the multipliers ``[..., C]`` that give this direction.
         check: From a setting as a spec has it, only what is given, and the names of the equality constraints: raises a
             :class:`~cpd.errors.CpdError`, whose place is the hyperparameter, where it makes no sense.
         price: From a setting with its defaults, the place of a constraint among the names and its violation: what a
@@ -66,6 +95,13 @@ class Method(NamedTuple):
     moves: Callable[[Mapping[str, Any]], bool] = lambda setting: True
     move: Callable[[Tensor, State, Setting, Tensor], State] | None = None
     grow: Callable[[Tensor, State, Setting, Tensor], State] | None = None
+    slope: Callable[[Tensor, State], State] | None = None
+    weight: Callable[[State], Tensor] | None = None
+    shared: bool = False
+    optimistic: bool = False
+    extrapolates: bool = False
+    velocities: Callable[[State], Velocities] | None = None
+    solved: Callable[[Tensor, State], State] | None = None
     check: Callable[[Mapping[str, Any], Sequence[str]], None] = lambda setting, equalities: None
     price: Callable[[Mapping[str, Any], int, float], float | None] = lambda setting, place, violation: None
     advice: Mapping[str, str] = ADVICE

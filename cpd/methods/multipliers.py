@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cpd.errors import CpdError
+from cpd.methods.advice import ADVICE, MULTIPLIER_HURRY
 from cpd.methods.hyperparameter import Hyperparameter
 
 DRIVEN: Mapping[str, Hyperparameter] = {
@@ -47,6 +48,9 @@ DRIVEN: Mapping[str, Hyperparameter] = {
 }
 """By name; with its default each adds nothing to a step."""
 
+MULTIPLIER_ADVICE: Mapping[str, str] = {**ADVICE, "hurry": MULTIPLIER_HURRY}
+"""Of a method that moves multipliers by ``dual_lr``, for it to put its own in place."""
+
 HELD_OUT = "held_out"
 
 MULTIPLIERS_ON = Hyperparameter(
@@ -83,6 +87,11 @@ DUAL_OPTIMIZER = Hyperparameter(
     refused={"lr": "its step-size is dual_lr", "maximize": "multipliers always ascend"},
     normal=_normal,
 )
+
+
+def driven_without(*names: str) -> dict[str, Hyperparameter]:
+    """:data:`DRIVEN` without those that a method's own equation leaves no room for."""
+    return {name: one for name, one in DRIVEN.items() if name not in names}
 
 
 def check(setting: Mapping[str, Any], equalities: Sequence[str]) -> None:

@@ -43,6 +43,8 @@ def update(g: Tensor, state: State, setting: Setting, equality: Tensor) -> State
       term of the first step is 0 too.
     - ``zeros`` (Cooper's other choice): xi_{-1} = 0, and the first step is like any other: kp (1 - nu) e_0.
 
+    With kp = ki and nu = 0 it is optimistic gradient ascent, ``lambda + eta k (2 e_t - e_{t-1})``.
+
     Args:
         g: Strict violation e ``[..., C]``.
         state: Multipliers and smoothed error.

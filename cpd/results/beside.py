@@ -11,6 +11,7 @@ from cpd.verdict.gap import Gap
 from cpd.verdict.judged import On, decided_by
 from cpd.verdict.judgement import judge
 from cpd.verdict.searching import searched_again
+from cpd.verdict.several import several_again
 
 
 def judged_beside(
@@ -38,6 +39,7 @@ def judged_beside(
         return None
     on: On = "training" if decided_by(runs, task.judge) == "held_out" else "held_out"
     if search is not None:
-        search = searched_again(search, runs, task.constraints, task.train.dtype, on)
+        again = several_again if "targets" in search else searched_again
+        search = again(search, runs, task.constraints, task.train.dtype, on)
     found = judge(task, runs, gap=gap, search=search, summary=search is None, on=on, confidence=confidence)
     return found if judgement is None else {**found, "judgement": judgement}

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import cast
 
 from cpd.errors import CpdError, StoreError
-from cpd.outcome import Run
+from cpd.outcome import Run, is_dotted
 from cpd.results.result import Result
+from cpd.results.studies import by_study
 from cpd.spec.identity import runs
 from cpd.spec.models import Task, task_from_json
 from cpd.store import judgements
@@ -112,6 +113,12 @@ def result(
     return replace(found, record=stored.record)
 
 
+def _of_task(task: Task, run: Run) -> Run:
+    """A run that a sampler chose, with those dotted keys alone that the task varies."""
+    setting = {key: value for key, value in run.key.setting.items() if not is_dotted(key) or key in task.grids}
+    return replace(run, key=replace(run.key, setting=setting))
+
+
 def judged(found: Result, judgement: Judgement, on: On | None = None) -> Result:
     """A sweep's kept models as other examples show them.
 
@@ -155,6 +162,8 @@ def _gap(kept: object) -> Gap:
 
 def _as_planned(task: Task, stored: StoredSweep) -> list[Run]:
     """The runs with the dotted keys of this sweep: one that another sweep trained has that one's in the store."""
+    if task.budget is not None and stored.search is None:
+        return by_study(task, [_of_task(task, run) for run in stored.runs])
     if not task.grids:
         return [replace(run, key=replace(run.key, setting=run.key.hyperparameters)) for run in stored.runs]
     planned = dict(enumerate(runs(task)))

@@ -14,11 +14,13 @@ from cpd.errors import StoreError, options_as_arguments
 from cpd.outcome import Recorded, Run, Status
 from cpd.spec.models import Task
 from cpd.store.records import SweepRecord
+from cpd.verdict.budgets import Spent, equal_budgets
 from cpd.verdict.document import Document, JudgementRow, SearchBlock
 from cpd.verdict.gap import CONFIDENCE, GAP, Gap
-from cpd.verdict.judged import as_judged, decided_by
+from cpd.verdict.judged import as_judged, decided_by, judged_rows, judges
 from cpd.verdict.judgement import judge
 from cpd.verdict.settings import any_feasible
+from cpd.verdict.transfer import Cases, carried_over
 
 if TYPE_CHECKING:
     import pandas
@@ -88,6 +90,15 @@ class Result:
             on=self.task.judge,
             confidence=self.confidence,
         )
+        if self.task.budget is not None and not searched:
+            budget, task = self.task.budget, self.task
+            rows = judged_rows(document["runs"], judges(document))
+            spent = Spent(budget.trainings, budget.sampler)
+            document["budget"] = equal_budgets(rows, spent, self.gap, task.constraints, task.train.dtype)
+        if (asked := self.task.transfer) is not None and not searched:
+            rows = judged_rows(document["runs"], judges(document))
+            cases = Cases(asked.source, asked.target)
+            document["transfer"] = carried_over(rows, cases, self.gap, self.task.constraints, self.task.train.dtype)
         return document if self.judgement is None else {**document, "judgement": self.judgement}
 
     def with_models(self, files: Mapping[str, str]) -> Result:

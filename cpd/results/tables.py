@@ -9,6 +9,7 @@ import pandas
 
 from cpd.verdict.averages import mean
 from cpd.verdict.document import Document, is_number
+from cpd.verdict.searching import searched_name, tried
 from cpd.views.tables.lines import Line, best_line, entry_of, is_useful, lines
 from cpd.views.tables.records import Record, records
 from cpd.views.tables.search_verdict import reported_iteration
@@ -82,7 +83,7 @@ def _is_best(document: Document, line: Line) -> bool:
     """Whether a setting is the best of its method at its levels, or the coefficient that a search found."""
     if "search" in document:
         found = reported_iteration(document) if document["search"]["outcome"] == "solved" else None
-        return found is not None and line.given.get("coefficient") == found["coefficient"]
+        return found is not None and line.given.get(searched_name(document["search"])) == tried(found)
     entry = entry_of(document, line)
     return entry is not None and best_line([line], entry) is line
 

@@ -80,6 +80,8 @@ class Batches:
         """The rule for giving up: in a sweep on what will not be feasible, in a search on what will miss the target."""
         if not self.pruning:
             return None
+        if self._search is not None and self._search.is_several:
+            return None  # of each constraint the value is needed
         return Prune() if self._search is None else Prune(self._search.constraint, both_sides=True)
 
     @property

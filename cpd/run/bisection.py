@@ -5,49 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from cpd.errors import SpecError
 from cpd.outcome import Run, RunKey, Status
-from cpd.results.result import Result
-from cpd.run.advice import advice
-from cpd.run.events import IterationEnded, SearchBegun
+from cpd.run.events import IterationEnded
 from cpd.run.execution import Session
 from cpd.run.target import fixed_setting
 from cpd.search.bisection import propose
 from cpd.search.bracket import State, observe, start
 from cpd.search.ending import Outcome, outcome
+from cpd.search.several_ending import Ending
 from cpd.search.strategies import STRATEGIES
 from cpd.spec.identity import with_ids
 from cpd.spec.models import Search, Task
 from cpd.spec.searched import DEFAULT, Searched, not_searchable
+from cpd.spec.searched import searched_of as named_in
 from cpd.verdict.document import Document, Iteration, RunRow, SearchBlock
 from cpd.verdict.feasibility import EPSILON
 from cpd.verdict.judged import On, decided_by, judged_run
 from cpd.verdict.judgement import judge
 from cpd.verdict.searching import averaged, is_whole, mean_of, reported, violated
-
-DOUBTFUL = ("unattainable", "not_bracketed")
-"""What is not said of a target before every training that says so was trained to the end."""
-
-
-def searched(session: Session, search: Search, parallel: int) -> Result:
-    """Train in rounds until the search has an outcome.
-
-    Raises:
-        CpdError: The constraint is a vector, or another mistake of the problem's; see :meth:`Session.train`.
-    """
-    assert search.constraint is not None, "a task that is searched knows of what"
-    session.tell(SearchBegun(session.task))
-    loop = SearchLoop(session, search, parallel)
-    try:
-        end = loop.run()
-        if end is not None and end.kind in DOUBTFUL and loop.pruned:
-            session.say("the search ended on trainings that were given up: they are trained to the end")
-            session.train_to_the_end()
-            end = loop.run()
-    except SpecError as error:
-        raise error.located(session.task.at) from error
-    block = loop.block(end)
-    return session.result(loop.runs, search=block, advice=advice(session.task, search, block, end))
 
 
 class SearchLoop:
@@ -69,7 +44,7 @@ class SearchLoop:
         self._rows: list[RunRow] = []
         self._name = searched_of(session.task).name
 
-    def run(self) -> Outcome | None:
+    def run(self) -> Outcome | Ending | None:
         """Train until there is an outcome; None where a training failed or nothing more can be stored."""
         state = self._start()
         while (end := outcome(state)) is None:
@@ -82,22 +57,27 @@ class SearchLoop:
                 return None
         return end
 
-    def block(self, end: Outcome | None) -> SearchBlock:
+    def block(self, end: Outcome | Ending | None) -> SearchBlock:
         """The search as contract 3 has it; ``end`` is None before its end."""
+        block = self._block(end.kind if end is not None else "out_of_budget")
+        seeds = len(self.session.task.seeds)
+        if block["outcome"] == "solved" and (best := reported(block, seeds)) and not is_whole(best, seeds):
+            block["outcome"] = "infeasible"
+        return block
+
+    def _block(self, ended: str) -> SearchBlock:
+        """What every search has: what was sought, how it ended, and its iterations."""
         search = self.search
         block: SearchBlock = {
             "constraint": search.constraint or "",
             "target": search.target,
             "tolerance": search.tolerance,
-            "outcome": end.kind if end is not None else "out_of_budget",
+            "outcome": ended,
             "trainings": len(self.runs),
             "iterations": list(self.iterations),
         }
         if search.hyperparameter is not None:
             block["hyperparameter"] = search.hyperparameter
-        seeds = len(self.session.task.seeds)
-        if block["outcome"] == "solved" and (best := reported(block, seeds)) and not is_whole(best, seeds):
-            block["outcome"] = "infeasible"
         return block
 
     def _start(self) -> State:
@@ -150,7 +130,7 @@ class SearchLoop:
             self.pruned = True
             row["pruned"] = "above" if stood > target else "below"
         self.iterations.append(row)
-        return _seed_values(own, name) if stood is None else stood
+        return seed_values(own, name) if stood is None else stood
 
     def _document(self) -> Document:
         """The search so far, judged."""
@@ -160,12 +140,11 @@ class SearchLoop:
 
 def searched_of(task: Task) -> Searched:
     """The hyperparameter that a task is searched along; the penalty coefficient of one that says nothing."""
-    written = task.search.hyperparameter if task.search is not None else None
-    return DEFAULT if written is None else Searched(*written.split(".", 1))
+    return named_in(task.search)
 
 
-def keys_at(task: Task, coefficients: Sequence[float]) -> list[RunKey]:
-    """The runs with these values of the hyperparameter that is searched, every seed."""
+def keys_at(task: Task, coefficients: Sequence[float | list[float]]) -> list[RunKey]:
+    """The runs with these values of the hyperparameter that is searched, or one of each constraint; every seed."""
     levels = {n: c.level for n, c in task.constraints.items()}
     found = searched_of(task)
     others = fixed_setting(task, found) if task.program is not None or found != DEFAULT else {}
@@ -177,7 +156,7 @@ def _iteration(runs: Sequence[Run], coefficient: float, constraint: str, number:
     """One line of the search: means over the seeds that completed; None where none did, or one was given up."""
     whole = not any(run.status in (Status.PRUNED, Status.FAILED) for run in runs)
     good = [run for run in runs if run.status is Status.COMPLETED] if whole else []
-    _seed_values(good, constraint)
+    seed_values(good, constraint)
     found = averaged(good, constraint)
     return {
         "iteration": number,
@@ -190,7 +169,7 @@ def _iteration(runs: Sequence[Run], coefficient: float, constraint: str, number:
     }
 
 
-def _seed_values(runs: Sequence[Run], constraint: str) -> list[float | None]:
+def seed_values(runs: Sequence[Run], constraint: str) -> list[float | None]:
     """Each run's own value, None where it gave none."""
     done = (run.constraints[constraint].value if run.status is Status.COMPLETED else None for run in runs)
     return [_scalar(value, constraint) for value in done]

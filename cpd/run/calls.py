@@ -15,7 +15,7 @@ from cpd.run import commands
 from cpd.run.events import Sink
 from cpd.run.options import Options
 from cpd.run.python_words import speaking
-from cpd.run.target import with_target
+from cpd.run.target import SEVERAL, with_target
 from cpd.run.task import Task
 from cpd.run.watching import listening
 from cpd.spec import models
@@ -93,7 +93,8 @@ class BisectWords(CommonWords, total=False):
     """Those of a search.
 
     Attributes:
-        target: The value to reach, or ``{constraint: value}`` where a task has several.
+        target: The value to reach, or ``{constraint: value}`` where a task has several; of several constraints each is
+            brought to its own by a coefficient of its own.
         tolerance: How close to it is close enough.
         low: The smallest coefficient.
         high: The largest.
@@ -106,7 +107,7 @@ class BisectWords(CommonWords, total=False):
     low: float
     high: float
     max_trainings: int
-    strategy: Literal["bisection", "illinois"]
+    strategy: Literal["bisection", "illinois", "coordinates", "simplex"]
 
 
 class CheckWords(TaskWords, total=False):
@@ -237,12 +238,15 @@ def _searched(extra: Mapping[str, Any], call: str) -> dict[str, Any]:
     """The keywords of a search as the task has them; a target may name its constraint."""
     found = dict(extra)
     if isinstance(target := found.get("target"), Mapping):
-        ((found["constraint"], found["target"]),) = _one(target, call).items()
+        if len(target) > 1 or found.get("strategy") in SEVERAL:
+            found["targets"] = dict(_named(found.pop("target"), call))
+        else:
+            ((found["constraint"], found["target"]),) = _named(target, call).items()
     return found
 
 
-def _one(target: Mapping[str, Any], call: str) -> Mapping[str, Any]:
-    if len(target) != 1:
+def _named(target: Mapping[str, Any], call: str) -> Mapping[str, Any]:
+    if not target:
         raise CpdError(f"{shown(dict(target))} is no target", place=f"{call}: target", hint='write {"NAME": VALUE}')
     return target
 
@@ -327,7 +331,7 @@ def _target(extra: Mapping[str, Any], call: str) -> dict[str, Any]:
     """The keywords of a search in the command line's words."""
     found = {name: _plain(name, value, call) for name, value in extra.items()}
     if isinstance(target := found.get("target"), dict):
-        found["target"] = "=".join(str(part) for one in _one(target, call).items() for part in one)
+        found["target"] = [f"{name}={value}" for name, value in _named(target, call).items()]
     return found
 
 

@@ -8,8 +8,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cpd.errors import CpdError, SpecError
+from cpd.methods.registry import by_velocities, looks_ahead
 from cpd.run.events import Sink, TaskRead, nobody
 from cpd.run.options import Options
+from cpd.run.spaces import check_sampler
 from cpd.run.target import aimed
 from cpd.spec.identity import runs as expand
 from cpd.spec.models import Program, Search, Task
@@ -84,12 +86,15 @@ def compare(
 
 def _trained(kind: Kind, task: Task, options: Options | None, listener: Sink | None) -> Result:
     task = decided(task, options)
+    if task.budget is not None:
+        check_sampler(task)
     (listener or nobody)(TaskRead(task))
 
     from cpd.run.execution import session
+    from cpd.run.tuning import tuned
 
     with session(kind, task, options or Options(), listener or nobody) as opened:
-        result = opened.result(opened.train(expand(task)))
+        result = opened.result(opened.train(expand(task))) if task.budget is None else tuned(opened, task.budget)
     return result
 
 
@@ -127,8 +132,8 @@ def bisect(
     assert task.search is not None
     (listener or nobody)(TaskRead(task))
 
-    from cpd.run.bisection import searched
     from cpd.run.execution import session
+    from cpd.run.searching import searched
 
     with session("bisect", task, options or Options(), listener or nobody) as opened:
         result = searched(opened, task.search, parallel)
@@ -185,13 +190,20 @@ def _checked_program(task: Task, program: Program, device: str) -> Sequence[Find
 
 def _others(batch: Batch, checked: list[Found], first: list[Found], telling: list[str]) -> list[Found]:
     """What was found of another program than the first, where that is otherwise, with what tells it apart."""
-    setting = batch.keys[0].setting
-    which = ", ".join(f"{name.rpartition('.')[2]} {shown(setting[name])}" for name in telling if name in setting)
+    setting, method = batch.keys[0].setting, batch.keys[0].method
+    said = [f"{name.rpartition('.')[2]} {shown(setting[name])}" for name in telling if name in setting]
+    if "method" in telling:
+        said = [method if looks_ahead(method) or by_velocities(method) else "other methods", *said]
+    which = ", ".join(said)
     return [replace(one, check=f"{one.check} ({which})") for one in checked if one not in first]
 
 
 def _work(task: Task, runs: int, programs: int, telling: list[str]) -> str:
     """Say what a sweep of a task would do."""
+    from cpd.run.bisection import searched_of
+
+    if task.search is not None and task.search.is_several:
+        return f"search for one {searched_of(task)} of each constraint, by {task.search.strategy}"
     if task.search is not None:
         return f"search for {task.search.constraint or 'the'} value {task.search.target:g}"
     several = f" in {programs:,} programs, by {', '.join(telling)}" if programs > 1 else ""

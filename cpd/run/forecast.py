@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -89,6 +89,8 @@ def forecast(kind: Kind, task: Task, options: Options, parallel: int = 1) -> For
     Raises:
         CpdError: The store cannot be read, or the problem cannot be used.
     """
+    if task.budget is not None and (kind == "compare" or (kind == "sweep" and task.search is None)):
+        return _tuning(kind, task, options)
     if task.search is not None:
         return _search(task, options, parallel)
     keys = expand(task)
@@ -107,7 +109,8 @@ def forecast(kind: Kind, task: Task, options: Options, parallel: int = 1) -> For
 
 def _search(task: Task, options: Options, parallel: int) -> Forecast:
     """A search as far as the store has it; what follows depends on what is found."""
-    from cpd.run.bisection import SearchLoop, keys_at
+    from cpd.run.bisection import keys_at
+    from cpd.run.searching import loop_of
     from cpd.run.target import aimed
 
     assert task.search is not None
@@ -117,7 +120,7 @@ def _search(task: Task, options: Options, parallel: int) -> Forecast:
     replayed = _Replayed(task, options)
     ended = False
     with suppress(_NotStored):
-        SearchLoop(cast(Any, replayed), search, parallel).run()
+        loop_of(cast(Any, replayed), search, parallel).run()
         ended = True
     seeds = len(task.seeds)
     coefficients = replayed.stored // seeds if ended else max(search.max_trainings, replayed.stored // seeds)
@@ -130,6 +133,33 @@ def _search(task: Task, options: Options, parallel: int) -> Forecast:
     return Forecast(task, (own,), None if seconds is None else seconds * rounds, source, at_most=True)
 
 
+def _tuning(kind: Kind, task: Task, options: Options) -> Forecast:
+    """Equal budgets as far as the store has them; what a sampler that learns asks for next depends on what is found."""
+    from cpd.run.spaces import check_sampler
+    from cpd.run.tuning import TuningLoop
+
+    assert task.budget is not None
+    check_sampler(task)
+    replayed = _Replayed(task, options)
+    loop = TuningLoop(cast(Any, replayed), task.budget)
+    with suppress(_NotStored):
+        loop.run()
+    levels = max(1, len({tuple(study.key.levels.items()) for study in loop.studies}))
+    methods = []
+    for method in task.methods:
+        own = [study for study in loop.studies if study.key.method == method]
+        runs = sum(study.most for study in own)
+        stored = sum(key.method == method for key in replayed.found)
+        methods.append(OfMethod(method, max(study.most for study in own), levels, len(task.seeds), runs, stored))
+    found = Forecast(task, tuple(methods), 0.0, "all of it is stored")
+    if found.runs == found.stored:
+        return found
+    seconds, source = _seconds(kind, task, options, replayed.missing)
+    if seconds is not None:
+        seconds *= (found.runs - found.stored) / len(replayed.missing)
+    return replace(found, seconds=seconds, source=source)
+
+
 class _NotStored(Exception):
     """A round of a search that the store has not got."""
 
@@ -140,6 +170,8 @@ class _Replayed:
     def __init__(self, task: Task, options: Options) -> None:
         self.task = task
         self.stored = 0
+        self.found: list[RunKey] = []
+        self.missing: list[RunKey] = []
         self.recording = SimpleNamespace(error=None)
         self._options = options
 
@@ -147,7 +179,9 @@ class _Replayed:
         """The stored runs."""
         found = _known(self.task, self._options, keys)
         self.stored += len(found)
-        if any(key.id not in found for key in keys):
+        self.found += [key for key in keys if key.id in found]
+        self.missing = [key for key in keys if key.id not in found]
+        if self.missing:
             raise _NotStored
         return [found[key.id or ""] for key in keys]
 

@@ -20,6 +20,7 @@ from cpd.run.trainer import Trained
 from cpd.spec.inputs import id_with
 from cpd.spec.models import Task
 from cpd.store.models import Models
+from cpd.verdict.searching import searched_name, tried
 
 NUMBERS = 1e-4
 """How far, relatively, the objective of a run that is trained again may be from the one that is stored."""
@@ -134,8 +135,10 @@ class Keeping:
     def __call__(self, event: Event) -> None:
         """Remove the weights of a search's coefficients that are not the best any more."""
         if isinstance(event, IterationEnded) and self.mode == BEST and not self._programs:
-            known = {i["coefficient"] for i in event.document.get("search", {}).get("iterations", [])}
-            rows = [row for row in event.document["runs"] if row["setting"].get("coefficient") in known]
+            search = event.document.get("search")
+            known = [tried(i) for i in search["iterations"]] if search else []
+            name = searched_name(search) if search else ""
+            rows = [row for row in event.document["runs"] if row["setting"].get(name) in known]
             names = {row["id"] for row in rows if row["id"] is not None}
             self._remove((names & self._mine) - wanted(event.document, BEST), judged=False)
 

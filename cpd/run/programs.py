@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cpd.methods.multipliers import HELD_OUT
+from cpd.methods.registry import by_velocities, looks_ahead
 from cpd.outcome import RunKey
 from cpd.spec.canonical import canonical_json
 from cpd.spec.models import Task
@@ -46,11 +47,15 @@ class Programs:
     def telling(self, keys: Iterable[RunKey] = ()) -> list[str]:
         """The grids that make programs of their own: the others are numbers that a program has one of for each run.
 
-        Of these runs also the hyperparameter that does.
+        Of these runs also ``method`` and the hyperparameter, where they do.
         """
         first = {key: values[0] for key, values in self._grids.items()}
-        own = ["multipliers_on"] if len({_has_others(key) for key in keys}) > 1 else []
-        return own + [
+        keys = list(keys)
+        apart = {
+            "method": lambda key: (looks_ahead(key.method), by_velocities(key.method)),
+            "multipliers_on": _has_others,
+        }
+        return [name for name, kind in apart.items() if len({kind(key) for key in keys}) > 1] + [
             key
             for key, values in self._grids.items()
             if len({structure(self._train, {**first, key: value}) for value in values}) > 1
@@ -65,7 +70,9 @@ class Programs:
             minibatches = train.batch_size is not None or train.constraint_batch_size is not None
             self._known[name] = (structure(self._train, dotted), minibatches)
         program, minibatches = self._known[name]
-        return f"{program} with examples of the multipliers" if _has_others(key) else program, minibatches
+        program = f"{program} with examples of the multipliers" if _has_others(key) else program
+        program = f"{program} with each constraint's gradient" if by_velocities(key.method) else program
+        return f"{program} a step ahead" if looks_ahead(key.method) else program, minibatches
 
 
 def _has_others(key: RunKey) -> bool:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cpd.errors import CpdError, closest
 from cpd.methods.registry import REGISTRY
+from cpd.run.aims import aimed_at_several
+from cpd.spec.aims import STRATEGIES
 from cpd.spec.models import Search, Task
-from cpd.spec.searched import DEFAULT, Searched, searched
+from cpd.spec.searched import DEFAULT, Searched, searched, searched_of
 from cpd.spec.validation import At, checked
+
+SEVERAL = STRATEGIES[2:]
+"""Strategies that search one coefficient of each constraint."""
 
 
 def with_target(task: Task, words: Mapping[str, Any]) -> Task:
@@ -27,15 +32,9 @@ def with_target(task: Task, words: Mapping[str, Any]) -> Task:
     given = {name: value for name, value in words.items() if value is not None}
     options = {f"search.{name}": f"--{name.replace('_', '-')}" for name in given}
     ends = next((options[key] for key in ("search.high", "search.low") if key in options), None)
-    name, _, text = str(given.pop("target", "")).rpartition("=")
-    if name:
-        given["constraint"] = name
-        options["search.target"] = f"--target-{name}"
-    if text:
-        given["target"] = _number(text, options["search.target"])
-    own = task.search.model_dump() if task.search else {}
-    fields = {**own, **given}
-    if "target" not in fields:
+    own = task.search.model_dump(exclude_unset=True) if task.search else {}
+    fields = {**own, **_targets(given.pop("target", ()), given, own, options), **given}
+    if "target" not in fields and not {"targets"} & fields.keys() and fields.get("strategy") not in SEVERAL:
         raise CpdError("no target", place="--target", hint=f"write --target-{next(iter(task.constraints))} VALUE")
 
     def at(key: str) -> str:
@@ -46,6 +45,26 @@ def with_target(task: Task, words: Mapping[str, Any]) -> Task:
     return aimed(task, checked(Search, fields, at, "search"), at)
 
 
+def _targets(
+    words: str | float | Sequence[str], given: Mapping[str, Any], own: Mapping[str, Any], options: dict[str, str]
+) -> dict[str, Any]:
+    """What ``--target`` says, given once or several times, over the task's own; errors name it as it was typed."""
+    pairs = [word.rpartition("=")[::2] for word in ([str(words)] if isinstance(words, str | float) else words)]
+    places = {name: f"--target-{name}" if name else "--target" for name, _ in pairs}
+    values = {name: _number(text, places[name]) for name, text in pairs if text}
+    several = given.get("strategy", own.get("strategy")) in SEVERAL
+    if not pairs or (len(values) <= 1 and not several):
+        name, value = next(iter(values.items()), ("", None))
+        options |= {"search.target": places[name]} if name else {}
+        return ({"constraint": name} if name else {}) | ({} if value is None else {"target": value})
+    options |= {f"search.targets.{name}": place for name, place in places.items()}
+    if "" in values:
+        hint = "of several constraints each is named: --target-NAME VALUE"
+        raise CpdError("a target of no constraint", place="--target", hint=hint)
+    over = {name: {**own.get("targets", {}).get(name, {}), "target": value} for name, value in values.items()}
+    return {"targets": {**own.get("targets", {}), **over}, **({} if several else {"strategy": SEVERAL[0]})}
+
+
 def aimed(task: Task, search: Search, at: At | None = None) -> Task:
     """A task with its constraint's level at the target, judged with the search's tolerance.
 
@@ -53,11 +72,12 @@ def aimed(task: Task, search: Search, at: At | None = None) -> Task:
         CpdError: The task has several constraints and none is named, or not the one that is; or it has several recipes.
     """
     search = _of_hyperparameter(task, search)
+    if search.is_several:
+        _refuse_grids(task)
+        return aimed_at_several(task, search, searched_of(search))
     if search.hyperparameter is None:
         _refuse_below_0(task, search, at or task.at)
-    for key, values in task.grids.items():
-        hint = f"keep one of them: --set {shlex.quote(f'{key}={word(values[0])}')}"
-        raise CpdError(f"has {len(values)} values, and a search trains with one", place=task.at(key), hint=hint)
+    _refuse_grids(task)
     names = list(task.constraints)
     name = search.constraint or (names[0] if len(names) == 1 else None)
     if name is None:
@@ -69,6 +89,12 @@ def aimed(task: Task, search: Search, at: At | None = None) -> Task:
     level = task.constraints[name].model_copy(update={"level": search.target, "tolerance": search.tolerance})
     search = search.model_copy(update={"constraint": name})
     return task.model_copy(update={"constraints": {**task.constraints, name: level}, "search": search, "levels": {}})
+
+
+def _refuse_grids(task: Task) -> None:
+    for key, values in task.grids.items():
+        hint = f"keep one of them: --set {shlex.quote(f'{key}={word(values[0])}')}"
+        raise CpdError(f"has {len(values)} values, and a search trains with one", place=task.at(key), hint=hint)
 
 
 def _of_hyperparameter(task: Task, search: Search) -> Search:

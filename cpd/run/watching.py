@@ -112,6 +112,9 @@ class Watcher:
         name = one_line(document["search"]["constraint"])
         searched = one_line(searched_name(document["search"]))
         found = f"{searched} {number(iteration['coefficient'], 6)}, {name} {number(iteration['value'])}"
+        if "worst" in iteration:
+            far = number(iteration.get("distance"), 3)
+            found = f"worst {one_line(iteration['worst'])}, {far} tolerances from its target"
         if not self.quiet:
             self._say(f"iteration {iteration['iteration']}: {found}")
 
@@ -129,7 +132,14 @@ def announced(task: Task) -> str:
     each = f"{train.steps:,} steps" if train.steps is not None else f"{train.epochs:g} epochs"
     if task.search is not None:
         most = f"at most {task.search.max_trainings} coefficients{f', {each} each' * trains}"
+        if task.search.is_several:
+            many = len(task.search.targets)
+            return one_line(f"{task.name}: search for one coefficient of each of {many} constraints, {most}")
         return one_line(f"{task.name}: search for {task.search.constraint} {number(task.search.target)}, {most}")
+    if task.budget is not None:
+        trainings = f"{task.budget.trainings:,} {'training' if task.budget.trainings == 1 else 'trainings'}"
+        counts = f"{trainings}{f' of {each}' * trains} for each method and seed, chosen by {task.budget.sampler}"
+        return one_line(f"{task.name}: {', '.join(task.methods)}; {counts}")
     axes = (task.seeds, *task.levels.values(), *task.grids.values())
     runs = {name: len(settings) * math.prod(map(len, axes)) for name, settings in task.methods.items()}
     of_each = ", ".join(f"{count:,} {name}" for name, count in runs.items())

@@ -44,8 +44,9 @@ def find(name: str, beside: Path | None = None) -> tuple[Path, str]:
     """The file that a name or path means, and what to call it in errors.
 
     Args:
-        name: A path (with a separator, or ending in .yaml or .yml), else a bundled name, else any file.
-            ``sweeps/table1.yaml`` means the bundled one where there is no such file.
+        name: A path (with a separator, or ending in .yaml or .yml), else a bundled name, else any file, else a bundled
+            name with ``-`` for ``_`` or the other way round. ``sweeps/table1.yaml`` means the bundled one where there
+            is no such file.
         beside: The folder that a relative path starts from; default: the current one.
 
     Raises:
@@ -61,6 +62,9 @@ def find(name: str, beside: Path | None = None) -> tuple[Path, str]:
             return one.path, one.shown
     if (path := (beside or Path()) / name).exists():
         return path, name
+    for one in known:
+        if _words(one.name) == _words(name):
+            return one.path, one.shown
     names = [one.name for one in known]
     raise CpdError(f"no bundled task or sweep '{name}'", hint=f"{closest(name, names)}; or a path to a YAML file")
 
@@ -68,7 +72,11 @@ def find(name: str, beside: Path | None = None) -> tuple[Path, str]:
 def is_spec(word: str) -> bool:
     """Whether a word of a command is a task: a bundled one, a path, what is piped in, or a file that is there."""
     is_path = word.lower().endswith((".yaml", ".yml")) or "/" in word or "\\" in word
-    return word == "-" or is_path or any(one.name == word for one in bundled()) or Path(word).is_file()
+    return word == "-" or is_path or any(_words(b.name) == _words(word) for b in bundled()) or Path(word).is_file()
+
+
+def _words(name: str) -> str:
+    return name.replace("_", "-")
 
 
 def _folder(name: str) -> Path:

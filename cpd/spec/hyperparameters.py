@@ -13,9 +13,13 @@ from pydantic import AfterValidator, BeforeValidator
 
 from cpd.errors import CpdError, closest
 from cpd.methods.hyperparameter import Hyperparameter
-from cpd.spec.grids import RANGE_KEYS, Grid, Values, read_grid
+from cpd.spec.by_constraint import ByConstraint, is_by_constraint, read_by_constraint
+from cpd.spec.grids import RANGE_KEYS, Grid, Values, is_grid, read_grid
 from cpd.spec.training import Schedule, one_clock, schedules_of
 from cpd.spec.validation import Checked, InvalidError, at_least, checked, finite, joined, one_of, shown, whole
+
+NONE = "none"
+"""The word that one constraint may have beside others' numbers."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ class Sequenced:
         return [self.normal(list(values)) for values in itertools.product(*(grid.expand() for grid in self.grids))]
 
 
-AnyGrid = Grid | Product | Chain | Sequenced
+AnyGrid = Grid | Product | Chain | Sequenced | ByConstraint
 
 
 def read_values(one: Hyperparameter, constraints: Sequence[str], raw: Any) -> AnyGrid:
@@ -85,6 +89,8 @@ def read_values(one: Hyperparameter, constraints: Sequence[str], raw: Any) -> An
     """
     if one.schedule:
         return _schedules(one, raw)
+    if one.per_constraint and (found := _several(one, constraints, raw)) is not None:
+        return found
     if not one.fields or not isinstance(raw, dict):
         return read_grid(raw, partial(_value, one, constraints))
     if "values" in raw:
@@ -94,6 +100,23 @@ def read_values(one: Hyperparameter, constraints: Sequence[str], raw: Any) -> An
     if {"min", "num"} & raw.keys() and not raw.keys() - set(RANGE_KEYS):
         return read_grid(raw, partial(_value, one, constraints))
     return _mapping(one, constraints, raw)
+
+
+def _several(one: Hyperparameter, constraints: Sequence[str], raw: Any) -> AnyGrid | None:
+    """A grid for each constraint, by name or in a list, or values some of which are so written; None of all else."""
+
+    def read(value: Any) -> Grid:
+        return read_grid(value, lambda each: _entry(one, each))
+
+    if is_by_constraint(raw, constraints, one.fields):
+        return read_by_constraint(raw, constraints, one.default, read)
+    if isinstance(raw, list) and any(map(is_grid, raw)):
+        _refuse_length(constraints, raw)
+        return Sequenced(tuple(map(read, raw)), lambda values: values)
+    listed = raw.get("values") if isinstance(raw, dict) and len(raw) == 1 else None
+    if isinstance(listed, list) and any(isinstance(value, dict) for value in listed):
+        return Chain(tuple(read_values(one, constraints, value) for value in listed))
+    return None
 
 
 def _schedules(one: Hyperparameter, raw: Any) -> AnyGrid:
@@ -167,10 +190,19 @@ def _value(one: Hyperparameter, constraints: Sequence[str], value: Any) -> Any:
     sweep = f"to try each, write {{values: {shown(value)}}}"
     if not one.per_constraint:
         raise InvalidError(f"{shown(value)} is a list, where one number belongs", sweep)
+    _refuse_length(constraints, value)
+    return [_entry(one, entry) for entry in value]
+
+
+def _refuse_length(constraints: Sequence[str], value: list[Any]) -> None:
     if len(value) != len(constraints):
         message = f"{shown(value)} does not have one number for each constraint ({', '.join(constraints)})"
-        raise InvalidError(message, sweep)
-    return [number(entry) for entry in value]
+        raise InvalidError(message, f"to try each, write {{values: {shown(value)}}}")
+
+
+def _entry(one: Hyperparameter, value: Any) -> Any:
+    """What one constraint has: a number, or ``none``."""
+    return value if value == NONE and NONE in one.words else _number(one)(value)
 
 
 def _word(one: Hyperparameter, value: str) -> str:

@@ -80,6 +80,12 @@ def runs(task: Task) -> list[RunKey]:
     return with_ids(task, keys)
 
 
+def settings_in(task: Task, method: str) -> list[dict[str, Any]]:
+    """The settings of a method's grids, with the values of those over the recipe and the arguments."""
+    recipes = [dict(zip(task.grids, values, strict=True)) for values in itertools.product(*task.grids.values())]
+    return [{**setting, **dotted} for dotted in recipes for setting in task.methods[method]]
+
+
 def with_ids(task: Task, keys: Iterable[RunKey]) -> list[RunKey]:
     """The same runs with their ids."""
     shared = _Shared(task)

@@ -33,6 +33,9 @@ class TaskWords(TypedDict, total=False):
         seeds: One, several or a range.
         methods: By name their hyperparameters, each one value or several; or the names alone of those to train.
         levels: By constraint the levels to try.
+        budget: Trainings of each method for each seed, e.g. 20 or ``{"trainings": 20, "sampler": "tpe"}``.
+        transfer: ``True``, or ``{"from": {"hidden": 8}, "to": {"hidden": 64}}``: what the best setting of one case
+            costs in another.
         held_out: The share of ``data()`` that no run trains on.
         judge: The data that decide: ``training`` or ``held_out``.
         depends: Files and ``env:NAME`` that numbers depend on.
@@ -52,6 +55,8 @@ class TaskWords(TypedDict, total=False):
     seeds: int | str | Iterable[int]
     methods: Words | Iterable[str]
     levels: Words
+    budget: Any
+    transfer: Any
     held_out: Any
     judge: str
     depends: Iterable[Any]
@@ -158,6 +163,8 @@ def _declared(method: str, keys: Sequence[str]) -> Hyperparameter | None:
     for key in keys:
         one = found.get(key)
         found = one.fields if one is not None else {}
+        if one is not None and one.per_constraint and not found:  # below it are constraints
+            return one
     return one
 
 
@@ -166,8 +173,13 @@ def _hyperparameter(one: Hyperparameter | None, value: Any) -> Any:
     if one is None:  # of a program, which has hyperparameters of its own
         return {"values": value} if isinstance(value, list) else value
     if isinstance(value, dict) and not is_grid(value):
-        return _each(value, lambda name, inner: _hyperparameter(one.fields.get(name), inner))
+        return _each(value, lambda name, inner: _hyperparameter(_inner(one, name), inner))
     return {"values": value} if isinstance(value, list) and not one.schedule else value
+
+
+def _inner(one: Hyperparameter, key: str) -> Hyperparameter | None:
+    """What a hyperparameter says of a key in it, which may be a constraint's name."""
+    return one.fields.get(key, one if one.per_constraint else None)
 
 
 def _level(value: Any) -> Any:

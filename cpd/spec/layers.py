@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from cpd.errors import CpdError, closest
+from cpd.methods.registry import REGISTRY
 from cpd.spec.bundled import find
+from cpd.spec.by_constraint import spread
 from cpd.spec.grids import is_grid
 from cpd.spec.recipes import placed, value_at, ways
 from cpd.spec.validation import is_number, shown
@@ -19,7 +21,7 @@ from cpd.spec.yaml import STDIN, load_yaml, scalar
 
 KEYS = (
     "description", "problem", "arguments", "depends", "objective", "constraints", "train", "seeds", "methods", "levels",
-    "search", "held_out", "judge", "command", "timeout", "files", "check_with",
+    "search", "budget", "transfer", "held_out", "judge", "command", "timeout", "files", "check_with",
 )  # fmt: skip
 """Keys that a task may have; a sweep has ``task`` too."""
 
@@ -144,8 +146,9 @@ def _over(below: dict[str, Any], layer: Layer) -> dict[str, Any]:
             result[key] = _train_over(under, value, bool(layer.option))
         elif key == "methods":
             inside = layer.option.count(".") > 2  # methods.NAME.HYPERPARAMETER.KEY
-            result[key] = under | {name: _in_every_block(under.get(name), new, inside) for name, new in value.items()}
-        elif key == "constraints" or (layer.option and key == "arguments"):
+            known = _by_constraint(under, value, list(result.get("constraints") or {})) if inside else under
+            result[key] = under | {name: _in_every_block(known.get(name), new, inside) for name, new in value.items()}
+        elif key == "constraints" or (layer.option and key in ("arguments", "transfer")):
             result[key] = _deep(under, value)
         elif key == "levels" and layer.option:
             result[key] = under | {name: _part_of_a_level(under.get(name), new) for name, new in value.items()}
@@ -165,12 +168,14 @@ def _indexed(below: dict[str, Any], layer: Layer) -> dict[str, Any] | None:
 
 
 def _written_out(layer: Layer) -> dict[str, Any]:
-    """A layer without short forms: of constraints, and of the optimizer's name alone, or of several."""
+    """A layer without short forms: of constraints, a budget, and of the optimizer's name alone, or of several."""
     raw = dict(layer.raw)
     if isinstance(constraints := raw.get("constraints"), dict):
         raw["constraints"] = {name: _constraint(layer, name, value) for name, value in constraints.items()}
     if is_number(share := raw.get("held_out")):
         raw["held_out"] = {"share": share}
+    if is_number(trainings := raw.get("budget")):
+        raw["budget"] = {"trainings": trainings}
     if isinstance(train := raw.get("train"), dict) and _is_name(train.get("optimizer")):
         raw["train"] = train | {"optimizer": {"name": train["optimizer"]}}
     return raw
@@ -221,6 +226,12 @@ def _in_every_block(blocks: Any, new: Any, inside: bool) -> Any:
     if not isinstance(blocks, dict):
         return new
     return blocks | ({name: _inside(blocks.get(name), value) for name, value in new.items()} if inside else new)
+
+
+def _by_constraint(methods: dict[str, Any], new: dict[str, Any], constraints: Sequence[str]) -> dict[str, Any]:
+    """Blocks in which what an option sets for one constraint is known by constraint."""
+    own = [name for name in new if name in REGISTRY and isinstance(new[name], dict)]
+    return methods | {n: spread(methods.get(n), new[n], constraints, REGISTRY[n].hyperparameters) for n in own}
 
 
 def _part_of_a_level(below: Any, new: Any) -> Any:

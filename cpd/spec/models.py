@@ -16,10 +16,13 @@ from pydantic import (
 )
 
 from cpd.errors import closest
+from cpd.spec.aims import STRATEGIES, Aim, NonZero, Number, Positive, aims_of
+from cpd.spec.budget import Budget, Written
 from cpd.spec.held_out import SHARE, Split, share_of_examples
 from cpd.spec.measuring import Stop, every
 from cpd.spec.training import Clip, Group, Schedule, groups_of, one_clock, schedules_of, share
-from cpd.spec.validation import Checked, InvalidError, at_least, finite, not_zero, one_of, shown, whole, word
+from cpd.spec.transfer import Transfer
+from cpd.spec.validation import Checked, InvalidError, at_least, one_of, shown, whole, word
 
 OPTIMIZERS = ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "Adamax", "NAdam", "RAdam", "ASGD", "Rprop")
 """Optimizers of ``torch.optim`` that act element by element, so that runs stay apart when fused."""
@@ -30,14 +33,7 @@ ACROSS_ELEMENTS = ("Adafactor", "Muon")
 ONE_BY_ONE = ("LBFGS",)
 """Optimizers of ``torch.optim`` that evaluate several times a step: each run trains by itself."""
 
-Number = Annotated[float, BeforeValidator(finite)]
-NonZero = Annotated[float, BeforeValidator(not_zero), WithJsonSchema({"type": "number", "not": {"const": 0}})]
 NonNegative = Annotated[float, BeforeValidator(at_least(0)), WithJsonSchema({"type": "number", "minimum": 0})]
-Positive = Annotated[
-    float,
-    BeforeValidator(at_least(0, exclusive=True)),
-    WithJsonSchema({"type": "number", "exclusiveMinimum": 0}),
-]
 Word = Annotated[str, BeforeValidator(word)]
 
 
@@ -272,29 +268,54 @@ class Program(Checked):
 
 
 class Search(Checked):
-    """A search for the penalty coefficient that brings a constraint's value to a target.
+    """A search for the penalty coefficient that brings a constraint's value to a target, or for several.
 
     Attributes:
         hyperparameter: What is searched, ``METHOD.NAME``; left out (None) for the penalised method's coefficient.
         constraint: Its name; left out (None) where the task has only one.
         target: The value to reach.
+        targets: In place of a constraint and a target: of several constraints the value that each is to reach by its
+            own coefficient, or {target: 0.8, low: 0.01, high: 10, tolerance: 0.02}.
         low: Smallest coefficient; both are above 0, or below it where all constraints are equalities.
         high: Largest coefficient.
         tolerance: How close to the target is close enough.
-        strategy: How the next coefficient is chosen.
+        strategy: How the next coefficient is chosen: bisection or illinois for one; coordinates (one after the other)
+            or simplex (all at once) for one of each constraint, of all to their levels where there are no targets.
         max_trainings: Coefficients after which the search gives up; each is trained with every seed.
     """
 
     hyperparameter: Word | None = None
     constraint: Word | None = None
-    target: Number
+    target: Number = Field(default_factory=float)
+    targets: Annotated[dict[str, Aim], BeforeValidator(aims_of)] = Field(default_factory=dict)
     low: NonZero = 1e-3
     high: NonZero = 1.0
     tolerance: Positive = 0.01
-    strategy: Annotated[Literal["bisection", "illinois"], BeforeValidator(one_of("bisection", "illinois"))] = (
-        "bisection"
-    )
+    strategy: Annotated[
+        Literal["bisection", "illinois", "coordinates", "simplex"], BeforeValidator(one_of(*STRATEGIES))
+    ] = "bisection"
     max_trainings: Annotated[int, BeforeValidator(whole(2))] = 40
+
+    @property
+    def is_several(self) -> bool:
+        """Whether a coefficient of each constraint is searched."""
+        return self.strategy in STRATEGIES[2:]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_after_the_other(cls, value: Any) -> Any:
+        """Several targets are searched so where nothing else is said."""
+        return {"strategy": "coordinates", **value} if isinstance(value, dict) and value.get("targets") else value
+
+    @model_validator(mode="after")
+    def _aimed(self) -> Search:
+        if self.targets and not self.is_several:
+            raise InvalidError(
+                f"{self.strategy} searches one coefficient", "write coordinates or simplex", key="strategy"
+            )
+        if not self.is_several and "target" not in self.model_fields_set:
+            raise InvalidError("the key 'target' is missing", "add target: VALUE")
+        return self
 
     @model_validator(mode="after")
     def _ordered(self) -> Search:
@@ -324,6 +345,9 @@ class Task(Checked):
         grids: Values of those dotted keys of ``train`` and ``arguments`` that have several; ``train`` and the problem
             hold the first of each.
         search: What to search for; None for a sweep.
+        budget: Trainings of each method, whose settings a sampler then chooses; None to train those of the grids.
+        transfer: From which case to which settings are carried over; None to compare none.
+        written: The grids as they were written; it is neither stored nor part of an id.
         program: What trains in place of a problem and its recipe; of a command both are empty.
         held_out: Which examples of ``data()`` no run trains on; None for those of ``Problem.held_out()``, if any.
         judge: Which data decide a verdict; None for held-out examples where there are any.
@@ -344,6 +368,9 @@ class Task(Checked):
     levels: dict[str, tuple[float, ...]] = Field(default_factory=dict)
     grids: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
     search: Search | None = None
+    budget: Budget | None = None
+    transfer: Transfer | None = None
+    written: Any = Field(default=Written(), exclude=True, repr=False)
     program: Program | None = None
     held_out: Split | None = None
     judge: Annotated[Literal["training", "held_out"], BeforeValidator(one_of("training", "held_out"))] | None = None

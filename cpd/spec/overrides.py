@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # the command line declares these options at its start, when 
 
 SETTABLE = (
     "arguments",
+    "budget",
     "constraints",
     "held_out",
     "judge",
@@ -24,6 +25,7 @@ SETTABLE = (
     "seeds",
     "timeout",
     "train",
+    "transfer",
 )
 """Top-level keys that ``--set`` may begin with, besides the methods' names."""
 
@@ -63,6 +65,16 @@ class Overrides:
         None
     )
     max_runs: Annotated[int, Option("Refuse a sweep of more runs than this.", least=1, metavar="N")] = 100_000
+    transfer: Annotated[
+        str | None,
+        Option(
+            "What the best setting of one case of the grids costs in another: hidden=8:64, with commas between "
+            "several, or all, for the first and the last values of arguments.",
+            metavar="NAME=FROM:TO",
+        ),
+    ] = None
+    budget: tuple[tuple[str, Any], ...] = ()
+    """Keys of ``budget``; options of ``compare`` alone."""
 
     def layers(self, names: Iterable[str] = (), methods: Iterable[str] = ()) -> list[Layer]:
         """One layer for each assignment, the last one given on top.
@@ -75,11 +87,17 @@ class Overrides:
             CpdError: A word that is not NAME=VALUE, or of something that cannot be set.
         """
         from cpd.spec.layers import Layer
+        from cpd.spec.transfer import words_of
 
         own = sorted(names, key=len, reverse=True)
         words = [*(self._set(word, own, methods) for word in self.set), *(_level(word) for word in self.levels)]
         if self.seeds is not None:
             words.append(Layer("--seeds", {"seeds": self.seeds}, option="seeds"))
+        if self.transfer is not None:
+            words.append(Layer("--transfer", {"transfer": words_of(self.transfer, "--transfer")}, option="transfer"))
+        for key, value in self.budget:
+            option = "--budget" if key == "trainings" else f"--{key}"
+            words.append(Layer(option, {"budget": {key: value}}, option=f"budget.{key}"))
         return words[::-1]
 
     def _set(self, assignment: str, names: Sequence[str], methods: Iterable[str]) -> Layer:
@@ -136,7 +154,18 @@ def parts_of(key: str, names: Sequence[str], text: str) -> list[str]:
         below = key.removeprefix("train.groups.")
         pattern, dot, option = below.rpartition(".")
         return ["train", "groups", *([pattern, option] if dot and not text.startswith("{") else [below])]
+    if first == "methods" and (named := _of_a_constraint(key)) is not None:
+        return named
     return key.split(".")
+
+
+def _of_a_constraint(key: str) -> list[str] | None:
+    """``methods.NAME.HYPERPARAMETER.CONSTRAINT`` in four parts: the last one, or its pattern, may hold dots."""
+    from cpd.methods.registry import REGISTRY
+
+    parts = key.split(".", 3)
+    known = REGISTRY[parts[1]].hyperparameters.get(parts[2]) if len(parts) == 4 and parts[1] in REGISTRY else None
+    return parts if known and known.per_constraint and parts[3].partition(".")[0] not in known.fields else None
 
 
 def _assigned(parts: Sequence[str], text: str, place: str) -> Layer:

@@ -13,6 +13,7 @@ from cpd.errors import CpdError, closest
 from cpd.methods.multipliers import HELD_OUT
 from cpd.methods.registry import REGISTRY, swept, with_defaults
 from cpd.spec import sections
+from cpd.spec.budget import Written
 from cpd.spec.bundled import describe
 from cpd.spec.free_methods import read_free_methods
 from cpd.spec.grids import Grid
@@ -79,12 +80,15 @@ def read_layers(layers: Layers, overrides: Overrides, called: str = "") -> Task:
     constraints = sections.read_constraints(spec)
     train = no_recipe() if program is not None else sections.read_train(spec)
     search = sections.read_search(spec, constraints)
+    budget = sections.read_budget(spec)
     blocks = _methods(spec, list(constraints), overrides, search is not None, program)
     levels = sections.read_levels(spec, constraints)
     constraints = sections.read_moving(spec, constraints)
     seeds = sections.read_seeds(spec)
     recipes = math.prod(grid.count for grid in gridded.values())  # of a search, which has no runs yet, as well
     _count(spec, max(recipes * _runs(blocks, levels, seeds), recipes), overrides.max_runs)
+    if budget is not None:
+        _count_budget(spec, budget.trainings * len(blocks) * _choices(levels, seeds), overrides.max_runs)
     notes: list[str] = []
     if program is None:
         for name, grids in blocks.items():
@@ -93,6 +97,7 @@ def read_layers(layers: Layers, overrides: Overrides, called: str = "") -> Task:
         check_program(spec, program, list(constraints), search)
         notes += left_out(spec, program)
     values = {key: _recipes(spec, train, key, grid, notes) for key, grid in gridded.items()}
+    several = {key: own for key, own in values.items() if len(own) > 1}
     return Task(
         name=called or Path(spec.top.place).stem,
         place=spec.top.place,
@@ -105,8 +110,11 @@ def read_layers(layers: Layers, overrides: Overrides, called: str = "") -> Task:
         seeds=_unique(seeds, int, "seeds", notes),
         methods={name: _settings(name, grids, notes, program is None) for name, grids in blocks.items()},
         levels={name: _unique(grid.expand(), float, f"levels.{name}", notes) for name, grid in levels.items()},
-        grids={key: own for key, own in values.items() if len(own) > 1},
+        grids=several,
         search=search,
+        budget=budget,
+        transfer=sections.read_transfer(spec, several),
+        written=Written(blocks, gridded),
         program=program,
         held_out=sections.read_held_out(spec),
         judge=sections.read_judge(spec),
@@ -151,7 +159,18 @@ def _methods(
 
 def _runs(blocks: Blocks, levels: Mapping[str, Grid], seeds: Sequence[int]) -> int:
     settings = sum(grid.count for grids in blocks.values() for grid in grids)
-    return settings * len(seeds) * math.prod(grid.count for grid in levels.values())
+    return settings * _choices(levels, seeds)
+
+
+def _choices(levels: Mapping[str, Grid], seeds: Sequence[int]) -> int:
+    """Seeds and choices of levels, of which each setting is trained at every one."""
+    return len(seeds) * math.prod(grid.count for grid in levels.values())
+
+
+def _count_budget(spec: Merged, runs: int, most: int) -> None:
+    if runs > most:
+        hint = f"at most {most:,}; give a smaller budget, or raise --max-runs"
+        raise CpdError(f"makes {runs:,} runs", place=spec.at("budget.trainings"), hint=hint)
 
 
 def _count(spec: Merged, runs: int, most: int) -> None:

@@ -10,11 +10,16 @@ from typing import Any
 
 from cpd.methods.hyperparameter import Hyperparameter
 from cpd.methods.registry import REGISTRY
+from cpd.spec.aims import Aim
+from cpd.spec.budget import Budget
+from cpd.spec.grids import RANGE_KEYS
 from cpd.spec.held_out import SHARE, Split
 from cpd.spec.layers import KEYS
 from cpd.spec.measuring import Stop
 from cpd.spec.models import ACROSS_ELEMENTS, ONE_BY_ONE, OPTIMIZERS, Constraint, Optimizer, Search, Train
+from cpd.spec.shared_forms import share_forms
 from cpd.spec.training import SCHEDULERS
+from cpd.spec.transfer import ENDS
 from cpd.spec.validation import Checked
 
 Schema = dict[str, Any]
@@ -48,6 +53,10 @@ TEXTS = {
     "is {from: 1, to: 0.5, over: 0.5}: from one level to another over a share of the steps.",
     "search": "The search for a penalty coefficient, or another hyperparameter, that brings a constraint's value to a "
     "target.",
+    "budget": "Trainings of each method for each seed, whose settings a sampler then chooses between the ends of the "
+    "grids.",
+    "transfer": "Carry the best setting of each method over from one case of the grids to another: {from: {hidden: 8}, "
+    "to: {hidden: 64}}, or true for the first and the last values of arguments.",
     "held_out": "Examples of data() that no run trains on: a share of them, or {share: 0.2, seed: 0, stratify: 1}.",
     "judge": "Which data decide a verdict: default held_out where there are held-out examples.",
 }
@@ -77,6 +86,8 @@ def file_schema() -> Schema:
         "methods": {"type": "object"},
         "levels": _by_name({"anyOf": [*_levels(), _moving()]}),
         "search": _search(),
+        "budget": _budget(),
+        "transfer": _transfer(),
         "held_out": {"anyOf": [SHARE, _section(Split), {"type": "null"}]},
         "judge": {"enum": ["training", "held_out", None]},
     }
@@ -116,7 +127,7 @@ def _whole() -> Schema:
         "properties": {
             "constraints": {"minProperties": 1, "additionalProperties": whole_constraint},
             "train": {"anyOf": [{"required": ["steps"]}, {"required": ["epochs"]}]},
-            "search": {"required": ["target"]},
+            "search": {"anyOf": [{"required": ["target"]}, {"required": ["targets"]}, _several()]},
             "held_out": {"if": {"type": "object"}, "then": {"required": ["share"]}},
         },
     }
@@ -147,9 +158,11 @@ def _free_block() -> Schema:
 def _definitions() -> Schema:
     """The blocks of cpd's own methods, and those in a sweep, which may be of a program: with other hyperparameters."""
     own = {name: _block(method.hyperparameters) for name, method in REGISTRY.items()}
+    own = share_forms(own, "form")
     mixed = {
         name: {"properties": {n: {"$ref": f"#/definitions/{name}/properties/{n}"} for n in block["properties"]}}
         for name, block in own.items()
+        if name in REGISTRY
     }
     return {**own, **{f"{name} in a sweep": {"type": "object", **block} for name, block in mixed.items()}}
 
@@ -228,7 +241,28 @@ def _every(whole: Schema) -> Schema:
 
 def _search() -> Schema:
     trainings = {"type": "integer", "minimum": 2, "default": Search.model_fields["max_trainings"].default}
-    return {**_section(Search, max_trainings=trainings), "type": ["object", "null"]}
+    aim = {"anyOf": [{"type": ["number", "null"]}, _section(Aim)]}
+    targets = {"type": "object", "additionalProperties": aim}
+    return {**_section(Search, max_trainings=trainings, targets=targets), "type": ["object", "null"]}
+
+
+def _several() -> Schema:
+    """A search for a coefficient of each constraint."""
+    return {"required": ["strategy"], "properties": {"strategy": {"enum": ["coordinates", "simplex"]}}}
+
+
+def _budget() -> Schema:
+    """A number of trainings, or the whole of it."""
+    whole = {"type": "integer", "minimum": 1}
+    parallel = {**whole, "default": Budget.model_fields["parallel"].default}
+    return {"anyOf": [whole, _section(Budget, trainings=whole, parallel=parallel), {"type": "null"}]}
+
+
+def _transfer() -> Schema:
+    """Both cases by name, or a truth."""
+    case = {"type": "object", "minProperties": 1}
+    cases = {"type": "object", "properties": dict.fromkeys(ENDS, case), "required": [*ENDS]}
+    return {"anyOf": [{**cases, "additionalProperties": False}, {"type": ["boolean", "null"]}]}
 
 
 def _optimizer() -> Schema:
@@ -312,7 +346,15 @@ def _items(one: Hyperparameter) -> list[Schema]:
     bound = {} if free else {"exclusiveMinimum" if one.exclusive else "minimum": one.minimum}
     below = {} if one.below == math.inf else {"exclusiveMaximum": one.below}
     number: Schema = {"type": "integer" if one.whole else "number", **bound, **below}
-    return [number, *([_listed(number)] if one.per_constraint else []), *words, *mapping]
+    return [number, *(_per_constraint(one, number) if one.per_constraint else []), *words, *mapping]
+
+
+def _per_constraint(one: Hyperparameter, number: Schema) -> list[Schema]:
+    """A value for each constraint: a list in their order, or a mapping by name, each a value or a grid."""
+    entry = _grid(number, *([{"enum": ["none"]}] if "none" in one.words else []))
+    own = {"propertyNames": {"enum": ["values", *RANGE_KEYS, *one.fields]}}
+    named = {"type": "object", "not": own, "minProperties": 1, "additionalProperties": entry}
+    return [_listed(entry), named]
 
 
 def _fields(one: Hyperparameter) -> Schema:

@@ -47,6 +47,12 @@ def searched(search: Search, methods: Mapping[str, Iterable[str]]) -> Searched |
     return Searched(method, name) if dot and not own else None
 
 
+def searched_of(search: Search | None) -> Searched:
+    """The hyperparameter of a search that was aimed; the penalty coefficient where it names none."""
+    written = search.hyperparameter if search is not None else None
+    return DEFAULT if written is None else Searched(*written.split(".", 1))
+
+
 def not_searchable(constraint: str, parts: int) -> SpecError:
     """Why a constraint cannot be brought to a target: a vector has no single value."""
     return SpecError(

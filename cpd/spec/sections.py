@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from cpd.errors import CpdError, closest
+from cpd.spec.budget import Budget
 from cpd.spec.depends import read_depends
 from cpd.spec.grids import Grid, read_grid
 from cpd.spec.held_out import Split
@@ -14,6 +15,7 @@ from cpd.spec.measuring import Stop
 from cpd.spec.merged import Merged
 from cpd.spec.models import Constraint, MovingConstraint, Optimizer, ProblemSource, Search, Train
 from cpd.spec.source import find_source
+from cpd.spec.transfer import Transfer, transfer_of
 from cpd.spec.validation import InvalidError, at_least, checked, finite, one_of, shown, word
 
 MOST_SEEDS = 2**63
@@ -100,7 +102,42 @@ def read_search(spec: Merged, constraints: Iterable[str]) -> Search | None:
     search = checked(Search, spec.raw["search"], spec.at, "search")
     if search.constraint is not None:
         spec.known(search.constraint, constraints, "search.constraint")
+    for name in search.targets:
+        spec.known(name, constraints, f"search.targets.{name}")
     return search
+
+
+def read_budget(spec: Merged) -> Budget | None:
+    """``budget``, None where there is none."""
+    raw = spec.raw.get("budget")
+    if raw is None:
+        return None
+    if isinstance(raw, dict) and raw.get("trainings") is None and set(raw) <= set(Budget.model_fields):
+        given = next(iter(raw), None)
+        place = spec.at("budget" if given is None else f"budget.{given}")
+        hint = "add --budget 20" if place.startswith("--") else "add trainings: 20"
+        raise CpdError("how many trainings?", place=place, hint=hint)
+    return checked(Budget, raw, spec.at, "budget")
+
+
+def read_transfer(spec: Merged, grids: Mapping[str, Sequence[Any]]) -> Transfer | None:
+    """``transfer``, None where there is none.
+
+    Args:
+        spec: The spec.
+        grids: That have several values.
+
+    Raises:
+        CpdError: It names no value of a grid, or a search or a budget has no settings to carry over.
+    """
+    raw = spec.raw.get("transfer")
+    if raw is None or raw is False:
+        return None
+    for key in ("search", "budget"):
+        if spec.raw.get(key) is not None:
+            hint = f"leave out transfer or {key}"
+            raise CpdError(f"a {key} does not try each setting in both cases", place=spec.at("transfer"), hint=hint)
+    return transfer_of(raw, grids, spec.at)
 
 
 def read_held_out(spec: Merged) -> Split | None:

@@ -29,7 +29,7 @@ ORDER = (
         "held_out",
         "judge",
     ),
-    *("train", "seeds", "methods", "search"),
+    *("train", "seeds", "methods", "search", "budget", "transfer"),
 )
 """The keys in the order in which they are written."""
 

@@ -128,8 +128,9 @@ class RunRow(TypedDict):
     ``averaged``, the last share of the training whose parameters' mean is judged, are there only where such is judged.
     ``holds_only_by`` names the constraints of which the surrogate and the strict value do not agree, and the one by
     which they hold; it is there where there are some. ``fighting`` names the constraints, or their components, that
-    contradict each other, where the diagnosis is that. ``model`` is the file of the judged weights; None where they are
-    not kept.
+    contradict each other, where the diagnosis is that. ``satisfied`` says how many constraints hold, and is there with
+    ``satisfied_of`` where there are many, each component of a vector counted. ``model`` is the file of the judged
+    weights; None where they are not kept.
     """
 
     id: str | None
@@ -158,6 +159,8 @@ class RunRow(TypedDict):
     kkt: NotRequired[KktRow | None]
     holds_only_by: NotRequired[Mapping[str, str]]
     fighting: NotRequired[list[str]]
+    satisfied: NotRequired[int | None]
+    satisfied_of: NotRequired[int]
 
 
 class SummaryRow(TypedDict):
@@ -196,6 +199,11 @@ class Iteration(TypedDict):
 
     ``pruned`` is the side of the target on which a training was given up; ``violated`` names the other constraints
     that do not hold for every seed.
+
+    In a search of several coefficients, ``coefficients``, ``values``, ``spreads`` and ``distances`` are those of each
+    constraint that is searched, ``setting`` is what was trained, and ``distance`` how far the constraint ``worst`` is
+    from met, in tolerances: below 1 all are. ``coefficient``, ``value`` and ``spread`` are those of the search's
+    ``constraint``.
     """
 
     iteration: int
@@ -207,6 +215,13 @@ class Iteration(TypedDict):
     seeds: NotRequired[int]
     pruned: NotRequired[Literal["above", "below"]]
     violated: NotRequired[list[str]]
+    setting: NotRequired[dict[str, list[float]]]
+    coefficients: NotRequired[dict[str, float]]
+    values: NotRequired[dict[str, float | None]]
+    spreads: NotRequired[dict[str, float | None]]
+    worst: NotRequired[str]
+    distance: NotRequired[float | None]
+    distances: NotRequired[dict[str, float | None]]
 
 
 class SearchBlock(TypedDict):
@@ -216,6 +231,9 @@ class SearchBlock(TypedDict):
     value jumps across the target), ``not_bracketed`` or ``out_of_budget``. ``trainings`` counts every seed.
     ``hyperparameter`` is what was searched, ``METHOD.NAME``, where that is not the penalty coefficient; an iteration's
     ``coefficient`` is then a value of it.
+
+    A search of several coefficients has ``targets`` and ``tolerances`` by constraint, and its ``strategy``; its
+    ``constraint`` is the one that is furthest from met at the iteration that it reports.
     """
 
     constraint: str
@@ -225,6 +243,84 @@ class SearchBlock(TypedDict):
     outcome: str
     trainings: int
     iterations: list[Iteration]
+    strategy: NotRequired[str]
+    targets: NotRequired[dict[str, float]]
+    tolerances: NotRequired[dict[str, float]]
+    lows: NotRequired[dict[str, float]]
+
+
+class Quartiles(TypedDict):
+    """A number over seeds: ``median``, ``low`` and ``high`` quartile, and ``each`` seed's own.
+
+    None where it is not reached: then it counts as larger than any, in the median and the quartiles too.
+    """
+
+    median: float | None
+    low: float | None
+    high: float | None
+    each: list[float | None]
+
+
+class MethodBudgetRow(TypedDict):
+    """One method at an equal budget, see :mod:`cpd.verdict.budgets`; ``levels`` only where levels are swept.
+
+    ``trainings`` is how many it had with a seed, at most: fewer than the budget where its grids have fewer settings.
+    """
+
+    method: str
+    levels: NotRequired[dict[str, float]]
+    seeds: int
+    trainings: int
+    useful_seeds: int
+    useful_share: float
+    trainings_to_first_useful: Quartiles
+    steps_to_first_useful: Quartiles
+    distance: Quartiles
+    best_objective: Quartiles
+
+
+class BudgetBlock(TypedDict):
+    """Methods at equal budgets: ``trainings`` of each for each seed, whose settings the ``sampler`` chose."""
+
+    trainings: int
+    sampler: str
+    methods: list[MethodBudgetRow]
+
+
+class TransferRow(TypedDict):
+    """One method's best setting of one case in another, see :mod:`cpd.verdict.transfer`.
+
+    ``setting`` is what was carried over, None where nothing was feasible there. What it came to in the other case:
+    ``feasible`` and ``useful``, ``objective`` over the seeds, and the ``worst`` constraint with its ``violation``. Then
+    the method's own best setting of that case, and by how much its objective is missed: ``cost``. ``distance`` is that
+    from the best of all methods. ``moved_decades`` is log10 of the own best over what was carried, of what was swept.
+    """
+
+    method: str
+    levels: NotRequired[dict[str, float]]
+    setting: dict[str, Plain] | None
+    source_objective: float | None
+    seeds: int
+    feasible_seeds: int
+    feasible: bool
+    useful: bool
+    objective: Quartiles
+    worst: str | None
+    violation: float | None
+    best_setting: dict[str, Plain] | None
+    best_objective: float | None
+    cost: Quartiles
+    distance: Quartiles
+    moved_decades: float | None
+    useful_at_source: int
+    useful_at_both: int
+
+
+# Keys that are words of Python.
+TransferBlock = TypedDict(
+    "TransferBlock", {"from": dict[str, Plain], "to": dict[str, Plain], "methods": list[TransferRow]}
+)
+"""What the best setting of one case of a sweep costs in another: the values of both, by dotted key."""
 
 
 class JudgementRow(TypedDict):
@@ -239,6 +335,10 @@ class JudgementRow(TypedDict):
 class Document(TypedDict):
     """All of it: ``summary`` and ``gap`` after a sweep or a comparison, ``search`` after a bisection.
 
+    ``budget`` is there where every method had the same number of trainings.
+
+    ``transfer`` is there where the best settings of one case of the grids are carried over to another.
+
     ``judge`` says which data decide, ``training`` or ``held_out``: what is feasible, best and useful; ``confidence``
     how sure a verdict is to be. ``judgement`` is there where the held-out examples are others than the sweep's.
     """
@@ -249,6 +349,8 @@ class Document(TypedDict):
     runs: list[RunRow]
     summary: NotRequired[list[SummaryRow]]
     search: NotRequired[SearchBlock]
+    budget: NotRequired[BudgetBlock]
+    transfer: NotRequired[TransferBlock]
     judge: NotRequired[str]
     confidence: NotRequired[float]
     gap: NotRequired[float | str]

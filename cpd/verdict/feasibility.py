@@ -114,10 +114,14 @@ def holds(value: Number, level: float, bound: Bound, dtype: str) -> bool:
     if isinstance(value, list):
         return bool(value) and all(holds(item, level, bound, dtype) for item in value)
     known = finite_or_none(value)
-    if known is None:
-        return False
-    allowed = bound.tolerance + slack(known, level, bound.tolerance, dtype)
-    return excess(oriented(known, level, bound.sense), bound.sense) <= allowed
+    return known is not None and beyond(known, level, bound, dtype) <= 0
+
+
+def beyond(value: float, level: float, bound: Bound, dtype: str) -> float:
+    """How far a value is beyond what is allowed, ``violation - tolerance - slack``: 0 or less where it holds."""
+    allowed = bound.tolerance + slack(value, level, bound.tolerance, dtype)
+    found = excess(oriented(value, level, bound.sense), bound.sense)
+    return clamped(float(found - allowed))
 
 
 def slack(value: float, level: float, tolerance: float, dtype: str) -> float:

@@ -24,6 +24,7 @@ from cpd.verdict.judged import (
     judged_rows,
 )
 from cpd.verdict.reach import reached_by
+from cpd.verdict.satisfied import satisfied
 from cpd.verdict.seeds import same_seeds
 from cpd.verdict.sensitivity import add_sensitivities
 from cpd.verdict.summary import summarise
@@ -136,6 +137,8 @@ def _row(run: Run, bounds: Mapping[str, Bound], dtype: str, reached: Callable[[s
         "examples": run.examples,
         "kkt": certificate(run, all(held)),
     }
+    if (counts := satisfied(run, levels, bounds, dtype, on)) is not None:
+        row["satisfied"], row["satisfied_of"] = counts
     if run.mixture:
         row["mixture"] = [{"step": step, "share": share} for step, share in run.mixture]
     if run.averaged is not None:

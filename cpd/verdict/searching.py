@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import fsum
 from statistics import stdev
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from cpd.outcome import Number, Run, Status, finite_or_none
 from cpd.verdict.document import BoundRow, Iteration, RunRow, SearchBlock
@@ -25,6 +25,11 @@ class Averaged(TypedDict):
 def searched_name(search: SearchBlock) -> str:
     """The name of the hyperparameter that was searched."""
     return search.get("hyperparameter", "").partition(".")[2] or "coefficient"
+
+
+def tried(iteration: Iteration) -> Any:
+    """What an iteration trained: a number, or in a search of several coefficients a list, as settings have it."""
+    return next(iter(iteration["setting"].values())) if "setting" in iteration else iteration["coefficient"]
 
 
 def averaged(runs: Sequence[Run], constraint: str) -> Averaged:
@@ -68,7 +73,7 @@ def searched_again(
     own_name = searched_name(search)
     iterations = []
     for row in search["iterations"]:
-        own = [judged_run(run, on) for run in runs if run.key.setting.get(own_name) == row["coefficient"]]
+        own = [judged_run(run, on) for run in runs if run.key.setting.get(own_name) == tried(row)]
         done = [run for run in own if run.status is Status.COMPLETED]
         if "pruned" in row or not done:
             iterations.append(row)
@@ -111,17 +116,25 @@ def reported(search: SearchBlock, seeds: int) -> Iteration | None:
         search: A search's block.
         seeds: How many seeds were trained of each coefficient.
     """
-    known = [(abs(value - search["target"]), i) for i in search["iterations"] if (value := i["value"]) is not None]
-    within = [pair for pair in known if pair[0] < search["tolerance"]]
+    several = "targets" in search
+    far = [(i.get("distance") if several else _from_target(search, i), i) for i in search["iterations"]]
+    known = [(distance, i) for distance, i in far if distance is not None]
+    within = [pair for pair in known if pair[0] < (1 if several else search["tolerance"])]
     order = sorted(within or known, key=lambda pair: (bool(within) and not is_whole(pair[1], seeds), pair[0]))
     return order[0][1] if order else None
+
+
+def _from_target(search: SearchBlock, iteration: Iteration) -> float | None:
+    value = iteration["value"]
+    return None if value is None else abs(value - search["target"])
 
 
 def runs_reported(search: SearchBlock, rows: Sequence[RunRow]) -> list[RunRow]:
     """The completed runs of the coefficient that a search reports, of all its runs."""
     best = reported(search, len({row["seed"] for row in rows}) or 1)
     done = [row for row in rows if row["status"] == Status.COMPLETED.value]
-    return [] if best is None else [row for row in done if row["setting"].get("coefficient") == best["coefficient"]]
+    name = searched_name(search)
+    return [] if best is None else [row for row in done if row["setting"].get(name) == tried(best)]
 
 
 def is_whole(iteration: Iteration, seeds: int) -> bool:

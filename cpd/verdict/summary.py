@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
-from cpd.outcome import hyperparameters_of
+from cpd.outcome import hyperparameters_of, is_dotted
 from cpd.verdict.choice import Candidate, Mark, best_of, candidates_of, is_useful, mark_of
 from cpd.verdict.document import Plain, RunRow, Setting, SummaryRow, is_number
 from cpd.verdict.feasibility import Bound
@@ -58,7 +59,8 @@ def decades(settings: Sequence[Setting], good: Sequence[bool]) -> float | None:
     """Width of the widest stretch of neighbouring good settings, ``log10(largest / smallest)``.
 
     Neighbours are neighbours in the method's swept hyperparameter while all others, those of the recipe and of the
-    problem's arguments included, stay the same. A stretch that starts at 0 counts from its smallest positive member.
+    problem's arguments included, stay the same; where each constraint has one of its own, in one of these. A stretch
+    that starts at 0 counts from its smallest positive member.
 
     Args:
         settings: A method's settings.
@@ -82,9 +84,32 @@ def stretch(settings: Sequence[Setting], good: Sequence[bool]) -> Stretch | None
     """The widest stretch of neighbouring good settings, see :func:`decades`; None where there is none."""
     if not any(good):
         return None
-    name = swept([hyperparameters_of(setting) for setting in settings])
+    known = [by_component(setting) for setting in settings]
+    name = swept([hyperparameters_of(setting) for setting in known])
     if name is None:
         return Stretch(0.0)
+    return max(_along(axis, known, good) for axis in _alike(name, known))
+
+
+def by_component(setting: Setting) -> dict[str, Plain]:
+    """A setting in which each entry of a list, one for each constraint, is a hyperparameter: ``coefficient[0]``."""
+    found: dict[str, Plain] = {}
+    for name, value in setting.items():
+        if isinstance(value, list) and all(map(is_number, value)) and not is_dotted(name):
+            found |= {f"{name}[{k}]": entry for k, entry in enumerate(value)}
+        else:
+            found[name] = value
+    return found
+
+
+def _alike(name: str, settings: Sequence[Setting]) -> list[str]:
+    """A hyperparameter, and its entries for each constraint, as far as they have several values."""
+    own = name.partition("[")[0]
+    names = dict.fromkeys(n for setting in settings for n in setting if n.partition("[")[0] == own)
+    return [n for n in names if n == name or len({json.dumps(setting.get(n)) for setting in settings}) > 1]
+
+
+def _along(name: str, settings: Sequence[Setting], good: Sequence[bool]) -> Stretch:
     lines = grouped(zip(settings, good, strict=True), lambda pair: {k: v for k, v in pair[0].items() if k != name})
     return max(_widest([(s.get(name), ok) for s, ok in line]) for line in lines)
 

@@ -82,6 +82,10 @@ METHODS = ["penalized", "lagrangian"]
         (["rat", "penalized", "lagrangian"], None, ("rat", METHODS)),
         (["penalised", "lagrangian"], None, ("rate", ["penalised", "lagrangian"])),
         (["own", "other"], "t.yaml", ("t.yaml", ["own", "other"])),
+        (["geco"], None, ("geco", [])),
+        (["geco", "geco"], None, ("geco", ["geco"])),
+        (["penalized", "geco"], None, ("rate", ["penalized", "geco"])),
+        (["geco"], "rate", ("rate", ["geco"])),
         ((), "rate", ("rate", [])),
     ],
 )

@@ -15,17 +15,17 @@ from commands import Command, Finished
 from wording import THEIRS, ours
 
 from cpd.cli.main import app
+from cpd.methods.registry import REGISTRY
 from cpd.spec.bundled import bundled
 
-METHODS = "penalized, quadratic_penalty, lagrangian, nupi, augmented_lagrangian"
+METHODS = ", ".join(REGISTRY)
 NUMBER = "write a number like 0.5 or 1e-3"
 GRID = "methods.penalized.coefficient"
 SGD = "lr, momentum, dampening, weight_decay, nesterov, maximize"
 OPTIMIZERS = "SGD, Adam, AdamW, RMSprop, Adagrad, Adadelta, Adamax, NAdam, RAdam, ASGD, Rprop, Adafactor, Muon, LBFGS"
 KEYS = (
     "task, description, problem, arguments, depends, objective, constraints, train, seeds, methods, levels, search, "
-    "held_out, judge, "
-    "command, timeout, files, check_with"
+    "budget, transfer, held_out, judge, command, timeout, files, check_with"
 )
 BUNDLED = ", ".join(one.name for one in bundled())
 COMMANDS = ("sweep", "bisect", "check")
@@ -532,7 +532,7 @@ WORDS = {
     ),
     "--set coefficient=1": (
         f"--set coefficient: 'coefficient' is neither a method nor a key that can be set; valid: {METHODS}, arguments, "
-        "constraints, held_out, judge, levels, objective, search, seeds, timeout, train"
+        "budget, constraints, held_out, judge, levels, objective, search, seeds, timeout, train, transfer"
     ),
     "--set penalized=1": "--set penalized: 'penalized' is no single value; write penalized.NAME=VALUE",
     "--set penalized.coefficient": "--set: expected NAME=VALUE, got 'penalized.coefficient'",
@@ -588,7 +588,7 @@ COMMAND_LINES = {
     "bisect mine.yaml --target 1 --tolerance x": "--tolerance: expected a number, got 'x'",
     "bisect mine.yaml --target 1 --max-trainings 1": ("--max-trainings: expected an integer >= 2, got 1"),
     "bisect mine.yaml --target 1 --strategy newton": (
-        "--strategy: 'newton' is not a valid choice; valid: bisection, illinois"
+        "--strategy: 'newton' is not a valid choice; valid: bisection, illinois, coordinates, simplex"
     ),
 }
 

@@ -12,6 +12,7 @@ import cpd
 from cpd.errors import CpdError
 from cpd.problem import Values
 from cpd.problems.concave import Concave
+from cpd.problems.fairness import Fairness
 from cpd.problems.hard_concrete import (
     HardConcreteLinear,
     density,
@@ -21,6 +22,7 @@ from cpd.problems.hard_concrete import (
     sampled_gates,
 )
 from cpd.problems.rate import Rate
+from cpd.problems.recall import Recall
 from cpd.problems.sparsity import Sparsity
 
 
@@ -37,7 +39,8 @@ class Bound(torch.nn.Module):
 
     def forward(self, batch: Any, method: str = "evaluate") -> dict[str, Tensor]:
         result = getattr(self.problem, method)(self.model, batch)
-        return {"objective": result.objective, **result.constraints, **result.metrics}
+        values = {"objective": result.objective, **result.constraints, **result.metrics}
+        return {name: getattr(value, "value", value) for name, value in values.items()}
 
 
 # Example 1
@@ -299,7 +302,9 @@ def test_sparsity_refuses_bad_arguments(arguments: dict[str, Any], line: str) ->
 
 
 @pytest.mark.parametrize("method", ["evaluate", "measure"])
-@pytest.mark.parametrize("problem", [Concave(), Rate(5), Sparsity(hidden=[6, 5])], ids=lambda p: type(p).__name__)
+@pytest.mark.parametrize(
+    "problem", [Concave(), Rate(5), Sparsity(hidden=[6, 5]), Recall(), Fairness()], ids=lambda p: type(p).__name__
+)
 def test_stacked_copies_equal_one_by_one(problem: cpd.Problem, method: str) -> None:
     torch.manual_seed(0)
     bound = Bound(problem, problem.model().double())
@@ -311,7 +316,7 @@ def test_stacked_copies_equal_one_by_one(problem: cpd.Problem, method: str) -> N
 
     def total(parameters: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         values: dict[str, Tensor] = functional_call(bound, parameters, (batch, method))
-        return torch.stack([*values.values()]).sum(), values
+        return torch.stack([value.sum() for value in values.values()]).sum(), values
 
     torch.manual_seed(7)
     gradients, values = vmap(grad(total, has_aux=True), randomness="same")(stack)

@@ -196,8 +196,8 @@ def test_levels_and_methods_of_the_command_line(write: Write) -> None:
         (
             {"set": "penalised.coefficient=1"},
             "--set penalised.coefficient: 'penalised' is neither a method nor a key that can be set; "
-            f"did you mean 'penalized'? Valid: {METHODS}, arguments, constraints, held_out, judge, levels, objective, "
-            "search, seeds, timeout, train",
+            f"did you mean 'penalized'? Valid: {METHODS}, arguments, budget, constraints, held_out, judge, levels, "
+            "objective, search, seeds, timeout, train, transfer",
         ),
         ({"set": "penalized=1"}, "--set penalized: 'penalized' is no single value; write penalized.NAME=VALUE"),
         ({"set": "penalized.coefficient"}, "--set: expected NAME=VALUE, got 'penalized.coefficient'"),

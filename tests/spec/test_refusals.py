@@ -45,8 +45,8 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
             "object",
             "f",
             "x.yaml: object: unknown key 'object'; did you mean 'objective'? Valid: task, description, problem, "
-            "arguments, depends, objective, constraints, train, seeds, methods, levels, search, held_out, judge, "
-            "command, timeout, files, check_with",
+            "arguments, depends, objective, constraints, train, seeds, methods, levels, search, budget, "
+            "transfer, held_out, judge, command, timeout, files, check_with",
         ),
         (
             "objective",
@@ -267,7 +267,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
             "search",
             "{target: 1, strategy: bisect}",
             "x.yaml: search.strategy: 'bisect' is not a valid choice; did you mean 'bisection'? "
-            "Valid: bisection, illinois",
+            "Valid: bisection, illinois, coordinates, simplex",
         ),
         (
             "methods",

@@ -312,3 +312,18 @@ class Touchy(Line):
         if float(next(iter(model.parameters())).sum()) > self.edge:
             raise ValueError("x is over the edge")
         return self.evaluate(model, batch)
+
+
+class Game(cpd.Problem):
+    """``min x`` where ``x == 0``, from x = 1: gradient descent-ascent goes round and round outwards."""
+
+    def model(self) -> torch.nn.Module:
+        """Return x."""
+        model = torch.nn.Linear(1, 1, bias=False)
+        torch.nn.init.ones_(model.weight)
+        return model
+
+    def evaluate(self, model: torch.nn.Module, batch: None) -> cpd.Evaluation:
+        """Evaluate both."""
+        x = next(iter(model.parameters())).sum()
+        return cpd.Evaluation(objective=x, constraints={"x": x})

@@ -24,6 +24,7 @@ IMPORTED = [
     *("torch", "torch._dynamo", "pandas"),
     *(
         "cpd.run.bisection",
+        "cpd.run.searching",
         "cpd.engine.checking",
         "cpd.run.commands",
         "cpd.views.tables.render",

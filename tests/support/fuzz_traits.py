@@ -75,7 +75,7 @@ def _rare(at: At) -> None:
 
 def _count_on_model(at: At) -> None:
     at.model.seen = getattr(at.model, "seen", 0) + len(at.x)  # type: ignore[assignment]
-    at.scale = at.scale / (1 + float(at.model.seen) / 500)  # type: ignore[arg-type]
+    at.scale = at.scale / (1 + float(at.model.seen) / 500)  # type: ignore[arg-type,operator]
 
 
 def _history(at: At) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cpd.errors import CpdError
+from cpd.methods.registry import REGISTRY
 from cpd.spec.models import Task
 from cpd.spec.overrides import Overrides
 from cpd.spec.reader import load_task
@@ -15,7 +16,7 @@ PROBLEM = "import cpd\n\n\nclass Mine(cpd.Problem):\n    pass\n"
 NUMBER = "write a number like 0.5 or 1e-3"
 OPTIMIZERS = "SGD, Adam, AdamW, RMSprop, Adagrad, Adadelta, Adamax, NAdam, RAdam, ASGD, Rprop"
 MODELS_OPTIMIZERS = f"{OPTIMIZERS}, Adafactor, Muon, LBFGS"
-METHODS = "penalized, quadratic_penalty, lagrangian, nupi, augmented_lagrangian"
+METHODS = ", ".join(REGISTRY)
 
 BASE = {
     "problem": "mine.py:Mine",

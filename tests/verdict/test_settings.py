@@ -35,6 +35,8 @@ def task(tolerance: float = 0.1, sense: str = "<=", level: float = 1.0) -> Any:
         train=SimpleNamespace(dtype="float64"),
         seeds=[0],
         judge=None,
+        budget=None,
+        transfer=None,
     )
 
 

@@ -315,6 +315,18 @@ def test_decades_follow_the_swept_hyperparameter_with_the_others_fixed() -> None
     assert decades(grid, [False, False, False, True, True, True]) == pytest.approx(2)
 
 
+def test_decades_of_one_grid_for_each_constraint_are_along_one_of_them() -> None:
+    grid: list[Any] = [{"coefficient": [a, b]} for a in (1, 10) for b in (1, 100, 1e4)]
+    assert decades(grid, [True, False, False, True, False, False]) == pytest.approx(1)
+    assert decades(grid, [False, True, True, False, False, True]) == pytest.approx(2)
+    assert decades(grid, [True, False, True, False, False, False]) == 0
+    both: list[Any] = [{"coefficient": [a, a]} for a in (1, 10)]
+    assert decades(both, [True, True]) == 0  # neither alone
+    mixed: list[Any] = [{"coefficient": c} for c in (1, 10, [1, 1], [1, 1000])]
+    assert decades(mixed, [True, True, False, False]) == pytest.approx(1)
+    assert decades(mixed, [False, False, True, True]) == pytest.approx(3)
+
+
 LR, HIDDEN = "train.optimizer.lr", "arguments.hidden"
 
 

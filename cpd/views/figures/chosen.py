@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
@@ -52,13 +53,17 @@ def _meant(word: str, names: Sequence[str]) -> list[str]:
 
 
 def telling(document: Document, most: int = MOST_SHOWN) -> list[str]:
-    """The constraints that are violated in most runs, in the order of the document; all where they are few."""
+    """The constraints that are violated in most runs, in the order of the document; all where they are few.
+
+    Of those that are violated as often, the ones whose largest violation is largest.
+    """
     names = list(document["constraints"])
     if len(names) <= most:
         return names
     runs = [run for run in distinct(document["runs"]) if run["status"] == "completed"]
     broken = {name: sum(broken_in(document, run, name) for run in runs) for name in names}
-    kept = sorted(names, key=lambda name: (-broken[name], names.index(name)))[:most]
+    furthest = {name: max((_furthest(document, run, name) for run in runs), default=-math.inf) for name in names}
+    kept = sorted(names, key=lambda name: (-broken[name], -furthest[name], names.index(name)))[:most]
     return [name for name in names if name in kept]
 
 
@@ -68,6 +73,13 @@ def broken_in(document: Document, run: RunRow, name: str) -> bool:
         return False
     bound = document["constraints"][name]
     return _largest(run["constraints"][name]["violation"], bound["sense"]) > (bound["tolerance"] or 0.0)
+
+
+def _furthest(document: Document, run: RunRow, name: str) -> float:
+    """The violation of a run, in tolerances where all constraints have one."""
+    bounds = document["constraints"]
+    unit = bounds[name]["tolerance"] if all(bound["tolerance"] for bound in bounds.values()) else 1.0
+    return _largest(run["constraints"][name]["violation"], bounds[name]["sense"]) / unit
 
 
 def _largest(violation: Number, sense: str) -> float:

@@ -10,7 +10,7 @@ from cpd.outcome import finite_or_none
 from cpd.verdict.averages import deviation, mean
 from cpd.verdict.document import Document, RunRow
 from cpd.verdict.judged import judges
-from cpd.verdict.settings import distinct
+from cpd.verdict.settings import distinct, settings_of
 from cpd.views.printable import one_line
 from cpd.views.tables.lines import components, worst_component
 from cpd.views.tables.numbers import is_share, number
@@ -147,5 +147,6 @@ def spread(values: Iterable[float | None]) -> Spread:
 
 
 def several_seeds(document: Document) -> int:
-    """The number of seeds that count as evidence."""
-    return len({run["seed"] for run in distinct(document["runs"])})
+    """The most seeds that count as evidence of one setting: at equal budgets each may have settings of its own."""
+    settings = settings_of(distinct(document["runs"]))
+    return max((len({run["seed"] for run in runs}) for runs in settings), default=0)

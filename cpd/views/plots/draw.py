@@ -20,7 +20,7 @@ from cpd.views.figures.chosen import named
 from cpd.views.figures.dynamics import dynamics_data
 from cpd.views.figures.front import front_data
 from cpd.views.figures.heatmap import heatmap_data
-from cpd.views.figures.hyperparameters import kind_of_settings
+from cpd.views.figures.hyperparameters import are_grids_of_constraints, kind_of_settings
 from cpd.views.figures.parallel import parallel_data
 from cpd.views.figures.sensitivity import levels_data
 from cpd.views.figures.tuning import can_tune, tuning_data
@@ -85,7 +85,7 @@ def default_kind(document: Document) -> str:
     if "search" in document:
         return "bisection"
     rows = lines(document)
-    if not swept_levels(rows) and can_tune(document):
+    if not swept_levels(rows) and (can_tune(document) or are_grids_of_constraints(document)):
         return kind_of_settings(document)
     return "front" if len(rows) > 1 else "dynamics"
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".html", ".htm")
 
-HEADINGS = {"summary": "Summary", "iterations": "Iterations", "runs": "Settings"}
+HEADINGS = {"summary": "Summary", "transfer": "Transfer", "iterations": "Iterations", "runs": "Settings"}
 """Names of the tables, in the order of the page."""
 
 MOST_BOUNDS = 4

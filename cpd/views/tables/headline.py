@@ -9,6 +9,7 @@ from cpd.verdict.document import Document, SummaryRow
 from cpd.verdict.gap import GAP, share_of
 from cpd.views.printable import one_line
 from cpd.views.tables.both import judged_on
+from cpd.views.tables.budgets import budget_sentences, budget_words
 from cpd.views.tables.certainty import chosen_note, sure_sentences
 from cpd.views.tables.iterates import iterate_words
 from cpd.views.tables.lines import (
@@ -24,7 +25,8 @@ from cpd.views.tables.lines import (
 )
 from cpd.views.tables.numbers import decades, measured, number
 from cpd.views.tables.search_verdict import search_verdict
-from cpd.views.tables.worst import has_many, worst_sentence
+from cpd.views.tables.transfer import transfer_sentences
+from cpd.views.tables.worst import has_many, most_satisfied, worst_sentence
 
 MOST_NAMED = 4
 """Of many constraints, those that a terminal's title names."""
@@ -60,6 +62,8 @@ def subtitle(document: Document) -> str:
     methods = [_method(rows, method) for method in dict.fromkeys(row.method for row in rows)]
     steps = sorted({run["steps"] for run in document["runs"] if run["status"] == "completed"} - {0})
     budget = [f"{steps[0]} steps" if len(steps) == 1 else f"{steps[0]} to {steps[-1]} steps"] if steps else []
+    if "budget" in document:
+        return "; ".join([*methods, *_named_seeds(document), *budget, *iterate_words(rows), budget_words(document)])
     said = [*iterate_words(rows), *_useful(document, rows), *chosen_note(document)]
     return "; ".join([*methods, *_seeds(document, rows), *budget, *said])
 
@@ -80,7 +84,9 @@ def verdict_sentences(document: Document) -> list[str]:
         feasible = sum(run["feasible"] for run in document["runs"])
         counts.insert(0, f"{feasible} of {len(document['runs'])} runs feasible")
     worst = [text for text in [worst_sentence(document, lines(document))] if text is not None]
-    return [f"{text}." for text in [*_summary_verdicts(document, entries), *worst, *sure_sentences(document), *counts]]
+    verdicts = budget_sentences(document) if "budget" in document else _summary_verdicts(document, entries)
+    carried = transfer_sentences(document)
+    return [f"{text}." for text in [*verdicts, *carried, *worst, *sure_sentences(document), *counts]]
 
 
 def _many_bounds(document: Document, rows: Sequence[Line], most: int | None) -> str:
@@ -127,15 +133,23 @@ def _useful(document: Document, rows: Sequence[Line]) -> list[str]:
 
 
 def _seeds(document: Document, rows: Sequence[Line]) -> list[str]:
+    named = _named_seeds(document)
+    if len({run["seed"] for run in document["runs"]}) < 2:
+        return named
+    if seeds_change_nothing(rows):
+        return [f"{named[0]} that change nothing: counted as one"]
+    return [f"{named[0]}: mean ± standard deviation, worst violation"]
+
+
+def _named_seeds(document: Document) -> list[str]:
+    """The seeds of all runs."""
     seeds = sorted({run["seed"] for run in document["runs"]})
     if len(seeds) < 2:
         return [f"seed {seed}" for seed in seeds]
     dense = len(seeds) > 2 and seeds[-1] - seeds[0] == len(seeds) - 1
     few = seeds if len(seeds) <= MOST_SEEDS else [*seeds[: MOST_SEEDS - 1], "...", seeds[-1]]
     listed = f"{seeds[0]} to {seeds[-1]}" if dense else ", ".join(map(str, few))
-    if seeds_change_nothing(rows):
-        return [f"{len(seeds)} seeds ({listed}) that change nothing: counted as one"]
-    return [f"{len(seeds)} seeds ({listed}): mean ± standard deviation, worst violation"]
+    return [f"{len(seeds)} seeds ({listed})"]
 
 
 def _summary_verdicts(document: Document, entries: Sequence[SummaryRow]) -> list[str]:
@@ -150,7 +164,7 @@ def _method_verdict(document: Document, method: str, entries: Sequence[SummaryRo
     entry = entries[0]
     counted = f"{one_line(method)}: {entry['feasible_settings']} of {entry['settings']} settings feasible"
     if not entry["feasible_settings"]:
-        return counted
+        return counted + most_satisfied([row for row in lines(document) if row.method == method])
     setting = varied_setting(lines(document), method, entry["best_setting"] or {})
     best = f"best {setting_text(setting)} with {one_line(document['objective'])}"
     best += f" {measured(entry['best_objective'])}{_doubt(document, entry)}"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import cast
 
 from cpd.outcome import is_dotted
-from cpd.verdict.document import Document, Plain, RunRow, Setting, SummaryRow, is_number
+from cpd.verdict.document import Document, Plain, RunRow, Setting, SummaryRow, TransferBlock, TransferRow, is_number
 from cpd.verdict.summary import SWEPT
 from cpd.views.printable import one_line
 from cpd.views.tables.numbers import setting_value
@@ -37,7 +37,25 @@ def readable(document: Document) -> Document:
             for entry in document["summary"]
             for best in [entry["best_setting"]]
         ]
+    if "transfer" in document:
+        found["transfer"] = _carried(document["transfer"], short, texts)
     return found
+
+
+def _carried(block: TransferBlock, short: Mapping[str, str], texts: Mapping[str, Texts]) -> TransferBlock:
+    """What was carried over between which cases, likewise."""
+    rows = [
+        cast(
+            TransferRow,
+            {**row, **{key: (own := row[key]) and _renamed(own, short, texts) for key in ("setting", "best_setting")}},
+        )
+        for row in block["methods"]
+    ]
+    return {
+        "from": _renamed(block["from"], short, texts),
+        "to": _renamed(block["to"], short, texts),
+        "methods": rows,
+    }
 
 
 def short_names(names: Iterable[str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Iterable, Sequence
@@ -14,6 +15,9 @@ SHARES = {"rate", "rates", "density", "accuracy", "sparsity", "share", "precisio
 """Words in a name that make a value between 0 and 1 a share, shown in percent."""
 
 DIGITS = 4
+
+LONG = 6
+"""A list of so many entries is long."""
 
 FINEST = 1e-15
 """A tolerance below this is none: no share has so many digits."""
@@ -86,10 +90,18 @@ def setting_value(value: Plain, digits: int = DIGITS) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list):
-        return "[" + ", ".join(setting_value(v, digits) for v in value) + "]"
+        return "[" + ", ".join(_repeats([setting_value(v, digits) for v in value])) + "]"
     if isinstance(value, dict):
         return "{" + ", ".join(f"{name}: {setting_value(v, digits)}" for name, v in value.items()) + "}"
     return number(value, digits) if isinstance(value, int | float) else str(value)
+
+
+def _repeats(texts: Sequence[str]) -> list[str]:
+    """The entries of a long list, what repeats itself said once: ``0.1, 30 x48, 5``."""
+    if len(texts) < LONG:
+        return list(texts)
+    found = [(text, len(list(alike))) for text, alike in itertools.groupby(texts)]
+    return [entry for text, n in found for entry in ([f"{text} x{n}"] if n > 2 else [text] * n)]
 
 
 def sort_value(value: Plain) -> float | str | tuple[Any, ...] | None:

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from cpd.verdict.document import Document, Plain, is_number
 from cpd.views.printable import one_line
+from cpd.views.tables.constraint_list import constraints_section
 from cpd.views.tables.headline import MOST_NAMED, subtitle, title, verdict_sentence, verdict_sentences
 from cpd.views.tables.markup import escape_latex, escape_markdown, latex, markdown
 from cpd.views.tables.names import readable
@@ -27,6 +28,7 @@ from cpd.views.tables.section import Column, Section
 from cpd.views.tables.shape import DEFAULT, LEAST, MOST, Shape, group_sizes, shaped
 from cpd.views.tables.summary import summary_section
 from cpd.views.tables.terminal import UNLIMITED, console_on, on_terminal, print_line, print_section, print_wrapped
+from cpd.views.tables.transfer import transfer_section
 
 __all__ = [
     "FORMATS",
@@ -101,11 +103,14 @@ def sections(document: Document, shape: Shape = DEFAULT) -> list[Section]:
     """The tables of a document: its runs and their summary, or the iterations of its search."""
     summary = summary_section(document, shape.folds) if "search" not in document else None
     main = main_section(document, shape)
-    return [section for section in [None if main is None else shaped(main, shape), summary] if section is not None]
+    found = [None if main is None else shaped(main, shape), summary, transfer_section(document)]
+    return [section for section in found if section is not None]
 
 
 def main_section(document: Document, shape: Shape = DEFAULT) -> Section | None:
-    """The iterations of a search, or the runs, not yet shaped; None where there are none."""
+    """The iterations of a search, or the runs, or the constraints, not yet shaped; None where there are none."""
+    if shape.constraints:
+        return constraints_section(document, shape.constraints)
     if "search" in document:
         return whole_search(document) if document["search"]["iterations"] else None
     return whole_section(document, shape) if document["runs"] else None
@@ -170,7 +175,11 @@ def _print_tables(
     document: Document, console: Console, main: Section | None, shape: Shape, *, iterations_shown: bool
 ) -> None:
     summary = summary_section(document, shape.folds) if "search" not in document else None
-    found = (None if main is None else shaped(main, shape), summary and _summary(summary, shape))
+    found = (
+        None if main is None else shaped(main, shape),
+        summary and _summary(summary, shape),
+        transfer_section(document),
+    )
     if not iterations_shown:
         print_wrapped(title(document, MOST_NAMED if shape.narrow else None), console, "bold")
         print_wrapped(subtitle(document), console, "dim")

@@ -33,9 +33,9 @@ from cpd.views.tables.lines import (
     worst_component,
 )
 from cpd.views.tables.numbers import distinct, is_share, number, signed, sort_value, spread
-from cpd.views.tables.section import ALWAYS, Column, Facts, Section, told_apart
+from cpd.views.tables.section import ALWAYS, LAST, Column, Facts, Section, told_apart
 from cpd.views.tables.shape import DEFAULT, Shape, shaped
-from cpd.views.tables.worst import Worst, has_many, worst_column, worst_of
+from cpd.views.tables.worst import Worst, has_many, satisfied_column, worst_column, worst_of
 
 VALUE, BOTH, OBJECTIVES, VIOLATION, HELD, METRIC, MULTIPLIER = 1, (3, 2), (5, 4), 6, 7, 8, 9
 WORST = ("worst", "constraint")
@@ -71,6 +71,7 @@ def whole_section(document: Document, shape: Shape = DEFAULT) -> Section:
             ("", _feasible_column(document, rows, judged)),
             *_spared(_objective_columns(document, rows), spared),
             *([("", worst_column(document, [own.worst for own in judged], WORST))] if many else []),
+            *(("", column) for column in satisfied_column(document, rows, LAST)),
             *([] if folds else _spared(numbers, spared)),
             *(("metric", column) for column in _metric_columns(document, rows)),
             *(("", column) for column in iterate_columns(rows)),
@@ -111,6 +112,11 @@ def _rank(document: Document, row: Line, judged: Judged) -> tuple[float, ...]:
         kind = 0 if judged.best else 3 if row.by_luck else 1 if judged.useful else 2
         return (kind, math.inf if objective is None else objective)
     return (5 if row.unfinished() else 4, math.inf if judged.worst is None else judged.worst.size)
+
+
+def rank_of(document: Document, row: Line) -> tuple[float, ...]:
+    """What rows are ordered by: the best has the lowest, and of those that are not feasible the nearest to it."""
+    return _rank(document, row, _judged(document, row))
 
 
 def _asked_for(rows: Sequence[Line], setting: Sequence[Column]) -> list[Column]:

@@ -11,13 +11,14 @@ from rich.cells import cell_len
 
 from cpd.verdict.document import Document, Iteration, SearchBlock
 from cpd.verdict.judged import judged_rows, judges
-from cpd.verdict.searching import searched_name, worst_value
+from cpd.verdict.searching import searched_name, tried, worst_value
 from cpd.views.printable import one_line
 from cpd.views.tables.both import both_columns, judged_header, objective_on, value_on
 from cpd.views.tables.certificates import kkt_columns
 from cpd.views.tables.headline import MOST_NAMED, title
 from cpd.views.tables.lines import Line, lines, row_notes, share_decimals
 from cpd.views.tables.numbers import distinct, is_share, measured, number
+from cpd.views.tables.search_several import AWAY, is_several, own_columns, several_columns
 from cpd.views.tables.search_verdict import reported_iteration, seeds_of
 from cpd.views.tables.section import Column, Facts, Section
 from cpd.views.tables.shape import DEFAULT, Shape, shaped
@@ -48,21 +49,26 @@ def whole_search(document: Document) -> Section:
     search = document["search"]
     nearest = reported_iteration(document) if search["outcome"] in ("solved", "infeasible") else None
     best = "best" if search["outcome"] == "solved" else ""
-    marks = [best if i is nearest else "" if i["value"] is not None else "bad" for i in search["iterations"]]
+    known = [i.get("distance", i["value"]) is not None for i in search["iterations"]]
+    marks = [best if i is nearest else "" if ok else "bad" for i, ok in zip(search["iterations"], known, strict=True)]
     rows = lines(document)
     columns = iteration_columns(document, distinct)
     own = [_line(rows, i, searched_name(search)) for i in search["iterations"]]
     said = row_notes(own, judges(document))
-    facts = [_facts(search, *known) for known in zip(search["iterations"], own, said, strict=True)]
-    named = ("iteration", one_line(searched_name(search)))
+    facts = [_facts(search, *each) for each in zip(search["iterations"], own, said, strict=True)]
+    named: tuple[str, ...] = ("iteration", one_line(searched_name(search)))
     further, notes = kkt_columns(own), _notes(document)
+    if is_several(document):
+        shown = [column.name for column in columns]
+        named = ("iteration",)
+        further = [*(one for one in own_columns(document, distinct) if one.name not in shown), *further]
     return Section("iterations", columns, marks, notes=notes, facts=facts, further=further, named=named)
 
 
 def _line(rows: Sequence[Line], iteration: Iteration, searched: str) -> Line:
     """The runs of an iteration; of one that was given up there are none."""
-    found = (row for row in rows if row.setting.get(searched) == iteration["coefficient"])
-    return next(found, Line("", {searched: iteration["coefficient"]}, {}, []))
+    found = (row for row in rows if row.setting.get(searched) == tried(iteration))
+    return next(found, Line("", {searched: tried(iteration)}, {}, []))
 
 
 def notes_of_iterations(document: Document) -> list[str]:
@@ -79,6 +85,9 @@ def _facts(search: SearchBlock, iteration: Iteration, line: Line, notes: Sequenc
     """What an iteration is asked for by; the nearest to the target is the best."""
     value = iteration["value"]
     distance = math.inf if value is None else abs(value - search["target"])
+    if "coefficients" in iteration:
+        far = iteration.get("distance")
+        distance, value = (math.inf, None) if far is None else (far, far)
     return Facts(line.all_feasible, None, value is None and "pruned" not in iteration, (distance,), notes)
 
 
@@ -90,6 +99,8 @@ def iteration_columns(document: Document, digits: Digits) -> list[Column]:
         digits: Writes the coefficients.
     """
     search, seeds = document["search"], seeds_of(document)
+    if is_several(document):
+        return several_columns(document, digits, seeds)
     iterations: Sequence[Iteration] = search["iterations"]
     own = search["constraint"]
     metrics = dict.fromkeys(name for i in iterations for name in i["metrics"])
@@ -128,8 +139,7 @@ def _on_both(document: Document) -> tuple[list[Column], list[Column]]:
     done = [run for run in document["runs"] if run["status"] == "completed"]
     searched = searched_name(document["search"])
     groups = [
-        [run for run in done if run["setting"].get(searched) == i["coefficient"]]
-        for i in document["search"]["iterations"]
+        [run for run in done if run["setting"].get(searched) == tried(i)] for i in document["search"]["iterations"]
     ]
     percent = share_decimals(document, name)
     header, objective = (one_line(name) + _unit(percent),), (one_line(document["objective"]),)
@@ -163,7 +173,7 @@ def _other(document: Document, name: str) -> Column:
     rows = judged_rows(document["runs"], judges(document))
     cells, values, searched = [], [], searched_name(document["search"])
     for i in document["search"]["iterations"]:
-        own = [run for run in rows if run["setting"].get(searched) == i["coefficient"]]
+        own = [run for run in rows if run["setting"].get(searched) == tried(i)]
         mark = "violated " if name in i.get("violated", []) else ""
         values.append(worst_value(own, name, bound))
         cells.append(mark + _quantity(values[-1], percent))
@@ -200,6 +210,7 @@ def _notes(document: Document) -> list[str]:
     iterations, seeds = document["search"]["iterations"], seeds_of(document)
     several = [SEEDS] if seeds > 1 else []
     worst = [WORST] if len(document["constraints"]) > 1 else []
+    worst = [AWAY] if is_several(document) else worst
     return [*several, *worst, *([PRUNED] if any("pruned" in i for i in iterations) else [])]
 
 

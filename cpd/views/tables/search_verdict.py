@@ -7,10 +7,11 @@ import itertools
 from cpd.verdict.document import Document, Iteration, SearchBlock
 from cpd.verdict.feasibility import oriented
 from cpd.verdict.judged import judged_rows, judges
-from cpd.verdict.searching import reported, searched_name
+from cpd.verdict.searching import reported, searched_name, tried
 from cpd.views.printable import one_line
 from cpd.views.tables.lines import share_decimals
 from cpd.views.tables.numbers import number
+from cpd.views.tables.search_several import is_several, several_verdict
 
 
 def reported_iteration(document: Document) -> Iteration | None:
@@ -33,6 +34,9 @@ def search_verdict(document: Document) -> str:
     """How a search ended, in a sentence: ``solved: for density 50 %, coefficient 0.22 gives 49.51 %, ...``."""
     search = document["search"]
     word, nearest = search["outcome"], reported_iteration(document)
+    if is_several(document):
+        spoilt = f", but {_spoilt(document, nearest)} there" if word == "infeasible" and nearest else ""
+        return several_verdict(document, nearest, f"after {_trainings(document)}", spoilt)
     aim = f"{one_line(search['constraint'])} {_value(document, search['target'])}"
     trained = f"after {_trainings(document)}"
     if nearest is None:
@@ -74,7 +78,7 @@ def _agreeing(document: Document) -> str:
     if seeds_of(document) == 1 or best is None:
         return ""
     rows = judged_rows(document["runs"], judges(document))
-    own = [run for run in rows if run["setting"].get(searched_name(search)) == best["coefficient"]]
+    own = [run for run in rows if run["setting"].get(searched_name(search)) == tried(best)]
     values = [run["constraints"][search["constraint"]]["value"] for run in own if run["status"] == "completed"]
     within = sum(isinstance(v, float) and abs(v - search["target"]) < search["tolerance"] for v in values)
     return f" in the mean of {len(values)} seeds ({within} of them within {_value(document, search['tolerance'])})"

@@ -12,6 +12,9 @@ from rich.cells import cell_len
 ALWAYS = 0
 """Rank of a column that is never left out."""
 
+LAST = -1
+"""Rank of a column that is left out where nothing else makes the table fit, neither other columns nor folded words."""
+
 Value = float | str | None | tuple[Any, ...]
 """What a row is sorted by: numbers before words, None last."""
 

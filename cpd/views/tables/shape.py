@@ -49,6 +49,7 @@ class Shape:
         columns: Which columns, by name; ``kkt`` alone adds its own to the others. Default: what the width has room for.
         only: Which settings.
         wide: All columns, however wide the terminal is.
+        constraints: Of which constraints a list is shown in place of the runs; names, patterns, or ``all``.
         narrow: Whether what needs many columns stands in one; the printer says so.
     """
 
@@ -58,6 +59,7 @@ class Shape:
     only: Only | None = None
     wide: bool = False
     narrow: bool = False
+    constraints: tuple[str, ...] = ()
 
     @property
     def is_plain(self) -> bool:
@@ -142,7 +144,8 @@ def _words(section: Section, kept: int, shown: int, shape: Shape) -> str:
         return f"none of the {section.height:,} rows {NONE[shape.only]}"
     said = [f"{shape.only} only, {kept:,} of {section.height:,} rows"] if shape.only else []
     if shown < kept:
-        how = f"by {','.join(map(str, shape.sort))}" if shape.sort else "the best first"
+        first = "the worst first" if shape.constraints else "the best first"
+        how = f"by {','.join(map(str, shape.sort))}" if shape.sort else first
         each = f"at most {shape.top} of each method, " if section.groups else ""
         of = f"{shown:,} of them" if shape.only else f"{shown:,} of {kept:,} rows"
         said.append(f"{of}, {each}{how} (--top all has all)")

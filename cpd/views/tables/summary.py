@@ -10,6 +10,7 @@ from cpd.verdict.document import Document, RunRow, SummaryRow
 from cpd.verdict.judged import judged_rows, judges
 from cpd.views.printable import one_line
 from cpd.views.tables.both import both_columns, judged_header, objective_on, value_on
+from cpd.views.tables.budgets import budget_section
 from cpd.views.tables.lines import (
     Line,
     best_line,
@@ -40,6 +41,8 @@ def summary_section(document: Document, narrow: bool = False) -> Section | None:
         document: Contract 3's object.
         narrow: Whether the worst one stands for many constraints.
     """
+    if "budget" in document:
+        return budget_section(document)
     entries = document.get("summary", [])
     if all(entry["settings"] == 1 for entry in entries):
         return None

@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from cpd.views.tables.section import ALWAYS, Column, Section
+from cpd.views.tables.section import ALWAYS, LAST, Column, Section
 
 GAP = 2
 DEVIATION = " ± "
@@ -79,8 +79,7 @@ def print_section(section: Section, console: Console, hint: str = "", wide: bool
         wide: Whether the table has all columns instead, wider than the console if need be.
     """
     width = UNLIMITED if wide else console.width
-    columns, left_out = fit(section.columns, width)
-    columns, origin = _fold_words(columns, width)
+    columns, origin, left_out = _fitted(section.columns, width)
     if section.height:
         print_header(columns, console)
     groups, marks = (list(texts) or [""] * len(section.columns[0].cells) for texts in (section.groups, section.marks))
@@ -135,6 +134,17 @@ def fit(columns: Sequence[Column], width: int, fold: bool = True) -> tuple[list[
         shown = [replace(c, cells=[cell.partition(DEVIATION)[0] for cell in c.cells]) for c in shown]
         names.append("standard deviations")
     return shown, names
+
+
+def _fitted(columns: Sequence[Column], width: int) -> tuple[list[Column], list[int], list[str]]:
+    """Columns that fit, their words folded: with one cell per line, the row of each line, and what was left out."""
+    fitting, left_out = fit(columns, width)
+    folded, origin = _fold_words(fitting, width)
+    kept = [column for column in columns if column.rank != LAST]
+    if _total(folded) <= width or len(kept) == len(columns):
+        return folded, origin, left_out
+    fitting, others = fit(kept, width)
+    return *_fold_words(fitting, width), [*(c.name for c in columns if c.rank == LAST), *others]
 
 
 def is_colourful(console: Console) -> bool:

@@ -10,13 +10,11 @@ from typing import NamedTuple
 from cpd.verdict.document import Document, RunRow
 from cpd.verdict.feasibility import excess, slack
 from cpd.verdict.judged import judged_rows, judges
+from cpd.verdict.satisfied import MANY, counts_satisfied, fewest_satisfied
 from cpd.views.printable import one_line
 from cpd.views.tables.lines import Line, share_decimals, worst_component
 from cpd.views.tables.numbers import signed
 from cpd.views.tables.section import Column
-
-MANY = 4
-"""Of more constraints than these the worst one is named."""
 
 
 class Worst(NamedTuple):
@@ -56,7 +54,7 @@ def worst_of(document: Document, row: Line) -> Worst | None:
 
 
 def worst_column(document: Document, worst: Sequence[Worst | None], header: tuple[str, ...]) -> Column:
-    """``requirement_01 +0.94 and 2 more``: which constraint, by how much it does not hold, and how many others do not.
+    """``requirement_01 +0.94``: which constraint, and by how much it does not hold.
 
     Args:
         document: Says how the violations are written.
@@ -67,6 +65,24 @@ def worst_column(document: Document, worst: Sequence[Worst | None], header: tupl
     cells = ["-" if one is None else _cell(one, percents[one.name]) for one in worst]
     values = [None if one is None else one.size for one in worst]
     return Column(header, cells, right=False, names=("worst", "worst violation"), values=values)
+
+
+def satisfied_column(document: Document, rows: Sequence[Line], rank: int) -> list[Column]:
+    """``48 of 50``: how many constraints hold, in the seed in which the fewest do; none where these are few."""
+    if not counts_satisfied(document):
+        return []
+    found = [fewest_satisfied(row.finished) for row in rows]
+    cells = ["-" if one is None else f"{one[0]} of {one[1]}" for one in found]
+    values = [None if one is None else one[0] / one[1] for one in found]
+    several = ("worst seed",) if any(len(row.counted) > 1 for row in rows) else ()
+    return [Column(("satisfied", *several), cells, rank=rank, names=("satisfied",), values=values)]
+
+
+def most_satisfied(rows: Sequence[Line]) -> str:
+    """``at most 48 of 50 constraints satisfied``, of settings none of which is feasible; empty where these are few."""
+    found = [one for row in rows if (one := fewest_satisfied(row.finished)) is not None]
+    most = max(found, default=None)
+    return f", at most {most[0]} of {most[1]} constraints satisfied" if most is not None else ""
 
 
 def worst_sentence(document: Document, rows: Sequence[Line]) -> str | None:
@@ -111,6 +127,4 @@ def _is_violated(document: Document, row: Line, name: str, violation: float | No
 
 def _cell(worst: Worst, percent: int | None) -> str:
     unit = " %" if percent is not None and worst.violation is not None else ""
-    others = len(set(worst.violated) - {worst.name})
-    more = f" and {others} more" if others else ""
-    return f"{one_line(worst.name)} {signed(worst.violation, percent)}{unit}{more}"
+    return f"{one_line(worst.name)} {signed(worst.violation, percent)}{unit}"

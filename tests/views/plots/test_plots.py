@@ -142,6 +142,15 @@ def test_tuning_over_seeds_has_mean_and_deviation() -> None:
     )
 
 
+def test_settings_of_one_seed_each_are_no_means() -> None:
+    """As after a tuning of each seed by itself."""
+    document = samples.figure2(3)
+    for run in document["runs"]:
+        run["setting"] = {name: float(str(value)) + run["seed"] * 0.12345 for name, value in run["setting"].items()}
+    assert tuning_data(document).seeds == 1
+    assert not any("over 3 seeds" in text.get_text() for text in texts(drawn("tuning", document)))
+
+
 def test_tuning_cuts_lines_by_level_and_by_what_else_varies() -> None:
     data = tuning_data(samples.two_constraints())
     assert [line.label for line in data.series] == ["lagrangian, rate ≤ 20 %", "lagrangian, rate ≤ 40 %"]

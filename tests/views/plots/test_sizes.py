@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 from made_results import BLOWN_UP, Size, curves_of, made, made_search
 from picture_boxes import faults, texts
+from sample_documents import task
 
 from cpd.errors import CpdError
+from cpd.outcome import ConstraintOutcome, Run, RunKey, Status
 from cpd.verdict.document import Document
+from cpd.verdict.judgement import judge
 from cpd.views.figures.chosen import broken_in, named, telling
 from cpd.views.figures.heatmap import heatmap_data
 from cpd.views.figures.parallel import parallel_data
@@ -118,6 +121,14 @@ def test_of_many_constraints_those_are_shown_that_are_violated_most() -> None:
     assert any("12 of 50 constraints" in text for text in words)
 
 
+def test_of_those_violated_as_often_the_ones_violated_most_are_shown() -> None:
+    values = {f"g_{k:02d}": 1 + 0.01 * k for k in range(20)}
+    outcomes = {name: ConstraintOutcome(v, v) for name, v in values.items()}
+    run = Run(RunKey("penalized", {"coefficient": 1.0}, dict.fromkeys(values, 1.0), 1), Status.COMPLETED, 1.0, outcomes)
+    assert telling(judge(task("t", "f", **dict.fromkeys(values, (1.0, "<=", 0.001))), [run])) == list(values)[8:]
+    assert telling(judge(task("t", "f", **dict.fromkeys(values, (9.0, "<=", 0.001))), [run])) == list(values)[8:]
+
+
 def test_constraints_are_named_by_names_patterns_and_all() -> None:
     document = large(12, 3)
     assert named(document, ["density,g"]) == ["density", "g"]
@@ -148,6 +159,38 @@ def test_a_heatmap_has_a_cell_for_each_pair_and_the_best_over_the_others() -> No
     assert [q.name for q in heatmap_data(large(12, 3)).maps[0].quantities] == ["violated constraints", "cross_entropy"]
     with pytest.raises(CpdError, match=r"^--kind heatmap: no method's settings differ in two hyperparameters; try "):
         heatmap_data(large(1, 1))
+
+
+def grid_of_constraints(*settings: object) -> Document:
+    """One run for each of some coefficients under three constraints."""
+    outcomes = {name: ConstraintOutcome(0.5, 0.5) for name in "abc"}
+    keys = [RunKey("penalized", {"coefficient": one}, dict.fromkeys("abc", 1.0), 1) for one in settings]
+    runs = [Run(key, Status.COMPLETED, 1.0 + k, outcomes) for k, key in enumerate(keys)]
+    return judge(task("grid", "f", **dict.fromkeys("abc", (1.0, "<=", 0.001))), runs)
+
+
+def test_a_grid_for_each_constraint_has_an_axis_for_each() -> None:
+    two = grid_of_constraints(*([x, y, 1.0] for x in (0.1, 1.0, 10.0) for y in (0, 1.0)))
+    assert default_kind(two) == "heatmap"
+    (one,) = heatmap_data(two).maps
+    assert [(axis.name, axis.texts) for axis in (one.x, one.y)] == [
+        ("coefficient a", ["0.1", "1", "10"]),
+        ("coefficient b", ["0", "1"]),
+    ]
+    assert sorted((cell.x, cell.y) for cell in one.cells) == [(x, y) for x in range(3) for y in range(2)]
+    three = grid_of_constraints(*([x, y, z] for x in (0.1, 1.0) for y in (1, 2) for z in (1, 3)))
+    assert default_kind(three) == "parallel"
+    (panel,) = parallel_data(three).panels
+    assert [axis.name for axis in panel.axes] == [f"coefficient {name}" for name in "abc"] + ["a", "b", "c", "f"]
+    assert len(panel.paths) == 8
+    assert [path.places[:3] for path in panel.paths][:2] == [[0, 0, 0], [0, 0, 1]]
+
+
+def test_lists_that_are_no_grid_keep_their_kind_and_one_number_is_that_of_all() -> None:
+    mixed = grid_of_constraints(0.1, 1, [1, 0.1, 0.1])
+    assert default_kind(mixed) == "tuning"
+    (one,) = heatmap_data(mixed).maps
+    assert sorted((cell.x, cell.y) for cell in one.cells) == [(0, 0), (1, 0), (1, 1)]
 
 
 def test_parallel_coordinates_have_a_line_for_each_setting() -> None:

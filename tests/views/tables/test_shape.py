@@ -119,7 +119,9 @@ def test_a_thousand_settings_under_twelve_constraints_fit_a_screen(count: int, w
 
 def test_the_worst_constraint_of_a_row_is_named_with_its_violation(many: Document) -> None:
     row = seen(many, Shape(sort=(Order("dual_lr"),), top=1))
-    assert "requirement_07 +1.1 and 7 more" in row, "0.9 + 2 * 0.6 - 1, and the others beyond the third"
+    assert "requirement_07" in row
+    assert "+1.1" in row, "0.9 + 2 * 0.6 - 1"
+    assert " 4 of 12" in row, "not it, nor the others beyond the third"
     full = piped(many, Shape(top=1))
     assert "requirement_11" in full
     assert "each of the 12" not in full
@@ -139,12 +141,12 @@ def test_constraints_of_unlike_units_are_compared_in_their_tolerances() -> None:
     assert found is not None
     assert (found.name, found.violated) == ("b", ("b",))
     without = scaled("t", values, {"a": 0, "b": 0.001, "c": 1, "d": 1, "e": 1})
-    assert "a +0.5 and 1 more" in piped(without)
+    assert "a +0.5 " in piped(without)
 
 
 def test_either_side_of_an_equality_is_a_violation() -> None:
     values = {"a": 0.2, "b": 1.5, "c": 1.0, "d": 1.0, "e": 1.0}
-    assert "a -0.8 and 1 more" in piped(scaled("t", values, dict.fromkeys(values, 0.001), "=="))
+    assert "a -0.8 " in piped(scaled("t", values, dict.fromkeys(values, 0.001), "=="))
 
 
 def test_few_constraints_have_no_such_column() -> None:

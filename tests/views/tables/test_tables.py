@@ -21,7 +21,7 @@ from cpd.verdict.judgement import judge
 from cpd.views.tables.headline import subtitle, verdict_sentence
 from cpd.views.tables.markup import escape_latex, escape_markdown, latex_cell
 from cpd.views.tables.names import readable, short_names
-from cpd.views.tables.numbers import decimals, distinct, is_share, measured, number, signed, spread
+from cpd.views.tables.numbers import decimals, distinct, is_share, measured, number, setting_value, signed, spread
 from cpd.views.tables.records import records, to_frame
 from cpd.views.tables.render import FORMATS, print_rows, render, sections, show, text
 from cpd.views.tables.search import IterationPrinter
@@ -830,3 +830,9 @@ def test_what_stands_in_a_mapping_has_a_column_where_all_settings_have_one() -> 
     mixed: list[dict[str, Any]] = [alike[1], {"dual_lr": 0.1, "dual_optimizer": "SGD"}, {"dual_lr": 0.1}]
     shown = printed(judge(task(), [run(setting, 0.6, 0.75, method="lagrangian") for setting in mixed]), width=200)
     assert "{name: SGD, momentum: 0.7}" in shown
+
+
+def test_a_long_list_says_once_what_repeats_itself() -> None:
+    assert setting_value([0.1, *[30.0] * 48, 50]) == "[0.1, 30 x48, 50]"
+    assert setting_value([1, 1, 2, 2, 2, 3, 3]) == "[1, 1, 2 x3, 3, 3]"
+    assert setting_value([1, 1, 1]) == "[1, 1, 1]"
