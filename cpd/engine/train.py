@@ -50,6 +50,25 @@ class Interrupted(Exception):
     """The training was asked to stop; what was done is in its checkpoint."""
 
 
+def last_line(error: str) -> str:
+    """What a traceback ends with."""
+    return error.strip().splitlines()[-1]
+
+
+class RaisedTogether(Exception):
+    """The user's code raised in a step that several runs take together: one of them may be why.
+
+    Attributes:
+        error: The traceback.
+        steps: How many were done before.
+    """
+
+    def __init__(self, error: str, steps: int) -> None:
+        self.error = error
+        self.steps = steps
+        super().__init__(last_line(error))
+
+
 @dataclass
 class Trained:
     """The runs of a batch, in the order of its keys, what the user should know, and the files that were read.
@@ -74,6 +93,7 @@ def train(batch: Batch, hooks: Hooks | None = None) -> Trained:
     Raises:
         CpdError: The problem breaks its contract, or the device is not there.
         ProblemRaised: The user's code raised before the first step, whatever the run.
+        RaisedTogether: It raised later, in a step of several runs.
         MemoryError: There was not enough memory for this many runs.
         Interrupted: ``hooks.stop`` said so.
     """
@@ -159,4 +179,7 @@ def _train_group(
     except Exception as error:
         if out_of_memory(error):
             raise
-        return [Run(key, Status.FAILED, error=user_traceback(error), steps=training.done) for key in keys]
+        text = user_traceback(error)
+        if len(keys) > 1:
+            raise RaisedTogether(text, training.done) from error
+        return [Run(keys[0], Status.FAILED, error=text, steps=training.done)]

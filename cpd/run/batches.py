@@ -10,8 +10,8 @@ from cpd.engine.batch import Batch
 from cpd.engine.pruning import Prune
 from cpd.outcome import RunKey
 from cpd.run.options import Options
+from cpd.run.parts import checkpoint_folder
 from cpd.run.trainer import Kind as Kind
-from cpd.run.worker import checkpoint_folder
 from cpd.spec.models import Search, Task
 from cpd.spec.recipes import problem_of, train_of
 

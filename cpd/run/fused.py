@@ -17,10 +17,11 @@ from cpd.executors.start import Where
 from cpd.outcome import Run, RunKey, Status
 from cpd.run.batches import Batches, Kind
 from cpd.run.options import Options
+from cpd.run.parts import halves
 from cpd.run.programs import Programs
 from cpd.run.sent import sent
 from cpd.run.trainer import KeptModels
-from cpd.run.worker import halves, train_batch, train_here, worker_versions
+from cpd.run.worker import train_batch, train_here, worker_versions
 from cpd.spec.models import Task
 
 

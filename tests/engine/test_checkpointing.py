@@ -23,7 +23,7 @@ from cpd.errors import StoreError
 from cpd.executors.start import start
 from cpd.run import execution
 from cpd.run.fused import FusedTrainer
-from cpd.run.worker import halves
+from cpd.run.parts import halves
 
 ONE_BY_ONE = Batch(
     source("Branching"),
