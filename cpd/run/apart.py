@@ -45,8 +45,8 @@ class _Parts:
     def of(self, batch: Batch, raised: RaisedTogether, note: str) -> Trained:
         """All runs of a batch that raised, in its order."""
         self._probe(batch, raised)
-        for one in self._tried:  # not before: interrupted, parts that have ended are not trained again
-            forget(one)
+        for tried in self._tried:  # not before: interrupted, parts that have ended are not trained again
+            forget(tried)
         runs = {identity(run.key): run for one in self._ended for run in one.runs}
         joined = Trained([runs[identity(key)] for key in batch.keys], [note])
         for one in self._ended:
