@@ -51,7 +51,7 @@ class _Parts:
         joined = Trained([runs[identity(key)] for key in batch.keys], [note])
         for one in self._ended:
             joined.notes += one.notes
-            joined.inputs |= one.inputs
+            joined.inputs = {**joined.inputs, **one.inputs}
             joined.written |= one.written
             joined.contents |= one.contents
         return joined
