@@ -1,7 +1,6 @@
 """The commands on tasks: train, compare, search, check, and what there is to train."""
 
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,7 +11,7 @@ from cpd.cli.console import say
 from cpd.cli.foretelling import foretell
 from cpd.cli.options import Format, Shared, training_options
 from cpd.cli.streams import for_data
-from cpd.errors import CpdError, nearest
+from cpd.errors import CpdError
 from cpd.spec.option import TRAIN
 
 if TYPE_CHECKING:
@@ -89,8 +88,11 @@ def compare(
     """
     from cpd.cli.progress import ConsoleSink
     from cpd.run import commands
+    from cpd.spec.first_word import task_and_methods
 
-    chosen, methods = task_and_methods(named or (), task)
+    if task is None and not named:
+        raise CpdError("the argument TASK is missing", place="compare", hint="see cpd compare --help")
+    chosen, methods = task_and_methods(named or ()) if task is None else (task, named or ())
     given = {"trainings": budget, "sampler": sampler, "parallel": parallel}
     asked = tuple((key, value) for key, value in given.items() if value is not None)
     words = replace(shared.overrides, methods=(*methods, *shared.overrides.methods), budget=asked)
@@ -99,30 +101,6 @@ def compare(
     with for_data(), ConsoleSink(shared.output.quiet) as console:
         result = commands.compare(task=chosen, overrides=words, options=shared.options, listener=console)
     finish(result, shared)
-
-
-def task_and_methods(named: Sequence[str], task: str | None) -> tuple[str, list[str]]:
-    """The task and the methods of ``compare``: the task first, or behind ``--task``; alone, methods are ``rate``'s.
-
-    A first word that is both, as ``geco`` is, is the task. One that is neither is a slip: of a method where that is
-    near, or where what follows is no method either.
-
-    Raises:
-        CpdError: There is neither.
-    """
-    from cpd.spec.bundled import bundled, is_spec
-    from cpd.spec.words import methods
-
-    if task is not None:
-        return task, list(named)
-    if not named:
-        raise CpdError("the argument TASK is missing", place="compare", hint="see cpd compare --help")
-    first, *others = named
-    known = methods()
-    if first in known and all(first != one.name for one in bundled()):
-        return "rate", list(named)
-    slip = nearest(first, known) is not None or any(other not in known for other in others)
-    return ("rate", list(named)) if slip and not is_spec(first) else (first, others)
 
 
 @app.command(short_help="Search the coefficient that brings a constraint to a target.")

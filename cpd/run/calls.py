@@ -19,6 +19,7 @@ from cpd.run.target import SEVERAL, with_target
 from cpd.run.task import Task
 from cpd.run.watching import listening
 from cpd.spec import models
+from cpd.spec.first_word import task_and_methods
 from cpd.spec.keywords import KEYS, TaskWords, check_names
 from cpd.spec.models import Search
 from cpd.spec.option import Option
@@ -156,7 +157,7 @@ def compare(
     """Train several methods, each over its own settings, and put them side by side.
 
     Args:
-        named: The methods' names; default: all that the task has settings for.
+        named: The methods' names, behind the task's if it comes first; default: all that the task has settings for.
         task: As for :func:`sweep`; default: ``rate``, where no problem and no command is given.
         overrides: As for :func:`sweep`.
         options: As for :func:`sweep`.
@@ -170,13 +171,15 @@ def compare(
         >>> result = cpd.compare("penalized", "lagrangian", task="concave", train={"steps": 50}, keep=False)
     """
     with speaking(call := "cpd.compare()"):
-        methods = tuple(name for name in named if isinstance(name, str))
+        methods: Sequence[str] = [name for name in named if isinstance(name, str)]
         if others := [one for one in named if not isinstance(one, str)]:
             if task is not None or others[1:]:
                 raise CpdError("the task is given twice", place=call, hint="give methods by name, and task=...")
             task = others[0]
-        given = _Given(call, dict(words), overrides, options, methods)
-        chosen = "rate" if task is None and not {"problem", "command"} & words.keys() else task
+        chosen: TaskLike | None = task
+        if task is None and not {"problem", "command"} & words.keys():
+            chosen, methods = task_and_methods(methods) if methods else ("rate", ())
+        given = _Given(call, dict(words), overrides, options, tuple(methods))
         return commands.compare(task=given.task(chosen), options=given.options, listener=_listener(given, listener))
 
 

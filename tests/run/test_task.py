@@ -122,6 +122,18 @@ def test_runs_are_found_again_and_those_of_another_class_are_not(tmp_path: Path)
     assert cpd.compare("lagrangian", problem=line(3.0), **stored).found == 3
 
 
+def test_a_comparison_may_begin_with_its_task() -> None:
+    for words, task, method in (
+        (("concave", "lagrangian"), "concave", "lagrangian"),
+        (("min-norm", "penalized"), "min_norm", "penalized"),
+        (("lagrangian",), "rate", "lagrangian"),
+    ):
+        compared = cpd.compare(*words, train={"steps": 3}, **QUIET)
+        assert (compared.task.name, {run.key.method for run in compared.finished}) == (task, {method})
+    with pytest.raises(cpd.CpdError, match="unknown method 'lagrangain'"):
+        cpd.compare("lagrangain")
+
+
 def test_a_class_of_a_module_goes_by_its_file(mine: Any, tmp_path: Path) -> None:
     keys = "problem: mine_of_a_test.py:Line\nconstraints: {x: <= 1}\nseeds: 0:3\n"
     recipe = "train: {steps: 20, optimizer: {name: SGD, lr: 0.05}}\n"
