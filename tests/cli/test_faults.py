@@ -245,21 +245,29 @@ class Hungry(cpd.Problem):
 
     def evaluate(self, model, batch):
         x = model(torch.ones(1)).sum()
-        many = (x * torch.ones(8_000_000)).tanh()  # 32 MB a run, and more for its gradient
+        many = x * torch.ones(SIZE)
+        for _ in range(TIMES):  # a step keeps all of them for its gradient, an evaluation the last two
+            many = many.tanh()
         return cpd.Evaluation((many.mean() - 0.2) ** 2, {"x": x})
 """
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    # A whole batch holds 0.5 GB after the evaluation and 1.3 GB in a step; the command itself comes to about 0.3 GB.
-    "extra",
-    [700_000_000, 1_000_000_000],
+    ("size", "times", "extra"),
+    [
+        (16_000_000, 1, 900_000_000),  # all runs hold 1 GB after the evaluation, one 0.2 GB in a step
+        (5_000_000, 6, 1_100_000_000),  # all runs hold up to 0.5 GB after the evaluation, 1.4 GB in a step
+    ],
     ids=["at the first evaluation", "in a step"],
 )
-def test_a_batch_that_runs_out_of_memory_is_halved_and_goes_on(extra: int, cpd: Forked, elsewhere: Forked) -> None:
+def test_a_batch_that_runs_out_of_memory_is_halved_and_goes_on(
+    size: int, times: int, extra: int, cpd: Forked, elsewhere: Forked
+) -> None:
+    # The command itself comes to up to 0.3 GB, or to nothing where the process that it is forked from has it all.
+    hungry = HUNGRY.replace("SIZE", str(size)).replace("TIMES", str(times))
     for each in (cpd, elsewhere):
-        (each.folder / "hungry.py").write_text(HUNGRY)
+        (each.folder / "hungry.py").write_text(hungry)
         (each.folder / "hungry.yaml").write_text(
             BAD_TASK.replace("bad.py:Some", "hungry.py:Hungry").replace("0:40", "0:8").replace("60", "3")
         )
