@@ -95,10 +95,11 @@ def foretell(shown: Sequence[Exhibit], options: Options, form: str) -> None:
     """Print what each task would train, and train nothing."""
     from cpd.cli.foretelling import in_words
     from cpd.run.forecast import forecast
+    from cpd.run.gallery import tried
     from cpd.views.tables.render import print_rows
 
     with for_data():
-        found = [(one.name, None if one.task is None else forecast("compare", one.task, options)) for one in shown]
+        found = [(one.name, tried(one, lambda task: forecast("compare", task, options))[1]) for one in shown]
     if form == "table":
         for name, one in found:
             print(f"{name}: no method fits" if one is None else in_words(one))

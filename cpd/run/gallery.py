@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from cpd.errors import CpdError, StoreError
 from cpd.methods.default_grid import default_grid
@@ -31,6 +31,9 @@ _NAMED = re.compile(r" \([^()]*\)")
 OWN_METHODS = "its program has methods of its own"
 
 
+Done = TypeVar("Done")
+
+
 class Exhibit(NamedTuple):
     """One task with the methods that fit it, and why the others do not.
 
@@ -45,6 +48,13 @@ class Exhibit(NamedTuple):
     task: Task | None
     unfit: dict[str, str]
     methods: tuple[str, ...]
+
+    def without(self, method: str, reason: str) -> Exhibit:
+        """The same less a method that does not fit."""
+        assert self.task is not None
+        left = {name: settings for name, settings in self.task.methods.items() if name != method}
+        task = self.task.model_copy(update={"methods": left}) if left else None
+        return self._replace(task=task, unfit={**self.unfit, method: reason})
 
 
 class Hung(NamedTuple):
@@ -144,19 +154,38 @@ def hang(exhibit: Exhibit, options: Options, listener: Sink) -> Hung:
     Raises:
         StoreError: The store cannot be read or written.
     """
-    rows = {method: unfit(exhibit.name, method, reason) for method, reason in exhibit.unfit.items()}
     failures = 0
-    if exhibit.task is not None:
-        try:
-            result = commands.compare(task=exhibit.task, options=options, listener=listener)
-        except StoreError:
-            raise
-        except CpdError as error:
-            rows |= {method: unfit(exhibit.name, method, error.message) for method in exhibit.task.methods}
-            failures = 1
-        else:
-            if result.store_error is not None:
-                raise result.store_error
-            rows |= {row["method"]: row for row in rows_of(result.document, exhibit.name)}
+    found: dict[str, GalleryRow] = {}
+    try:
+        exhibit, result = tried(exhibit, lambda task: commands.compare(task=task, options=options, listener=listener))
+    except StoreError:
+        raise
+    except CpdError as error:
+        reasons = dict.fromkeys(exhibit.methods, error.message)
+        exhibit = exhibit._replace(unfit=reasons | exhibit.unfit)
+        failures = 1
+    else:
+        if result is not None and result.store_error is not None:
+            raise result.store_error
+        if result is not None:
+            found = {row["method"]: row for row in rows_of(result.document, exhibit.name)}
             failures = len(result.failures)
+    rows = found | {method: unfit(exhibit.name, method, reason) for method, reason in exhibit.unfit.items()}
     return Hung([rows[method] for method in exhibit.methods], failures)
+
+
+def tried(exhibit: Exhibit, call: Callable[[Task], Done]) -> tuple[Exhibit, Done | None]:
+    """What a call gives for a task, less the methods that are refused only once its model is there.
+
+    Raises:
+        CpdError: It is no method that is refused.
+    """
+    while exhibit.task is not None:
+        try:
+            return exhibit, call(exhibit.task)
+        except CpdError as error:
+            method = (error.place or "").rpartition("methods.")[2].partition(".")[0]
+            if method not in exhibit.task.methods:
+                raise
+            exhibit = exhibit.without(method, error.message)
+    return exhibit, None

@@ -90,6 +90,18 @@ def test_a_task_that_cannot_be_trained_does_not_end_it(cpd: InProcess) -> None:
     assert broken["note"]
 
 
+def test_a_method_that_is_refused_once_the_model_is_there_takes_no_other_with_it(cpd: InProcess) -> None:
+    cpd.write("line.py", LINE.replace('{"x": model.x}', '{"x": model.x.expand(65)}'))
+    for methods, settings in ((("penalized", "projected"), [7, None]), (("projected",), [None])):
+        words = ("gallery", "line.yaml", *(word for method in methods for word in ("-m", method)), "--steps", "3")
+        done = cpd(*words, "--format", "json")
+        rows = json.loads(done.stdout)["gallery"]
+        assert (done.rc, [row["settings"] for row in rows]) == (0, settings)
+        assert rows[-1]["note"] == "it takes the gradient of each of 65 components of constraints"
+        planned = "line: no method fits" if len(methods) == 1 else "line: 7 runs of 3 steps, 7 of them stored"
+        assert planned in cpd(*words, "--dry-run").stdout
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
