@@ -1,5 +1,6 @@
 """The compiled step: the eager step's numbers, whatever the step is made of, and how ``auto`` decides."""
 
+import logging
 import re
 import shutil
 from collections.abc import Iterator
@@ -147,8 +148,13 @@ def test_random_numbers_that_depend_on_values_are_not_compiled() -> None:
 
 
 @compiler
-def test_a_compiler_that_fails_costs_a_line(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+def test_a_compiler_that_fails_costs_a_line(
+    monkeypatch: pytest.MonkeyPatch, cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    compiler = logging.getLogger("torch._inductor.ir")
+
     def fails(*given: object, **options: object) -> None:
+        compiler.warning("no shim for an operation")
         raise RuntimeError("g++: internal error\nmore lines")
 
     monkeypatch.setattr(torch._inductor, "aoti_compile_and_package", fails)
@@ -158,6 +164,9 @@ def test_a_compiler_that_fails_costs_a_line(monkeypatch: pytest.MonkeyPatch, cac
     stepper(under_way.state, under_way.prepared.batches, 1)
     assert stepper.note == "not compiled: g++: internal error"
     assert under_way.chosen == "captured"
+    assert "no shim" not in caplog.text
+    compiler.warning("of another program")
+    assert "of another program" in caplog.text
 
 
 @compiler
