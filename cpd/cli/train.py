@@ -92,7 +92,7 @@ def compare(
 
     if task is None and not named:
         raise CpdError("the argument TASK is missing", place="compare", hint="see cpd compare --help")
-    chosen, methods = task_and_methods(named or ()) if task is None else (task, named or ())
+    chosen, methods = task_and_methods(named or (), task)
     given = {"trainings": budget, "sampler": sampler, "parallel": parallel}
     asked = tuple((key, value) for key, value in given.items() if value is not None)
     words = replace(shared.overrides, methods=(*methods, *shared.overrides.methods), budget=asked)

@@ -178,7 +178,7 @@ def compare(
             task = others[0]
         chosen: TaskLike | None = task
         if task is None and not {"problem", "command"} & words.keys():
-            chosen, methods = task_and_methods(methods) if methods else ("rate", ())
+            chosen, methods = task_and_methods(methods)
         given = _Given(call, dict(words), overrides, options, tuple(methods))
         return commands.compare(task=given.task(chosen), options=given.options, listener=_listener(given, listener))
 

@@ -13,8 +13,8 @@ import typer
 from command_line import SPEC, InProcess
 
 from cpd.cli.main import app
-from cpd.cli.train import task_and_methods
 from cpd.errors import install, nearest
+from cpd.spec.first_word import task_and_methods
 
 GROUP: Any = typer.main.get_command(app)
 COMMANDS: list[str] = list(GROUP.commands)
