@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import platform
 import shutil
 import tempfile
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +16,7 @@ from torch import Tensor, nn
 
 from cpd.engine.steppers.captured import Trace
 from cpd.engine.steppers.exponentials import share_exponentials
-from cpd.engine.steppers.torch_private import compile_package, load_package
+from cpd.engine.steppers.torch_private import compile_package, load_package, quiet_compiler
 from cpd.files import locked
 
 PATIENCE = 600.0
@@ -183,7 +180,7 @@ def _compile(trace: Trace, layout: Layout, path: Path) -> None:
     if layout.size is not None:
         own = (torch.zeros(layout.steps, layout.size, dtype=torch.long), *own)
     arguments = (layout.state[layout.step] + 2, layout.state, own, (*layout.source, *trace.constants))
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder, _quiet(), torch.no_grad():
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder, quiet_compiler(), torch.no_grad():
         try:
             exported = torch.export.export(_Loop(trace, layout, columns=True), arguments, strict=False)
         except Exception:  # a step that insists on examples in a row
@@ -196,20 +193,6 @@ def _compile(trace: Trace, layout: Layout, path: Path) -> None:
             "post_grad_custom_pre_pass": share_exponentials,
         }
         os.replace(compile_package(exported, Path(folder) / "program.pt2", options), path)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what the compiler says of its own ways, unless it was asked to say more than its warnings."""
-    logger = logging.getLogger("torch._inductor")
-    level, asked = logger.level, logger.getEffectiveLevel() < logging.WARNING
-    try:
-        logger.setLevel(level if asked else logging.ERROR)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
 
 
 def _fingerprint(trace: Trace, layout: Layout) -> str:

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -100,6 +102,20 @@ _NOT_THE_USERS = tuple(
     f"{folder}{os.sep}"
     for folder in (Path(torch.__file__).parent, Path(__file__).parents[1], sys.prefix, sys.base_prefix)
 )
+
+
+@contextmanager
+def quiet_compiler() -> Iterator[None]:
+    """Without what the compiler says of its own ways, unless it was asked to say more than its warnings."""
+    logger = logging.getLogger("torch._inductor")
+    level, asked = logger.level, logger.getEffectiveLevel() < logging.WARNING
+    try:
+        logger.setLevel(level if asked else logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def compile_package(exported: torch.export.ExportedProgram, to: Path, options: Mapping[str, Any]) -> str:
