@@ -40,6 +40,7 @@ from cpd.engine.train import Hooks, Interrupted, train
 from cpd.engine.tree import leaves, mapped
 from cpd.errors import CpdError, SpecError
 from cpd.outcome import Status
+from cpd.run.apart import train_apart
 from cpd.spec.models import Optimizer, ProblemSource
 
 SEED, SIZE, COEFFICIENT, LR = 1, 8, 0.5, 0.05
@@ -362,7 +363,7 @@ def test_a_run_that_diverges_is_made_again_from_the_last_look() -> None:
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_an_item_that_raises_ends_the_runs_and_all_processes(workers: int) -> None:
-    trained = train(batch_of("Broken", steps=40, stepper="captured", loader_workers=workers))
+    trained = train_apart(batch_of("Broken", steps=40, stepper="captured", loader_workers=workers), Hooks())
     for run in trained.runs:
         assert run.status is Status.FAILED
         assert 14 <= run.steps < 21
