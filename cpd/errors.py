@@ -95,6 +95,11 @@ def closest(name: str, choices: Iterable[str]) -> str:
     return f"did you mean '{near}'? Valid: {listed}" if near else f"valid: {listed}"
 
 
+def last_line(traceback: str) -> str:
+    """What a traceback ends with: the exception and its message."""
+    return traceback.strip().splitlines()[-1]
+
+
 def nearest(name: str, choices: Iterable[str]) -> str | None:
     """The choice that a name is a slip of, if any: most of its letters, and its first one where there are fewer."""
     for near in difflib.get_close_matches(name, list(choices), n=3, cutoff=0.6):

@@ -15,6 +15,7 @@ from cpd.engine.prepared import Prepared
 from cpd.engine.python_state import PythonState
 from cpd.engine.replay import Replay
 from cpd.engine.tree import take
+from cpd.errors import last_line
 
 
 class UnderWay(Protocol):
@@ -75,4 +76,4 @@ def _tell(notes: list[str], raised: Mapping[int, str]) -> None:
     """Say once that a measure raised: it is missing on the curves, and such an iterate is not feasible."""
     said = "measure() raised along the way, and its values are missing there: "
     if raised and not any(note.startswith(said) for note in notes):
-        notes.append(said + next(iter(raised.values())).strip().splitlines()[-1])
+        notes.append(said + last_line(next(iter(raised.values()))))

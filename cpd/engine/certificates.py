@@ -27,6 +27,7 @@ from cpd.engine.slopes import Slopes, slopes
 from cpd.engine.stacked import Models
 from cpd.engine.step import Step
 from cpd.engine.tree import take
+from cpd.errors import last_line
 from cpd.outcome import Kkt, finite_or_none
 from cpd.spec.models import Constraint
 from cpd.verdict.certificates import OF_START, is_settled
@@ -155,7 +156,7 @@ def _at_start(prepared: Prepared, cohort: Cohort) -> Slopes:
 def _tell(notes: list[str], raised: Mapping[int, str]) -> None:
     """Say once that there are none."""
     if raised:
-        last = next(iter(raised.values())).strip().splitlines()[-1]
+        last = last_line(next(iter(raised.values())))
         notes.append(f"evaluate() raises in eval() mode on all training data, so there are no KKT residuals: {last}")
 
 

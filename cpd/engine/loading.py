@@ -21,7 +21,7 @@ from cpd.engine.importing import enter, forget, module_key, problem_module
 from cpd.engine.items import Stream
 from cpd.engine.live import is_given, made
 from cpd.engine.tracebacks import user_traceback as user_traceback
-from cpd.errors import CpdError, SpecError, UserCodeRaised, closest
+from cpd.errors import CpdError, SpecError, UserCodeRaised, closest, last_line
 from cpd.problem import Problem
 from cpd.spec.held_out import Split
 from cpd.spec.identity import digest
@@ -52,7 +52,7 @@ class ProblemRaised(UserCodeRaised):
     ) -> None:
         self.where = where
         self.traceback = error if isinstance(error, str) else user_traceback(error)
-        super().__init__(f"{where} raised {self.traceback.strip().splitlines()[-1]}", place=place, hint=hint)
+        super().__init__(f"{where} raised {last_line(self.traceback)}", place=place, hint=hint)
 
     def __reduce__(self) -> tuple[object, ...]:
         """Rebuilt from its text: the exception itself may not cross a process border."""

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import torch
 
+from cpd.errors import last_line
+
 _INSIDE = (str(Path(__file__).parent), str(Path(torch.__file__).parent), "<frozen")
 """Where frames of a traceback are that say nothing about the user's code."""
 
@@ -22,7 +24,7 @@ class ItemRaised(Exception):
     def __init__(self, what: str, text: str) -> None:
         self.what = what
         self.text = text
-        super().__init__(f"{what}: {text.strip().splitlines()[-1]}")
+        super().__init__(f"{what}: {last_line(text)}")
 
     def __reduce__(self) -> tuple[object, ...]:
         return (ItemRaised, (self.what, self.text))

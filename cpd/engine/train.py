@@ -22,7 +22,7 @@ from cpd.engine.steppers.choice import choose
 from cpd.engine.steppers.stepper import Stepper
 from cpd.engine.training import Training
 from cpd.engine.weights import Weights
-from cpd.errors import CpdError
+from cpd.errors import CpdError, last_line
 from cpd.outcome import Run, Status
 from cpd.spec.inputs import Inputs
 from cpd.spec.searched import not_searchable
@@ -48,11 +48,6 @@ class Hooks:
 
 class Interrupted(Exception):
     """The training was asked to stop; what was done is in its checkpoint."""
-
-
-def last_line(error: str) -> str:
-    """What a traceback ends with."""
-    return error.strip().splitlines()[-1]
 
 
 class RaisedTogether(Exception):

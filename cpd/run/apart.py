@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from cpd.engine.batch import Batch
 from cpd.engine.checkpointing import identity
-from cpd.engine.train import Hooks, RaisedTogether, Trained, forget, last_line, train
-from cpd.errors import UserCodeRaised
+from cpd.engine.train import Hooks, RaisedTogether, Trained, forget, train
+from cpd.errors import UserCodeRaised, last_line
 from cpd.outcome import Run, RunKey, Status
 from cpd.run.parts import halves, part
 

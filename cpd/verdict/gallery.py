@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+from cpd.errors import last_line
 from cpd.verdict.document import Document, Plain
 
 
@@ -70,4 +71,4 @@ def _failed(document: Document, method: str) -> str | None:
     """Why all runs of a method failed, where they did."""
     runs = [run for run in document["runs"] if run["method"] == method]
     errors = [run["error"] for run in runs if run["status"] == "failed" and run["error"]]
-    return errors[0].strip().splitlines()[-1] if errors and len(errors) == len(runs) else None
+    return last_line(errors[0]) if errors and len(errors) == len(runs) else None

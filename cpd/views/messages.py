@@ -6,6 +6,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from cpd.errors import last_line
 from cpd.views.printable import spelled_out
 
 if TYPE_CHECKING:
@@ -20,6 +21,6 @@ def say(text: str) -> None:
 
 def failure_line(run: Run) -> str:
     """A failed run and the last line of its error."""
-    last = (run.error or "failed").strip().splitlines()[-1]
+    last = last_line(run.error or "failed")
     setting = ", ".join(f"{n}={v}" for n, v in run.key.setting.items())
     return f"failed: {run.key.method} {setting} seed {run.key.seed}: {last}"

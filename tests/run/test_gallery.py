@@ -5,27 +5,11 @@ from pathlib import Path
 
 import pytest
 from command_line import InProcess
+from line_problem import LINE
 
 from cpd.run.gallery import LONG, exhibits, names_of
 from cpd.spec.bundled import bundled
 from cpd.spec.overrides import Overrides
-
-LINE = """\
-import torch
-import cpd
-
-
-class Line(cpd.Problem):
-    \"\"\"min (x - 2)^2 subject to x <= 1: x = 2 - c / 2 at the coefficient c, feasible from 2 on, best at 10.\"\"\"
-
-    def model(self):
-        model = torch.nn.Module()
-        model.x = torch.nn.Parameter(torch.zeros(()))
-        return model
-
-    def evaluate(self, model, batch):
-        return cpd.Evaluation((model.x - 2) ** 2, {"x": model.x})
-"""
 
 SPEC = """\
 problem: line.py:Line

@@ -7,29 +7,13 @@ from typing import Any
 
 import pytest
 from command_line import InProcess
+from line_problem import LINE
 
 from cpd.run import tuning
 from cpd.run.spaces import MethodSpace
 from cpd.run.watching import announced
 from cpd.samplers.space import Choice, Interval, Point, Space, Told
 from cpd.spec.reader import load_task
-
-PROBLEM = """\
-import torch
-import cpd
-
-
-class Line(cpd.Problem):
-    \"\"\"min (x - 2)^2 + c x: x = 2 - c / 2 after one step of size 1/2, feasible from c = 2 on.\"\"\"
-
-    def model(self):
-        model = torch.nn.Module()
-        model.x = torch.nn.Parameter(torch.zeros(()))
-        return model
-
-    def evaluate(self, model, batch):
-        return cpd.Evaluation((model.x - 2) ** 2, {"x": model.x})
-"""
 
 SPEC = """\
 problem: line.py:Line
@@ -46,7 +30,7 @@ methods:
 @pytest.fixture
 def cpd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> InProcess:
     made = InProcess(tmp_path, monkeypatch, capsys)
-    made.write("line.py", PROBLEM)
+    made.write("line.py", LINE)
     made.write("line.yaml", SPEC)
     return made
 
@@ -110,7 +94,7 @@ def test_of_what_blew_up_a_sampler_is_told_that_it_failed(cpd: InProcess, monkey
     pytest.importorskip("optuna")
     monkeypatch.setattr(Scripted, "made", [])
     monkeypatch.setattr(tuning, "sampler", Scripted)
-    cpd.write("line.py", PROBLEM.replace('{"x": model.x}', '{"x": model.x**2}'))
+    cpd.write("line.py", LINE.replace('{"x": model.x}', '{"x": model.x**2}'))
     cpd.edit("line.yaml", "steps: 5", "steps: 60")
     words = ("--budget", "4", "--sampler", "tpe", "--seeds", "0", "--method", "penalized")
     for _ in range(2):  # of what is found in the store as of what was trained
@@ -195,7 +179,7 @@ methods:
 
 
 def test_ranges_are_intervals_and_lists_choices_wherever_they_stand(cpd: InProcess) -> None:
-    cpd.write("line.py", PROBLEM.replace("def model", "def __init__(self, depth):\n        pass\n\n    def model"))
+    cpd.write("line.py", LINE.replace("def model", "def __init__(self, depth):\n        pass\n\n    def model"))
     cpd.write("line.yaml", GRIDS)
     task = load_task("line.yaml")
     lr, batch, depth = "train.optimizer.lr", "train.batch_size", "arguments.depth"
@@ -263,7 +247,7 @@ def test_coefficients_by_constraint_are_tuned_and_found_again(cpd: InProcess, sa
     """Two constraints on one x: the coefficients add up, and c = 2 is the first feasible sum."""
     if sampler == "tpe":
         pytest.importorskip("optuna")
-    cpd.write("line.py", PROBLEM.replace('{"x": model.x}', '{"x": model.x, "y": model.x}'))
+    cpd.write("line.py", LINE.replace('{"x": model.x}', '{"x": model.x, "y": model.x}'))
     cpd.edit("line.yaml", '{x: "<= 1"}', '{x: "<= 1", y: "<= 1"}')
     grids = "{x: {min: 1, max: 2, num: 3}, y: {values: [0, 1]}}"
     cpd.edit(
